@@ -1,0 +1,1 @@
+"""Health-data consent, record pointers and claim anchors on Ethereum."""
