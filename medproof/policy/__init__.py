@@ -1,0 +1,1 @@
+"""The consent rule as one word: codes, word, evaluation and sentence. Pure Python, no chain."""
