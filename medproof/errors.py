@@ -43,3 +43,80 @@ class ReservedBitsError(MedProofError):
             f"{word:#066x} is not a rule word: bits {positions} are reserved and must be zero. "
             "Check that the word comes from the registry and that this MedProof is as new as its contracts."
         )
+
+
+class JsonError(MedProofError):
+    """A text or a value is not JSON that can be read and hashed without loss; the message shows no values."""
+
+
+class SaltError(MedProofError):
+    """A salt is not 32 random bytes."""
+
+
+class IdentifierError(MedProofError):
+    """A keyed identifier lacks what it stands on: a long enough key, a purpose, or one of its parts."""
+
+
+class RecordError(MedProofError):
+    """Root of what `medproof.fhir` refuses; messages name elements, never what stands in them."""
+
+
+class RecordFileError(RecordError):
+    """A file with a record cannot be read; its path, which may name a patient, is in `path` alone."""
+
+    def __init__(self, path: str, rule: str, step: str) -> None:
+        """Give the rule and the next step; keep the path out of the message."""
+        self.path = path  # the path as given
+        super().__init__(f"{rule}: {step}.")
+
+
+class NotFhirError(RecordError):
+    """A JSON value is no FHIR R4 resource: no object, or no `resourceType` that R4 has."""
+
+
+class InvalidRecordError(RecordError):
+    """A FHIR resource breaks the structure that R4 gives its type."""
+
+    def __init__(self, resource_type: str, problems: tuple[tuple[str, str], ...]) -> None:
+        """Name the first places that break R4, and count the rest."""
+        self.resource_type = resource_type  # such as "Observation"
+        self.problems = problems  # (element path, rule broken), in the order of the record
+        shown = "; ".join(f"{path} {rule}" for path, rule in problems[:5])
+        more = f"; and {len(problems) - 5} more in .problems" if len(problems) > 5 else ""
+        super().__init__(f"{resource_type} breaks FHIR R4: {shown}{more}. Mend the record at its source.")
+
+
+class EmptyBundleError(RecordError):
+    """A bundle has no entries, so that there is nothing to commit to."""
+
+    def __init__(self) -> None:
+        """Say what an empty bundle lacks."""
+        super().__init__("Bundle.entry is missing: a bundle needs at least one entry to be committed to.")
+
+
+class UnclassifiedRecordError(RecordError):
+    """A record has no place in the code lists of the rule word, so that no rule can permit it."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        """Name the element that no code stands for."""
+        self.path = path  # the element that could not be classified
+        super().__init__(f"{path} {rule}: no rule on chain can permit this record, so serve it under none.")
+
+
+class ManyPatientsError(RecordError):
+    """A record speaks of more than one patient, so that no single subject's consent covers it."""
+
+    def __init__(self, path: str, count: int) -> None:
+        """Name the element and how many patients it names."""
+        self.path = path  # the element that names them
+        self.count = count  # how many different patients
+        super().__init__(f"{path} names {count} patients and a record has one subject: split the record.")
+
+
+class ClaimElementError(RecordError):
+    """A claim lacks an element that its nullifier is made of, or gives it in a form of no use."""
+
+    def __init__(self, path: str, rule: str, step: str) -> None:
+        """Name the element, what is wrong with it and what to do."""
+        self.path = path  # the element, such as "Claim.provider"
+        super().__init__(f"{path} {rule}, and the claim nullifier needs it: {step}.")
