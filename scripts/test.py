@@ -1,0 +1,153 @@
+"""Run the test lanes side by side, each with a chain of its own, and sum them up: ``make test``.
+
+A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as a
+provider's app would. ``--deep`` gives the property tests many more examples, ``--coverage`` measures the contracts.
+Arguments after ``--`` go to every pytest: ``python scripts/test.py --lane contracts -- -k revoke -x``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+if __package__ in (None, ""):  # started as a file
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from scripts.local_chain import CACHE, ROOT, ChainError, LocalChain, Runner, tool_environment
+
+PYTHON = ROOT / ".venv" / "bin" / "python"
+REPORTS = CACHE / "reports"
+
+
+@dataclass
+class Lane:
+    """One pytest process, and how it went."""
+
+    name: str
+    folders: tuple[str, ...]  # those that do not exist yet are left out
+    options: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+    exit_code: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def report(self) -> Path:
+        """Where pytest writes its JUnit report."""
+        return REPORTS / f"{self.name}.xml"
+
+    def present(self) -> list[str]:
+        """The lane's folders that hold tests."""
+        return [folder for folder in self.folders if any((ROOT / folder).rglob("test_*.py"))]
+
+    def command(self, extra: Sequence[str]) -> list[str]:
+        """The command line."""
+        colour = "yes" if sys.stdout.isatty() else "no"
+        fixed = [f"--junitxml={self.report}", f"--color={colour}", "-q"]
+        return [str(PYTHON), "-m", "pytest", *self.present(), *fixed, *self.options, *extra]
+
+    def summary(self) -> str:
+        """One line for the end."""
+        if self.exit_code is None:
+            return f"{self.name:10} no tests yet"
+        counts = "no report"
+        if self.report.exists():
+            totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
+            for suite in ElementTree.parse(self.report).getroot().iter("testsuite"):
+                for name in totals:
+                    totals[name] += int(suite.get(name, "0"))
+            failed = totals["failures"] + totals["errors"]
+            passed = totals["tests"] - failed - totals["skipped"]
+            counts = f"{passed} passed, {failed} failed, {totals['skipped']} skipped"
+        verdict = "ok" if self.exit_code == 0 else f"FAILED (exit code {self.exit_code})"
+        return f"{self.name:10} {counts}, {self.seconds:.0f} s: {verdict}"
+
+
+def lanes(*, deep: bool, coverage: bool) -> list[Lane]:
+    """The lanes of a run."""
+    contracts = Lane("contracts", ("tests/unit", "tests/stateful", "tests/integration"))
+    python = Lane(
+        "python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie")
+    )
+    if coverage:
+        contracts.options += ("--coverage",)
+        return [contracts]
+    if deep:
+        contracts.variables["MEDPROOF_DEEP"] = python.variables["MEDPROOF_DEEP"] = "1"
+    return [contracts, python]
+
+
+def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
+    """Run one lane with its own chain, every line of its output marked with the lane's name."""
+    started = time.monotonic()
+    lane.report.unlink(missing_ok=True)
+    reading, writing = os.pipe()
+    printer = threading.Thread(target=copy_lines, args=(lane.name, os.fdopen(reading, errors="replace")))
+    printer.start()
+    try:
+        with os.fdopen(writing, "w") as output, LocalChain() as chain:
+            environment = {**tool_environment(chain), **lane.variables}
+            lane.exit_code = runner.run(lane.command(extra), chain=chain, environment=environment, stdout=output)
+    except ChainError as error:
+        print(f"{lane.name:10} {error}", flush=True)
+        lane.exit_code = 1
+    finally:
+        printer.join()
+        lane.seconds = time.monotonic() - started
+
+
+def copy_lines(name: str, stream: IO[str]) -> None:
+    """Copy a lane's output line by line."""
+    with stream:
+        for line in stream:
+            print(f"{name:10} {line}", end="", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the lanes; the exit code is 0 only when every lane passed."""
+    parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
+    parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
+    parser.add_argument("--one-by-one", action="store_true", help="not side by side")
+    parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
+    parser.add_argument("--coverage", action="store_true", help="the contract lane, with branch coverage")
+    given = list(sys.argv[1:] if argv is None else argv)
+    split = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:split])
+    extra = given[split + 1 :]
+
+    chosen = lanes(deep=options.deep, coverage=options.coverage)
+    if options.lane:
+        unknown = set(options.lane) - {lane.name for lane in chosen}
+        if unknown:
+            parser.error(f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}")
+        chosen = [lane for lane in chosen if lane.name in options.lane]
+
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    with Runner() as runner:
+        threads = [
+            threading.Thread(target=run_lane, args=(lane, runner, extra)) for lane in chosen if lane.present()
+        ]
+        for thread in threads:
+            thread.start()
+            if options.one_by_one:
+                thread.join()
+        for thread in threads:
+            thread.join()
+
+    print("\nSummary")
+    for lane in chosen:
+        print("  " + lane.summary())
+    if runner.received is not None:
+        return 128 + runner.received
+    return 1 if any(lane.exit_code for lane in chosen) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
