@@ -1,0 +1,173 @@
+"""Whether the rules that apply to an actor permit a request: the contract's answer, in Python.
+
+`decide` must give what `ConsentRegistry` gives, bit for bit; docs/rule-word.md has the table,
+tests/vectors/policy.json the cases, and both sides are tested against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from medproof.errors import RuleFieldError
+from medproof.policy.codes import PartyKind, Purpose, ResearchUse
+from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, Field, minute
+
+__all__ = ["Decision", "Reason", "decide", "normalize"]
+
+
+class Reason(IntEnum):
+    """Why a request was decided as it was. From 4 on, in the order in which a permit is checked."""
+
+    PERMITTED = 0  # one permit covers the whole request and no deny touches it
+    MALFORMED_REQUEST = 1  # the request word breaks the rules of a request
+    INACTIVE_PARTY = 2  # the actor is not an active party
+    DENIED = 3  # a deny rule touches the request
+    NO_RULE = 4  # no permit at all applies to the actor
+    REVOKED = 5  # the nearest permit is revoked
+    NOT_YET_VALID = 6  # … is in force only later
+    EXPIRED = 7  # … is no longer in force
+    PARTY_KIND = 8  # … does not admit the actor's kind
+    PURPOSE = 9  # … does not cover every purpose asked for
+    DATA_CLASS = 10  # … does not cover every class of data asked for
+    CONDITION = 11  # … does not cover every condition asked for
+    SENSITIVITY = 12  # … does not cover every sensitivity label asked for
+    CARE_SETTING = 13  # … does not cover every care setting asked for
+    ACTION = 14  # … does not cover every action asked for
+    DATA_PERIOD = 15  # … does not cover the whole period asked for
+    RESEARCH_USE = 16  # … does not permit this research, or carries an obligation that was not accepted
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The answer to a request."""
+
+    reason: Reason  # PERMITTED, or why not
+    word: int  # the rule that decided: the permit, the deny or the nearest permit; 0 = no rule
+
+    @property
+    def permitted(self) -> bool:
+        """Whether the request may go ahead."""
+        return self.reason is Reason.PERMITTED
+
+
+# The fields in which a request must lie inside a permit and meet a deny, with their reasons, in check order.
+_SCOPE: tuple[tuple[Field, Reason], ...] = (
+    (FIELDS["purposes"], Reason.PURPOSE),
+    (FIELDS["classes"], Reason.DATA_CLASS),
+    (FIELDS["conditions"], Reason.CONDITION),
+    (FIELDS["sensitivities"], Reason.SENSITIVITY),
+    (FIELDS["settings"], Reason.CARE_SETTING),
+    (FIELDS["actions"], Reason.ACTION),
+)
+_SCOPE_DEFINED = sum(field.defined for field, _ in _SCOPE)
+
+_PURPOSES = FIELDS["purposes"]
+_RESEARCH = FIELDS["research"]
+_DATA_FROM, _DATA_UNTIL = FIELDS["dataFrom"], FIELDS["dataUntil"]
+_RESEARCH_PURPOSES = Purpose.RESEARCH.value << _PURPOSES.offset
+_PERMISSIONS = ResearchUse.PERMISSIONS.value << _RESEARCH.offset
+_MODIFIERS = ResearchUse.MODIFIERS.value << _RESEARCH.offset
+_REQUEST_BITS = _SCOPE_DEFINED | _DATA_FROM.mask | _DATA_UNTIL.mask | _RESEARCH.defined
+
+_DENY, _REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked"))
+
+
+def decide(rules: Iterable[int], actor_kind: PartyKind | None, now: datetime, request_word: int) -> Decision:
+    """Decide a request against the rule words that apply to the actor.
+
+    `rules` are the words for the actor itself, then for each of its groups, then for everyone: of several
+    rules that decide alike, the first is named. Words of sequence 0 (never written) are passed over.
+    `actor_kind` is the actor's one kind, or None where it is not an active party; `now` the moment of the
+    decision, aware. Raises `RuleFieldError` where `actor_kind` or `now` is not of that form.
+    """
+    moment = minute(now)
+    request = normalize(request_word)
+    if request is None:
+        return Decision(Reason.MALFORMED_REQUEST, 0)
+    if actor_kind is None:
+        return Decision(Reason.INACTIVE_PARTY, 0)
+    if actor_kind.value.bit_count() != 1:
+        raise RuleFieldError("actor_kind", actor_kind, "an actor has exactly one kind", "Pass one PartyKind.")
+    kind = actor_kind.value << FIELDS["partyKinds"].offset
+
+    nearest = Decision(Reason.NO_RULE, 0)
+    permit: int | None = None
+    for word in rules:
+        if FIELDS["sequence"].of(word) == 0:
+            continue
+        if word & _DENY:
+            if _in_force(word, moment) and _denies(word, kind, request):
+                return Decision(Reason.DENIED, word)
+            continue
+        if permit is not None:
+            continue
+        reason = _check_permit(word, kind, moment, request)
+        if reason is Reason.PERMITTED:
+            permit = word
+        elif reason > nearest.reason:
+            nearest = Decision(reason, word)
+    return nearest if permit is None else Decision(Reason.PERMITTED, permit)
+
+
+def normalize(request_word: int) -> int | None:
+    """Return the request with every empty field filled in, or None where the request is malformed.
+
+    Purposes, classes, conditions, sensitivities, settings and actions left empty ask for every defined code,
+    dataUntil 0 for no end, and a research purpose without a permission for all five.
+    """
+    if request_word & ~_REQUEST_BITS:
+        return None
+    request = request_word
+    for field, _ in _SCOPE:
+        if not request & field.mask:
+            request |= field.defined
+    if not request & _DATA_UNTIL.mask:
+        request |= NO_END_DAY << _DATA_UNTIL.offset
+    if _DATA_FROM.of(request) > _DATA_UNTIL.of(request):
+        return None
+    if request & _RESEARCH_PURPOSES:
+        if not request & _PERMISSIONS:
+            request |= _PERMISSIONS
+    elif request & _RESEARCH.mask:
+        return None
+    return request
+
+
+def _in_force(word: int, moment: int) -> bool:
+    """Whether a rule is not revoked and its time has come and not gone."""
+    return not word & _REVOKED and FIELDS["validFrom"].of(word) <= moment < FIELDS["validUntil"].of(word)
+
+
+def _denies(word: int, kind: int, request: int) -> bool:
+    """Whether a deny rule touches the request: it meets it in every field."""
+    common = word & request
+    if not word & kind or not all(common & field.mask for field, _ in _SCOPE):
+        return False
+    if _DATA_FROM.of(request) > _DATA_UNTIL.of(word) or _DATA_FROM.of(word) > _DATA_UNTIL.of(request):
+        return False
+    # A purpose in common that is not research settles it: how research was restricted then plays no part.
+    return bool(common & _PURPOSES.mask & ~_RESEARCH_PURPOSES or common & _PERMISSIONS)
+
+
+def _check_permit(word: int, kind: int, moment: int, request: int) -> Reason:
+    """Return PERMITTED, or the first check that a permit fails."""
+    if word & _REVOKED:
+        return Reason.REVOKED
+    if moment < FIELDS["validFrom"].of(word):
+        return Reason.NOT_YET_VALID
+    if moment >= FIELDS["validUntil"].of(word):
+        return Reason.EXPIRED
+    if not word & kind:
+        return Reason.PARTY_KIND
+    missing = request & ~word
+    for field, reason in _SCOPE:
+        if missing & field.mask:
+            return reason
+    if _DATA_FROM.of(request) < _DATA_FROM.of(word) or _DATA_UNTIL.of(request) > _DATA_UNTIL.of(word):
+        return Reason.DATA_PERIOD
+    if request & _RESEARCH_PURPOSES and (missing & _PERMISSIONS or word & ~request & _MODIFIERS):
+        return Reason.RESEARCH_USE
+    return Reason.PERMITTED
