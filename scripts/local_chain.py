@@ -10,9 +10,10 @@ On the command line, for any command that reads CHAIN_URL or CHAIN_PORT, or for 
     python scripts/local_chain.py -- brownie test
     python scripts/local_chain.py --no-chain -- brownie compile
 
-The command gets a chain of its own on a free port, the project's tools first on its PATH and a home folder inside the
-project, and its exit code is returned. Nothing is left behind when either side ends, even by ``kill -9``: the chain
-watches its standard input, which closes with its holder, and then kills the command's process group as well.
+The command gets a chain of its own on a free port, the project's tools first on its PATH and a home folder
+inside the project, and its exit code is returned. Nothing is left behind when either side ends, even by
+``kill -9``: the chain watches its standard input, which closes with its holder, and then kills the command's
+process group as well.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ class ChainError(Exception):
 class LocalChain:
     """A Ganache process on a free port of 127.0.0.1, as a context manager.
 
-    Chain id 1337, Shanghai rules, a block for every transaction, 20 accounts with a million ether each, derived from
-    the mnemonic "test test … junk". ``options`` are Ganache's own, merged over these section by section, for example
-    ``{"miner": {"blockTime": 1}}`` or ``{"chain": {"vmErrorsOnRPCResponse": False}}``.
+    Chain id 1337, Shanghai rules, a block for every transaction, 20 accounts with a million ether each,
+    derived from the mnemonic "test test … junk". ``options`` are Ganache's own, merged over these section by
+    section, for example ``{"miner": {"blockTime": 1}}`` or ``{"chain": {"vmErrorsOnRPCResponse": False}}``.
     """
 
     def __init__(self, *, options: Mapping[str, Mapping[str, Any]] | None = None) -> None:
@@ -191,10 +192,10 @@ def _temporary_folder() -> Path:
 
 
 def tool_environment(chain: LocalChain | None = None) -> dict[str, str]:
-    """The environment for the project's tools: their paths, a home inside the project, and where the chain is.
+    """The environment for the project's tools: paths, a home inside the project, and where the chain is.
 
-    Brownie and others write to the home folder, so it is ``.cache/home`` here; OUTER_HOME keeps the real one, for
-    whoever needs the user's own settings (package registry, certificates).
+    Brownie and others write to the home folder, so it is ``.cache/home`` here; OUTER_HOME keeps the real
+    one, for whoever needs the user's own settings (package registry, certificates).
     """
     environment = dict(os.environ)
     for name in ("PYTHONHOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
@@ -206,7 +207,7 @@ def tool_environment(chain: LocalChain | None = None) -> dict[str, str]:
     environment["HOME"] = str(home)
     environment["TMPDIR"] = str(_temporary_folder())
 
-    # The node in .venv/bin is a Python wrapper that leaves its child behind when terminated: the real one comes first.
+    # The real node comes first: the one in .venv/bin is a Python wrapper that, terminated, leaves its child.
     tools = [NODE.parent, ROOT / ".venv" / "bin", ROOT / "node_modules" / ".bin"]
     environment["PATH"] = os.pathsep.join([*map(str, tools), environment.get("PATH", os.defpath)])
     environment["VIRTUAL_ENV"] = str(ROOT / ".venv")
@@ -222,8 +223,8 @@ def tool_environment(chain: LocalChain | None = None) -> dict[str, str]:
 class Runner:
     """Runs commands in process groups of their own, and passes signals on to them.
 
-    One of these serves several commands at once, each started from a thread of its own. Use it as a context manager
-    in the main thread: it takes over SIGINT, SIGTERM and SIGHUP meanwhile.
+    One of these serves several commands at once, each started from a thread of its own. Use it as a context
+    manager in the main thread: it takes over SIGINT, SIGTERM and SIGHUP meanwhile.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -277,7 +278,8 @@ class Runner:
         """Run one command to its end, then kill what it left in its process group.
 
         Returns:
-            The command's exit code, or 128 plus the signal's number when a signal ended it, as a shell says it.
+            The command's exit code, or 128 plus the signal's number when a signal ended it, as a shell says
+            it.
         """
         env = dict(tool_environment(chain) if environment is None else environment)
         with self._lock:
@@ -285,7 +287,11 @@ class Runner:
                 return 128 + self._received
             try:
                 process = subprocess.Popen(
-                    list(command), env=env, stdout=stdout, stderr=stdout and subprocess.STDOUT, process_group=0
+                    list(command),
+                    env=env,
+                    stdout=stdout,
+                    stderr=stdout and subprocess.STDOUT,
+                    process_group=0,
                 )
             except OSError as error:
                 print(f"Cannot run {command[0]}: {error.strerror}", file=sys.stderr)

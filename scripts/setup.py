@@ -1,8 +1,9 @@
 """Create what the project needs, inside the project's folder: ``python3 scripts/setup.py``.
 
-Needs Python 3.11 to 3.13 and nothing else; Node.js comes as a Python package. Every make target runs this first. What
-stands already is left alone, so a second run takes a fraction of a second; an interrupted one goes on where it
-stopped; two at once wait for each other. Only files that the lock files name, by their hashes, are installed.
+Needs Python 3.11 to 3.13 and nothing else; Node.js comes as a Python package. Every make target runs this
+first. What stands already is left alone, so a second run takes a fraction of a second; an interrupted one
+goes on where it stopped; two at once wait for each other. Only files that the lock files name, by their
+hashes, are installed.
 """
 
 # Standard library only, and no syntax newer than Python 3.7 before the version is checked.
@@ -16,8 +17,9 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
@@ -30,7 +32,7 @@ SOLC_FOLDER = CACHE / "solc"
 RECORD = CACHE / "setup.json"
 LOG = CACHE / "setup.log"
 
-# Installed without its own scripts, Ganache falls back on JavaScript for its native parts; this proves that it can.
+# Installed without its own scripts, Ganache falls back on JavaScript for its native parts; this proves it.
 GANACHE_CHECK = (
     "require('ganache').provider({logging: {quiet: true}}).request({method: 'eth_chainId'})"
     ".then(() => process.exit(0), () => process.exit(1))"
@@ -45,6 +47,7 @@ class SetupError(Exception):
     """A step failed. `advice` says what to do next, `output` is the end of the tool's output."""
 
     def __init__(self, message: str, *, advice: str, output: str = "") -> None:
+        """Keep what the user needs to see."""
         super().__init__(message)
         self.advice = advice
         self.output = output
@@ -54,8 +57,8 @@ class Step(NamedTuple):
     """One step of the set-up."""
 
     title: str
-    inputs: List[Path]  # its result depends on the content of these files
-    outputs: Callable[[], List[Path]]  # it is due again when one of these is missing
+    inputs: list[Path]  # its result depends on the content of these files
+    outputs: Callable[[], list[Path]]  # it is due again when one of these is missing
     make: Callable[[], None]
 
 
@@ -70,13 +73,13 @@ def main() -> int:
     except SetupError as error:
         if error.output:
             print(indent(error.output), file=sys.stderr)
-        print("Set-up failed: {}\nWhat to do: {}".format(error, error.advice), file=sys.stderr)
+        print(f"Set-up failed: {error}\nWhat to do: {error.advice}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nSet-up interrupted; the next run goes on from here.", file=sys.stderr)
         return 130
     if done:
-        print("Set-up done in {:.1f} s.".format(time.monotonic() - started), flush=True)
+        print(f"Set-up done in {time.monotonic() - started:.1f} s.", flush=True)
     else:
         print("Set-up: nothing to do.", flush=True)
     return 0
@@ -85,22 +88,24 @@ def main() -> int:
 def check_python() -> None:
     """Go on in a Python that the project can use, or say that there is none."""
     if os.name != "posix":
-        raise SetupError("this needs Linux or macOS", advice="on Windows, use WSL (Windows Subsystem for Linux)")
+        raise SetupError(
+            "this needs Linux or macOS", advice="on Windows, use WSL (Windows Subsystem for Linux)"
+        )
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        other = shutil.which("python3.{}".format(minor))
+        other = shutil.which(f"python3.{minor}")
         if other is not None:
             os.execv(other, [other, str(Path(__file__).resolve()), *sys.argv[1:]])
     raise SetupError(
         "{} is needed; {} is Python {}.{}".format(PYTHON_NEEDED, sys.executable, *sys.version_info[:2]),
-        advice="install one of them, so that `python3` or for example `python3.12` starts it, and run this again",
+        advice="install one of them, so that `python3` or `python3.12` starts it, and run this again",
     )
 
 
 @contextlib.contextmanager
 def lock() -> Iterator[None]:
-    """Wait for a set-up that runs already in this folder. The lock goes with its holder, however that ends."""
+    """Wait for a set-up that runs already in this folder. The lock goes when its holder goes."""
     import fcntl
 
     with (CACHE / "setup.lock").open("w") as handle:
@@ -115,7 +120,7 @@ def lock() -> Iterator[None]:
 # The steps
 
 
-def steps() -> List[Step]:
+def steps() -> list[Step]:
     """All steps, in order."""
     requirements = ROOT / "scripts" / "setup-requirements.txt"
     uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
@@ -157,14 +162,14 @@ def run_steps() -> int:
 
         record.pop(step.title, None)  # an interrupted step is due again
         write_record(record)
-        print("[{}/{}] {} … ".format(number, len(all_steps), step.title), end="", flush=True)
+        print(f"[{number}/{len(all_steps)}] {step.title} … ", end="", flush=True)
         started = time.monotonic()
         try:
             step.make()
         except BaseException:
             print("failed", flush=True)
             raise
-        print("{:.1f} s".format(time.monotonic() - started), flush=True)
+        print(f"{time.monotonic() - started:.1f} s", flush=True)
         record[step.title] = digest
         write_record(record)
         ran += 1
@@ -174,14 +179,14 @@ def run_steps() -> int:
 def digest_of(step: Step) -> str:
     """A digest over all that a step's result depends on."""
     # A moved folder or another Python makes everything due again: the environment's scripts name both.
-    digest = hashlib.sha256("{} {} {} {}".format(step.title, ROOT, base_python(), sys.version_info[:3]).encode())
+    digest = hashlib.sha256(f"{step.title} {ROOT} {base_python()} {sys.version_info[:3]}".encode())
     for path in step.inputs:
         try:
             content = path.read_bytes()
         except OSError as error:
             raise SetupError(
-                "cannot read {}: {}".format(path.relative_to(ROOT), error.strerror),
-                advice="it belongs to the repository: `git checkout -- {}`".format(path.relative_to(ROOT)),
+                f"cannot read {path.relative_to(ROOT)}: {error.strerror}",
+                advice=f"it belongs to the repository: `git checkout -- {path.relative_to(ROOT)}`",
             ) from error
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()
@@ -196,7 +201,7 @@ def make_virtual_environment() -> None:
     """Make .venv afresh."""
     run(
         [base_python(), "-m", "venv", "--clear", str(VENV)],
-        advice="on Debian and Ubuntu `apt install python3-venv` brings what `python3 -m venv` needs; then run this again",
+        advice="on Debian and Ubuntu `apt install python3-venv` brings what this needs; then run it again",
     )
 
 
@@ -204,7 +209,7 @@ def install_uv(requirements: Path) -> None:
     """Install uv with pip, by its hashes."""
     run(
         [str(PYTHON), "-m", "pip", "install", "--require-hashes", "-r", str(requirements)],
-        advice="is the Python package index reachable? pip's own settings (PIP_INDEX_URL, pip.conf, PIP_CERT) are used",
+        advice="is the Python package index reachable? pip's settings (PIP_INDEX_URL, pip.conf) are used",
     )
 
 
@@ -234,8 +239,8 @@ def install_node_packages() -> None:
     npm = NODE.resolve().parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
     run(
         [str(NODE), str(npm), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        advice="if package-lock.json no longer fits package.json, `npm install --package-lock-only` renews it; "
-        "else check that the npm registry is reachable (npm's own settings are used)",
+        advice="if package-lock.json no longer fits package.json, `npm install --package-lock-only` "
+        "renews it; else check that the npm registry is reachable (npm's own settings are used)",
     )
     run(
         [str(NODE), "-e", GANACHE_CHECK],
@@ -263,11 +268,11 @@ def wrap_solc() -> None:
     ).strip()
     if path.name[len("solc-v") :] not in version:
         raise SetupError(
-            "package-lock.json names {}, but the compiler says {!r}".format(path.name, version),
+            f"package-lock.json names {path.name}, but the compiler says {version!r}",
             advice="`make distclean` and try again",
         )
-    # It is asked for its version often, and loading the compiler takes half a second: the wrapper knows it by heart.
-    script = """#!/bin/sh
+    # It is asked for its version often, and loading takes half a second: the wrapper knows it by heart.
+    script = f"""#!/bin/sh
 # Written by scripts/setup.py: the npm compiler as an executable for py-solc-x.
 if [ "$*" = "--version" ]; then
 cat <<'END'
@@ -277,7 +282,7 @@ exit 0
 fi
 here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
 exec "$here/../bin/node" "$here/../../scripts/solc.js" "$@"
-""".format(version=version)
+"""
 
     def write(target: Path) -> None:
         target.write_text(script, encoding="utf-8")
@@ -293,7 +298,7 @@ exec "$here/../bin/node" "$here/../../scripts/solc.js" "$@"
 # Running tools, and keeping the record
 
 
-def run(command: List[str], *, advice: str) -> str:
+def run(command: list[str], *, advice: str) -> str:
     """Run a tool with its caches inside the project; its output goes to .cache/setup.log.
 
     Returns its output. Raises SetupError with the output's end.
@@ -311,23 +316,24 @@ def run(command: List[str], *, advice: str) -> str:
             check=False,
         )
     except OSError as error:
-        raise SetupError("cannot run {}: {}".format(command[0], error.strerror), advice=advice) from error
+        raise SetupError(f"cannot run {command[0]}: {error.strerror}", advice=advice) from error
     with LOG.open("a", encoding="utf-8") as log:
         log.write("$ {}\n{}\n".format(" ".join(command), result.stdout))
     if result.returncode != 0:
         words = " ".join(Path(word).name if os.sep in word else word for word in command)
         raise SetupError(
-            "`{}` ended with exit code {}".format(words, result.returncode),
-            advice="{} (all output: {})".format(advice, LOG.relative_to(ROOT)),
+            f"`{words}` ended with exit code {result.returncode}",
+            advice=f"{advice} (all output: {LOG.relative_to(ROOT)})",
             output="\n".join(line[:200] for line in result.stdout.strip().splitlines()[-20:]),
         )
     return result.stdout
 
 
-def tool_environment() -> Dict[str, str]:
+def tool_environment() -> dict[str, str]:
     """The present environment, with every cache inside the project.
 
-    The home folder stays the user's: the registries and certificates to use are told there. Nothing writes to it.
+    The home folder stays the user's: the registries and certificates to use are told there. Nothing writes
+    to it.
     """
     environment = dict(os.environ)
     for name in ("PYTHONHOME", "PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_USER", "UV_PYTHON"):
@@ -363,16 +369,16 @@ def replace(path: Path, write: Callable[[Path], Any]) -> None:
     aside.replace(path)
 
 
-def read_record() -> Dict[str, Optional[str]]:
+def read_record() -> dict[str, str | None]:
     """What earlier runs finished: a digest for each step."""
     try:
-        record: Dict[str, Optional[str]] = json.loads(RECORD.read_text(encoding="utf-8"))
+        record: dict[str, str | None] = json.loads(RECORD.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record
 
 
-def write_record(record: Dict[str, Optional[str]]) -> None:
+def write_record(record: dict[str, str | None]) -> None:
     """Keep what is finished for the next run."""
     replace(RECORD, lambda path: path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8"))
 

@@ -1,8 +1,9 @@
 """Run the test lanes side by side, each with a chain of its own, and sum them up: ``make test``.
 
-A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as a
-provider's app would. ``--deep`` gives the property tests many more examples, ``--coverage`` measures the contracts.
-Arguments after ``--`` go to every pytest: ``python scripts/test.py --lane contracts -- -k revoke -x``.
+A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as
+a provider's app would. ``--deep`` gives the property tests many more examples, ``--coverage`` measures the
+contracts. Arguments after ``--`` go to every pytest: ``python scripts/test.py --lane contracts -- -k revoke
+-x``.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
     try:
         with os.fdopen(writing, "w") as output, LocalChain() as chain:
             environment = {**tool_environment(chain), **lane.variables}
-            lane.exit_code = runner.run(lane.command(extra), chain=chain, environment=environment, stdout=output)
+            lane.exit_code = runner.run(
+                lane.command(extra), chain=chain, environment=environment, stdout=output
+            )
     except ChainError as error:
         print(f"{lane.name:10} {error}", flush=True)
         lane.exit_code = 1
@@ -115,7 +118,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
     parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
     parser.add_argument("--one-by-one", action="store_true", help="not side by side")
-    parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
+    parser.add_argument(
+        "--deep", action="store_true", help="many more examples in property and stateful tests"
+    )
     parser.add_argument("--coverage", action="store_true", help="the contract lane, with branch coverage")
     given = list(sys.argv[1:] if argv is None else argv)
     split = given.index("--") if "--" in given else len(given)
@@ -126,7 +131,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.lane:
         unknown = set(options.lane) - {lane.name for lane in chosen}
         if unknown:
-            parser.error(f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}")
+            parser.error(
+                f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}"
+            )
         chosen = [lane for lane in chosen if lane.name in options.lane]
 
     REPORTS.mkdir(parents=True, exist_ok=True)
