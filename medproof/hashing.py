@@ -295,7 +295,7 @@ def _check_depth(value: Json) -> None:
 
 
 def _too_deep() -> str:
-    return f"The JSON value is nested deeper than {MAX_DEPTH} levels, more than any FHIR record: mend the record."
+    return f"The JSON value is nested deeper than {MAX_DEPTH} levels, more than any FHIR record: mend it."
 
 
 def _write(value: Json, out: list[bytes], way: _Way, depth: int) -> None:
