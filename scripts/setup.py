@@ -178,8 +178,8 @@ def run_steps() -> int:
 
 def digest_of(step: Step) -> str:
     """A digest over all that a step's result depends on."""
-    # A moved folder or another Python makes everything due again: the environment's scripts name both.
-    digest = hashlib.sha256(f"{step.title} {ROOT} {base_python()} {sys.version_info[:3]}".encode())
+    # A moved folder makes everything due again: the environment's scripts name it.
+    digest = hashlib.sha256(f"{step.title} {ROOT}".encode())
     for path in step.inputs:
         try:
             content = path.read_bytes()
