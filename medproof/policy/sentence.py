@@ -78,22 +78,22 @@ _SENTENCES = {
     Reason.PURPOSE: "The permission that comes nearest does not cover every purpose asked for.",
     Reason.DATA_CLASS: "The permission that comes nearest does not cover every kind of data asked for.",
     Reason.CONDITION: "The permission that comes nearest does not cover every health condition asked for.",
-    Reason.SENSITIVITY: "The permission that comes nearest does not cover the sensitive information asked for.",
+    Reason.SENSITIVITY: "The permission that comes nearest does not cover all sensitive data asked for.",
     Reason.CARE_SETTING: "The permission that comes nearest does not cover every place of care asked for.",
     Reason.ACTION: "The permission that comes nearest does not cover all that would be done with the data.",
     Reason.DATA_PERIOD: "The permission that comes nearest does not cover the whole period asked for.",
     Reason.RESEARCH_USE: "The permission that comes nearest does not cover this research.",
 }
 
-# What a reason of a missing code is about: the field of rule and request, and how to name what is missing.
+# The field of rule and request that a reason is about, and what to say of the codes that are missing there.
 _MISSING = {
-    Reason.PURPOSE: ("purposes", "use for {}"),
-    Reason.DATA_CLASS: ("classes", "your {}"),
-    Reason.CONDITION: ("conditions", "data about {}"),
-    Reason.SENSITIVITY: ("sensitivities", "{}"),
-    Reason.CARE_SETTING: ("settings", "data from {}"),
-    Reason.ACTION: ("actions", "permission to {} the data"),
-    Reason.RESEARCH_USE: ("research", "{}"),
+    Reason.PURPOSE: ("purposes", "does not cover use for {}"),
+    Reason.DATA_CLASS: ("classes", "does not cover {}"),
+    Reason.CONDITION: ("conditions", "does not cover {}"),
+    Reason.SENSITIVITY: ("sensitivities", "does not cover {}"),
+    Reason.CARE_SETTING: ("settings", "does not cover {}"),
+    Reason.ACTION: ("actions", "does not let anyone {} the data"),
+    Reason.RESEARCH_USE: ("research", "does not cover {}"),
 }
 
 
@@ -114,10 +114,8 @@ def _explain_missing(reason: Reason, rule: Rule, request: Request) -> str:
     missing = wanted & ~covered
     if not missing or len(missing) > _MOST_LEFT_OUT:
         return _SENTENCES[reason]
-    if isinstance(missing, Sensitivity):
-        return f"The permission that comes nearest does not cover {_labels(missing, 'or')}."
-    what = pattern.format(_join(_plain(missing), "or")).replace("your ", "the patient's ")
-    return f"The permission that comes nearest does not cover {what}."
+    names = _labels(missing, "or") if isinstance(missing, Sensitivity) else _join(_plain(missing), "or")
+    return f"The permission that comes nearest {pattern.format(names)}."
 
 
 def _main(rule: Rule, grantee: str) -> str:

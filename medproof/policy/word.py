@@ -32,6 +32,7 @@ __all__ = [
     "EPOCH_DAY",
     "FIELDS",
     "FLAGS",
+    "LAST_SEQUENCE",
     "LAYOUT",
     "NO_END_DAY",
     "NO_END_MINUTE",
@@ -50,6 +51,7 @@ __all__ = [
 WORD_BITS = 256
 NO_END_DAY = 0xFFFF  # dataUntil of a rule or request without an end
 NO_END_MINUTE = (1 << 28) - 1  # validUntil of a rule without an end
+LAST_SEQUENCE = 0xFFFE  # highest sequence of a written rule; 0xFFFF is kept for its revocation
 EPOCH_DAY = date(1970, 1, 1)  # day 0; as dataFrom it stands for that day and everything earlier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -265,34 +267,37 @@ def validate(word: int) -> None:
     Raises `ReservedBitsError` for a reserved bit, `RuleFieldError` for the first other rule that is broken.
     """
     _check_defined(word, DEFINED)
-    if FIELDS["sequence"].of(word) == 0:
-        raise RuleFieldError("sequence", 0, "a rule that is written counts from 1", "Set sequence=1.")
     for name in ("follows", "revoked"):
         if _FLAGS[name].of(word):
             raise RuleFieldError(name, True, "only the contract sets this flag", f"Leave {name} off.")
-    for name in (*_CODE_FIELDS, "partyKinds"):
+    for name in ("partyKinds", *_CODE_FIELDS):
         if FIELDS[name].of(word) == 0:
             raise RuleFieldError(
                 name, 0, "an empty field would match nothing", "Name at least one code, or ALL for every one."
             )
-    data_from, data_until = FIELDS["dataFrom"].of(word), FIELDS["dataUntil"].of(word)
-    if data_from > data_until:
-        raise RuleFieldError(
-            "dataFrom",
-            data_from,
-            f"it must not be after dataUntil, {data_until}",
-            "Exchange or correct the days.",
-        )
     valid_from, valid_until = FIELDS["validFrom"].of(word), FIELDS["validUntil"].of(word)
     if valid_from >= valid_until:
         raise RuleFieldError(
             "validFrom", valid_from, f"it must be before validUntil, {valid_until}", "Correct the times."
+        )
+    data_from, data_until = FIELDS["dataFrom"].of(word), FIELDS["dataUntil"].of(word)
+    if data_from > data_until:
+        raise RuleFieldError(
+            "dataFrom", data_from, f"it must not be after dataUntil, {data_until}", "Correct the days."
         )
     _validate_research(
         Purpose(FIELDS["purposes"].of(word)),
         ResearchUse(FIELDS["research"].of(word)),
         deny=bool(_FLAGS["deny"].of(word)),
     )
+    sequence = FIELDS["sequence"].of(word)
+    if not 1 <= sequence <= LAST_SEQUENCE:
+        raise RuleFieldError(
+            "sequence",
+            sequence,
+            f"a written rule counts from 1 to {LAST_SEQUENCE}",
+            "Add 1 to the stored sequence; where that is used up, revoke the rule and take another index.",
+        )
 
 
 def _validate_research(purposes: Purpose, research: ResearchUse, *, deny: bool) -> None:
