@@ -369,7 +369,7 @@ def _bits(name: str, value: CodedFlag) -> int:
     if field.codes is None or not isinstance(value, field.codes):
         wanted = field.codes.__name__ if field.codes else "number"
         raise RuleFieldError(
-            name, value, f"this field holds {wanted} codes", f"Use medproof.policy.{wanted}."
+            name, value, f"this field holds {wanted} codes", f"Use medproof.policy.codes.{wanted}."
         )
     return value.value << field.offset
 
