@@ -77,7 +77,7 @@ _Way: TypeAlias = "tuple[_Way, str | int] | None"
 class SaltedRecord:
     """A record with the salt that opens its commitment; only `commitment` leaves the custodian."""
 
-    record: Json = field(repr=False)  # the JSON that was committed to
+    record: Json = field(repr=False, compare=False)  # the JSON that was committed to
     salt: bytes = field(repr=False)  # 32 random bytes; whoever deletes them erases the link to the record
     commitment: bytes  # the 32 bytes that go on chain
 

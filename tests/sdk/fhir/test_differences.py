@@ -83,6 +83,11 @@ def test_item_taken_out_is_one_difference() -> None:
     assert found(PATIENT, after) == [("Patient.name[0].given[0]", Change.REMOVED)]
 
 
+def test_item_that_came_to_equal_its_neighbour_is_one_difference() -> None:
+    after = changed(PATIENT, name=[{"family": "Chalmers", "given": ["James", "James"]}])
+    assert found(PATIENT, after) == [("Patient.name[0].given[0]", Change.CHANGED)]
+
+
 def test_item_that_moved_is_found() -> None:
     after = changed(PATIENT, name=[{"family": "Chalmers", "given": ["James", "Peter"]}])
     assert {change for _, change in found(PATIENT, after)} == {Change.ADDED, Change.REMOVED}
