@@ -14,6 +14,7 @@ from medproof.hashing import Json, JsonObject
 
 __all__ = ["Change", "Difference", "differences"]
 
+_MATCHED_AT_MOST = 1000  # items; matching longer runs by content would take minutes on a hostile record
 _ELEMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
 
@@ -77,14 +78,7 @@ def _compare_arrays(before: list[Json], after: list[Json], path: str) -> Iterato
     new = [hashing.canonical(item) for item in after]
     if old == new:
         return
-    blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
-    blocks = [block for block in blocks if block[0] != "equal"]
-    if len(old) == len(new):
-        # Where an altered item came to equal its neighbour, place by place tells it in fewer words.
-        places = [index for index in range(len(old)) if old[index] != new[index]]
-        if len(places) < sum(max(block[2] - block[1], block[4] - block[3]) for block in blocks):
-            blocks = [("replace", index, index + 1, index, index + 1) for index in places]
-    for _, old_start, old_end, new_start, new_end in blocks:
+    for old_start, old_end, new_start, new_end in _blocks(old, new):
         paired = min(old_end - old_start, new_end - new_start)
         for step in range(paired):
             one, other = before[old_start + step], after[new_start + step]
@@ -93,3 +87,24 @@ def _compare_arrays(before: list[Json], after: list[Json], path: str) -> Iterato
             yield Difference(f"{path}[{index}]", Change.REMOVED, before[index], None)
         for index in range(new_start + paired, new_end):
             yield Difference(f"{path}[{index}]", Change.ADDED, None, after[index])
+
+
+def _blocks(old: list[bytes], new: list[bytes]) -> list[tuple[int, int, int, int]]:
+    """Return the runs that differ: (start, end) in the old array, (start, end) in the new one."""
+    head = 0
+    while head < min(len(old), len(new)) and old[head] == new[head]:
+        head += 1
+    tail = 0
+    while tail < min(len(old), len(new)) - head and old[-1 - tail] == new[-1 - tail]:
+        tail += 1
+    old, new = old[head : len(old) - tail], new[head : len(new) - tail]
+    if max(len(old), len(new)) > _MATCHED_AT_MOST:
+        return [(head, head + len(old), head, head + len(new))]
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    blocks = [block[1:] for block in matcher.get_opcodes() if block[0] != "equal"]
+    if len(old) == len(new):
+        # Where an altered item came to equal its neighbour, place by place tells it in fewer words.
+        places = [index for index in range(len(old)) if old[index] != new[index]]
+        if len(places) < sum(max(block[1] - block[0], block[3] - block[2]) for block in blocks):
+            blocks = [(index, index + 1, index, index + 1) for index in places]
+    return [(head + a, head + b, head + c, head + d) for a, b, c, d in blocks]

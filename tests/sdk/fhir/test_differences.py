@@ -88,6 +88,12 @@ def test_item_that_came_to_equal_its_neighbour_is_one_difference() -> None:
     assert found(PATIENT, after) == [("Patient.name[0].given[0]", Change.CHANGED)]
 
 
+def test_long_hostile_arrays_are_compared_place_by_place() -> None:
+    before = {"resourceType": "X", "a": ["x"] * 50_000 + ["y"] * 3}
+    after = {"resourceType": "X", "a": ["z"] + ["y", "x"] * 25_000}
+    assert len(fhir.differences(before, after)) == 25_004
+
+
 def test_item_that_moved_is_found() -> None:
     after = changed(PATIENT, name=[{"family": "Chalmers", "given": ["James", "Peter"]}])
     assert {change for _, change in found(PATIENT, after)} == {Change.ADDED, Change.REMOVED}
