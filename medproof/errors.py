@@ -120,3 +120,35 @@ class ClaimElementError(RecordError):
         """Name the element, what is wrong with it and what to do."""
         self.path = path  # the element, such as "Claim.provider"
         super().__init__(f"{path} {rule}, and the claim nullifier needs it: {step}.")
+
+
+class ContractError(MedProofError):
+    """Root of the contracts' own errors; `medproof.contract_errors` has one class for each."""
+
+    signature = ""  # such as "SequenceStale(uint256,uint256)"
+    rule = ""  # why it is thrown
+    step = ""  # how to mend it
+
+    def __init__(self, **arguments: object) -> None:
+        """Take the error's arguments by name; each becomes an attribute."""
+        self.arguments = arguments  # by name, in the contract's order
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        given = ", ".join(
+            f"{name}={'0x' + value.hex() if isinstance(value, bytes) else value}"
+            for name, value in arguments.items()
+        )
+        super().__init__(f"{type(self).__name__}({given}): {self.rule} {self.step}")
+
+
+class UnknownRevertError(MedProofError):
+    """A contract reverted with data that belongs to none of the suite's errors."""
+
+    def __init__(self, data: bytes, reason: str = "") -> None:
+        """Quote the data, or the text the node gave."""
+        self.data = data  # the raw revert data
+        quoted = reason or (f"0x{data.hex()}" if data else "no data")
+        super().__init__(
+            f"The contract reverted with {quoted}, which is none of the suite's errors. "
+            "Check that the address holds the suite's contract and that enough gas was sent."
+        )

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IConsentRegistry} from "../interfaces/IConsentRegistry.sol";
+
+/// @title RuleWord
+/// @notice The layout of a consent rule, one 256-bit word, and what it means: when a word may be written, and
+/// whether it covers a request. A request is a word of the same layout that sets only the fields it asks for.
+/// @dev Bits, from the least significant: sequence 16, index 4, flags 5 (deny, delegable, break-glass refused,
+/// another rule follows, revoked), terms 12, party kinds 8, dataFrom 16, dataUntil 16, validFrom 28, validUntil 28,
+/// purposes 16, classes 24, conditions 22, sensitivities 24, settings 8, actions 6, research 23. The code lists
+/// stand in docs/rule-word.md.
+library RuleWord {
+    /* LAYOUT */
+
+    uint256 internal constant SEQUENCE = 0xFFFF;
+    uint256 internal constant INDEX = 0xF << 16;
+    uint256 internal constant DENY = 1 << 20;
+    uint256 internal constant DELEGABLE = 1 << 21;
+    uint256 internal constant BREAK_GLASS_REFUSED = 1 << 22;
+    uint256 internal constant FOLLOWS = 1 << 23;
+    uint256 internal constant REVOKED = 1 << 24;
+    uint256 internal constant TERMS = 0xFFF << 25;
+    uint256 internal constant PARTY_KINDS = 0xFF << 37;
+    uint256 internal constant DATA_FROM = 0xFFFF << 45;
+    uint256 internal constant DATA_UNTIL = 0xFFFF << 61;
+    uint256 internal constant VALID_FROM = 0xFFFFFFF << 77;
+    uint256 internal constant VALID_UNTIL = 0xFFFFFFF << 105;
+    uint256 internal constant PURPOSES = 0xFFFF << 133;
+    uint256 internal constant CLASSES = 0xFFFFFF << 149;
+    uint256 internal constant CONDITIONS = 0x3FFFFF << 173;
+    uint256 internal constant SENSITIVITIES = 0xFFFFFF << 195;
+    uint256 internal constant SETTINGS = 0xFF << 219;
+    uint256 internal constant ACTIONS = 0x3F << 227;
+    uint256 internal constant PERMISSIONS = 0x1F << 233;
+    uint256 internal constant MODIFIERS = 0x3FFFF << 238;
+
+    /// @dev Of each field, the bits that stand for a code; the others are reserved and refused everywhere.
+    uint256 internal constant PARTY_KINDS_DEFINED = 0x3F << 37;
+    uint256 internal constant PURPOSES_DEFINED = 0x7FFF << 133;
+    uint256 internal constant CLASSES_DEFINED = 0x3FFFFF << 149;
+    uint256 internal constant SENSITIVITIES_DEFINED = 0x1FFFFF << 195;
+    uint256 internal constant ACTIONS_DEFINED = 0x1F << 227;
+    uint256 internal constant RESERVED =
+        (PARTY_KINDS ^ PARTY_KINDS_DEFINED) |
+            (PURPOSES ^ PURPOSES_DEFINED) |
+            (CLASSES ^ CLASSES_DEFINED) |
+            (SENSITIVITIES ^ SENSITIVITIES_DEFINED) |
+            (ACTIONS ^ ACTIONS_DEFINED);
+
+    /// @dev The purposes HRESCH, CLINTRCH and DSRCH (bits 11, 12 and 13): the research field governs them alone.
+    uint256 internal constant RESEARCH_PURPOSES = 0x3800 << 133;
+
+    /// @dev What a request may set.
+    uint256 internal constant REQUEST =
+        PURPOSES_DEFINED |
+            CLASSES_DEFINED |
+            CONDITIONS |
+            SENSITIVITIES_DEFINED |
+            SETTINGS |
+            ACTIONS_DEFINED |
+            PERMISSIONS |
+            MODIFIERS |
+            DATA_FROM |
+            DATA_UNTIL;
+
+    /// @dev The DUO permissions that one permission includes: NRES includes GRU, GRU includes HMB and POA, HMB includes DS.
+    uint256 private constant NRES = 1 << 233;
+    uint256 private constant GRU = 1 << 234;
+    uint256 private constant HMB = 1 << 235;
+    uint256 private constant DS = 1 << 236;
+    uint256 private constant POA = 1 << 237;
+
+    /// @dev The fields in which a permit must have every bit of the case.
+    uint256 internal constant COVERED =
+        PARTY_KINDS | PURPOSES | CLASSES | CONDITIONS | SENSITIVITIES | SETTINGS | ACTIONS | PERMISSIONS;
+
+    /// @dev The fields of codes, each with its highest bit.
+    uint256 private constant CODES = PURPOSES | CLASSES | CONDITIONS | SENSITIVITIES | SETTINGS | ACTIONS;
+    uint256 private constant CODES_HIGHEST =
+        (1 << 148) | (1 << 172) | (1 << 194) | (1 << 218) | (1 << 226) | (1 << 232);
+    uint256 private constant PARTY_KINDS_HIGHEST = 1 << 44;
+    uint256 private constant DATA_UNTIL_HIGHEST = 1 << 76;
+
+    function sequence(uint256 word) internal pure returns (uint256) {
+        return word & SEQUENCE;
+    }
+
+    /// @dev A sequence has 16 bits: one more cannot overflow.
+    function nextSequence(uint256 word) internal pure returns (uint256) {
+        unchecked {
+            return (word & SEQUENCE) + 1;
+        }
+    }
+
+    function index(uint256 word) internal pure returns (uint256) {
+        return (word & INDEX) >> 16;
+    }
+
+    /* WRITING */
+
+    /// @dev Reverts unless a subject may write this word: no reserved bit and no bit that the contract owns, no empty
+    /// field (it would permit or deny nothing), no empty period, and a research field that goes with the purposes.
+    function requireWritable(uint256 word) internal pure {
+        if (word & (RESERVED | FOLLOWS | REVOKED) != 0) {
+            revert IConsentRegistry.RuleBitsReserved(word & (RESERVED | FOLLOWS | REVOKED));
+        }
+        if (_hasEmptyField(word, PARTY_KINDS | CODES, PARTY_KINDS_HIGHEST | CODES_HIGHEST)) _revertEmptyField(word);
+        if (_validFrom(word) >= _validUntil(word)) {
+            revert IConsentRegistry.RulePeriodEmpty(_validFrom(word), _validUntil(word));
+        }
+        if (_dataFrom(word) > _dataUntil(word)) {
+            revert IConsentRegistry.RuleDataPeriodEmpty(_dataFrom(word), _dataUntil(word));
+        }
+        if (word & (RESEARCH_PURPOSES | PERMISSIONS | MODIFIERS) != 0) _requireResearch(word);
+    }
+
+    /// @dev A research purpose and a permission go together; a deny rule has no modifiers; a permit names every
+    /// permission that its permissions include, so that comparing bits is enough.
+    function _requireResearch(uint256 word) private pure {
+        bool valid = word & RESEARCH_PURPOSES != 0 && word & PERMISSIONS != 0;
+        if (word & DENY != 0) valid = valid && word & MODIFIERS == 0;
+        else valid = valid && _withIncluded(word) == word;
+        if (!valid) revert IConsentRegistry.RuleResearchMismatch(word);
+    }
+
+    function _withIncluded(uint256 word) private pure returns (uint256) {
+        if (word & NRES != 0) word |= GRU;
+        if (word & GRU != 0) word |= HMB | POA;
+        if (word & HMB != 0) word |= DS;
+        return word;
+    }
+
+    /// @dev Whether one of `fields` is empty; `highest` has the highest bit of each. Adding a field's lower bits, all
+    /// set, to what it holds there carries into its highest bit unless it holds nothing there; so a highest bit is
+    /// clear just where the field is empty, and no carry leaves a field. One test for seven fields, which every grant
+    /// and every permission check pays for.
+    function _hasEmptyField(uint256 word, uint256 fields, uint256 highest) private pure returns (bool) {
+        unchecked {
+            return ((((word & (fields ^ highest)) + (fields ^ highest)) | word) & highest) != highest;
+        }
+    }
+
+    function _revertEmptyField(uint256 word) private pure {
+        if (word & PARTY_KINDS == 0) revert IConsentRegistry.RuleFieldEmpty("partyKinds");
+        if (word & PURPOSES == 0) revert IConsentRegistry.RuleFieldEmpty("purposes");
+        if (word & CLASSES == 0) revert IConsentRegistry.RuleFieldEmpty("classes");
+        if (word & CONDITIONS == 0) revert IConsentRegistry.RuleFieldEmpty("conditions");
+        if (word & SENSITIVITIES == 0) revert IConsentRegistry.RuleFieldEmpty("sensitivities");
+        if (word & SETTINGS == 0) revert IConsentRegistry.RuleFieldEmpty("settings");
+        revert IConsentRegistry.RuleFieldEmpty("actions");
+    }
+
+    /* EVALUATION */
+
+    /// @dev Returns the case to decide: the request with every field that it leaves empty filled, since what is not
+    /// said is asked for in full, and a research permission with those it includes. Fails closed on a bit that no request may set, on an empty data period, and on
+    /// research terms without a research purpose; where no research is asked for, every research modifier is met.
+    /// @return case_ Zero where the request is malformed; a case is never zero.
+    function complete(uint256 request) internal pure returns (uint256 case_) {
+        if (request & ~REQUEST != 0) return 0;
+        if (_hasEmptyField(request, DATA_UNTIL | CODES, DATA_UNTIL_HIGHEST | CODES_HIGHEST)) request = _fill(request);
+        if (request & (RESEARCH_PURPOSES | PERMISSIONS | MODIFIERS) == 0) request |= MODIFIERS;
+        else if (request & RESEARCH_PURPOSES == 0) return 0;
+        else if (request & PERMISSIONS == 0) request |= PERMISSIONS;
+        else request = _withIncluded(request);
+        return _dataFrom(request) > _dataUntil(request) ? 0 : request;
+    }
+
+    function _fill(uint256 request) private pure returns (uint256) {
+        if (request & PURPOSES == 0) request |= PURPOSES_DEFINED;
+        if (request & CLASSES == 0) request |= CLASSES_DEFINED;
+        if (request & CONDITIONS == 0) request |= CONDITIONS;
+        if (request & SENSITIVITIES == 0) request |= SENSITIVITIES_DEFINED;
+        if (request & SETTINGS == 0) request |= SETTINGS;
+        if (request & ACTIONS == 0) request |= ACTIONS_DEFINED;
+        if (request & DATA_UNTIL == 0) request |= DATA_UNTIL;
+        return request;
+    }
+
+    /// @dev Returns the case with who asks and when: the bit of the actor's kind, and the minute (since 1970) in the
+    /// place of both ends of the period of validity.
+    /// @param kind The number of the actor's kind, which is not `None`: at most 8, so the sum cannot overflow.
+    function asked(uint256 case_, uint256 kind, uint256 minute) internal pure returns (uint256) {
+        unchecked {
+            return case_ | (1 << (36 + kind)) | (minute << 77) | (minute << 105);
+        }
+    }
+
+    /// @dev Whether a deny rule touches the case: it is in force and they overlap in every field. Where they overlap in
+    /// research purposes only, they must overlap in research permissions too.
+    function touches(uint256 word, uint256 case_) internal pure returns (bool) {
+        uint256 both = word & case_;
+        if (_hasEmptyField(both, PARTY_KINDS | CODES, PARTY_KINDS_HIGHEST | CODES_HIGHEST)) return false;
+        if (both & (PERMISSIONS | (PURPOSES ^ RESEARCH_PURPOSES)) == 0) return false;
+        if (word & REVOKED != 0) return false;
+        if (word & VALID_FROM > case_ & VALID_FROM) return false;
+        if (word & VALID_UNTIL <= case_ & VALID_UNTIL) return false;
+        return _dataFrom(word) <= _dataUntil(case_) && _dataFrom(case_) <= _dataUntil(word);
+    }
+
+    /// @dev Whether a permit covers the case: it is in force and has every bit of it, the case has every modifier of
+    /// the permit, and its data period lies inside the permit's.
+    function covers(uint256 word, uint256 case_) internal pure returns (bool) {
+        if ((case_ & ~word & COVERED) | (word & ~case_ & (MODIFIERS | REVOKED)) != 0) return false;
+        if (word & VALID_FROM > case_ & VALID_FROM) return false;
+        if (word & VALID_UNTIL <= case_ & VALID_UNTIL) return false;
+        if (word & DATA_FROM > case_ & DATA_FROM) return false;
+        return word & DATA_UNTIL >= case_ & DATA_UNTIL;
+    }
+
+    /// @dev Why a permit does not cover the case. The first check that fails gives the reason; the reasons are numbered
+    /// in this order, so that the largest is the nearest miss.
+    function shortfall(uint256 word, uint256 case_) internal pure returns (IConsentRegistry.Reason reason) {
+        uint256 missing = case_ & ~word;
+        if (word & REVOKED != 0) return IConsentRegistry.Reason.Revoked;
+        if (word & VALID_FROM > case_ & VALID_FROM) return IConsentRegistry.Reason.NotYetValid;
+        if (word & VALID_UNTIL <= case_ & VALID_UNTIL) return IConsentRegistry.Reason.Expired;
+        if (missing & PARTY_KINDS != 0) return IConsentRegistry.Reason.PartyKind;
+        if (missing & PURPOSES != 0) return IConsentRegistry.Reason.Purpose;
+        if (missing & CLASSES != 0) return IConsentRegistry.Reason.DataClass;
+        if (missing & CONDITIONS != 0) return IConsentRegistry.Reason.Condition;
+        if (missing & SENSITIVITIES != 0) return IConsentRegistry.Reason.Sensitivity;
+        if (missing & SETTINGS != 0) return IConsentRegistry.Reason.CareSetting;
+        if (missing & ACTIONS != 0) return IConsentRegistry.Reason.Action;
+        if (missing & PERMISSIONS != 0 || word & ~case_ & MODIFIERS != 0) return IConsentRegistry.Reason.ResearchUse;
+        return IConsentRegistry.Reason.DataPeriod;
+    }
+
+    function _dataFrom(uint256 word) private pure returns (uint256) {
+        return (word & DATA_FROM) >> 45;
+    }
+
+    function _dataUntil(uint256 word) private pure returns (uint256) {
+        return (word & DATA_UNTIL) >> 61;
+    }
+
+    function _validFrom(uint256 word) private pure returns (uint256) {
+        return (word & VALID_FROM) >> 77;
+    }
+
+    function _validUntil(uint256 word) private pure returns (uint256) {
+        return (word & VALID_UNTIL) >> 105;
+    }
+}

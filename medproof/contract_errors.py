@@ -1,0 +1,783 @@
+"""The contracts' errors as Python exceptions; written by `make build` from their comments."""
+
+from __future__ import annotations
+
+from medproof.errors import ContractError
+
+
+class MessageExpired(ContractError):
+    """Thrown when a signed message arrives after its deadline."""
+
+    signature = "MessageExpired(uint256,uint256)"
+    rule = "Thrown when a signed message arrives after its deadline."
+    step = "Have the message signed again with a later deadline (seconds since 1970)."
+    deadline: int
+    timestamp: int
+
+
+class SignatureInvalid(ContractError):
+    """Thrown when a signature is not the named signer's over exactly this message, on this chain and contract."""
+
+    signature = "SignatureInvalid(address)"
+    rule = "Thrown when a signature is not the named signer's over exactly this message, on this chain and contract."
+    step = "Sign the typed data again: every field, the chain id and the contract's address count."
+    signer: str
+
+
+class AccountChangeNotYours(ContractError):
+    """Thrown when an account other than the named one tries to take a party's account."""
+
+    signature = "AccountChangeNotYours(address,address)"
+    rule = "Thrown when an account other than the named one tries to take a party's account."
+    step = "Send from the account that was named."
+    party: str
+    expected: str
+
+
+class AccountChangeTooEarly(ContractError):
+    """Thrown when a recovered account is taken before its delay has passed."""
+
+    signature = "AccountChangeTooEarly(address,uint256)"
+    rule = "Thrown when a recovered account is taken before its delay has passed."
+    step = "Take it again from `readyAt` (seconds since 1970) on."
+    party: str
+    ready_at: int
+
+
+class AccountChangeUnknown(ContractError):
+    """Thrown when a party has no change of account of the kind that is asked for under way."""
+
+    signature = "AccountChangeUnknown(address)"
+    rule = "Thrown when a party has no change of account of the kind that is asked for under way."
+    step = "Offer an account, or start a recovery, first."
+    party: str
+
+
+class AccountInUse(ContractError):
+    """Thrown when an account already acts for a party, or is or was a party's identity."""
+
+    signature = "AccountInUse(address)"
+    rule = "Thrown when an account already acts for a party, or is or was a party's identity."
+    step = "Use a fresh account; an identity is never given twice."
+    account: str
+
+
+class AccountReserved(ContractError):
+    """Thrown when an account is the zero address or lies in the range that stands for groups."""
+
+    signature = "AccountReserved(address)"
+    rule = "Thrown when an account is the zero address or lies in the range that stands for groups."
+    step = "Use an account whose key somebody holds."
+    account: str
+
+
+class CredentialMissing(ContractError):
+    """Thrown when a party is accredited or renewed without a credential commitment."""
+
+    signature = "CredentialMissing()"
+    rule = "Thrown when a party is accredited or renewed without a credential commitment."
+    step = "Give the salted hash of the credential that was checked."
+
+
+class GroupAlreadyJoined(ContractError):
+    """Thrown when a party joins a group it belongs to already."""
+
+    signature = "GroupAlreadyJoined(address,uint16)"
+    rule = "Thrown when a party joins a group it belongs to already."
+    step = "Nothing needs doing."
+    party: str
+    group: int
+
+
+class GroupNotJoined(ContractError):
+    """Thrown when a party leaves a group it does not belong to."""
+
+    signature = "GroupNotJoined(address,uint16)"
+    rule = "Thrown when a party leaves a group it does not belong to."
+    step = "Nothing needs doing."
+    party: str
+    group: int
+
+
+class GroupPlacesFull(ContractError):
+    """Thrown when a party that belongs to four groups joins another."""
+
+    signature = "GroupPlacesFull(address)"
+    rule = "Thrown when a party that belongs to four groups joins another."
+    step = "Let it leave one first; the bound keeps the cost of a permission check bounded."
+    party: str
+
+
+class GroupUnknown(ContractError):
+    """Thrown when a group does not exist, or is the group of everyone, which nobody joins or leaves."""
+
+    signature = "GroupUnknown(uint16)"
+    rule = "Thrown when a group does not exist, or is the group of everyone, which nobody joins or leaves."
+    step = "Create the group first, or use its number as the event `GroupCreated` gave it."
+    group: int
+
+
+class GroupsExhausted(ContractError):
+    """Thrown when no further group number is free."""
+
+    signature = "GroupsExhausted()"
+    rule = "Thrown when no further group number is free."
+    step = "Use an existing group."
+
+
+class KindMissing(ContractError):
+    """Thrown when a party is accredited without a kind."""
+
+    signature = "KindMissing()"
+    rule = "Thrown when a party is accredited without a kind."
+    step = "Name one of the kinds: provider, payer, pharmacy, researcher, device maker, authority."
+
+
+class PartyAlreadySuspended(ContractError):
+    """Thrown when a party that is suspended is suspended again."""
+
+    signature = "PartyAlreadySuspended(address)"
+    rule = "Thrown when a party that is suspended is suspended again."
+    step = "Nothing needs doing."
+    party: str
+
+
+class PartyInactive(ContractError):
+    """Thrown when the account acts for no party, or its party is suspended or its accreditation has lapsed."""
+
+    signature = "PartyInactive(address)"
+    rule = "Thrown when the account acts for no party, or its party is suspended or its accreditation has lapsed."
+    step = "Have the party accredited, renewed or reinstated by the authority."
+    account: str
+
+
+class PartyNotSuspended(ContractError):
+    """Thrown when a party that is not suspended is reinstated."""
+
+    signature = "PartyNotSuspended(address)"
+    rule = "Thrown when a party that is not suspended is reinstated."
+    step = "Nothing needs doing."
+    party: str
+
+
+class PartyUnknown(ContractError):
+    """Thrown when no accredited party has this identity."""
+
+    signature = "PartyUnknown(address)"
+    rule = "Thrown when no accredited party has this identity."
+    step = "Check the identity; a removed party does not come back, accredit it under a fresh account."
+    party: str
+
+
+class RecoveryUnderWay(ContractError):
+    """Thrown when a party offers its place to another account while the authority recovers it."""
+
+    signature = "RecoveryUnderWay(address)"
+    rule = "Thrown when a party offers its place to another account while the authority recovers it."
+    step = "Let the authority cancel or complete the recovery first."
+    party: str
+
+
+class ValidityPast(ContractError):
+    """Thrown when an accreditation would end before today."""
+
+    signature = "ValidityPast(uint256,uint256)"
+    rule = "Thrown when an accreditation would end before today."
+    step = "Give a last day, in days since 1970-01-01, that is `today` or later."
+    valid_until: int
+    today: int
+
+
+class GranteeMissing(ContractError):
+    """Thrown when a rule names nobody."""
+
+    signature = "GranteeMissing()"
+    rule = "Thrown when a rule names nobody."
+    step = "Name a party's identity or a group; everyone is group 1."
+
+
+class RuleBitsReserved(ContractError):
+    """Thrown when a rule sets bits that are reserved or that the contract itself sets."""
+
+    signature = "RuleBitsReserved(uint256)"
+    rule = "Thrown when a rule sets bits that are reserved or that the contract itself sets."
+    step = "Clear the bits given; the code lists stand in docs/rule-word.md."
+    bits: int
+
+
+class RuleDataPeriodEmpty(ContractError):
+    """Thrown when a rule's data period ends before it begins (days since 1970)."""
+
+    signature = "RuleDataPeriodEmpty(uint256,uint256)"
+    rule = "Thrown when a rule's data period ends before it begins (days since 1970)."
+    step = "Give a later `dataUntil`; 65535 is no end."
+    data_from: int
+    data_until: int
+
+
+class RuleFieldEmpty(ContractError):
+    """Thrown when a field of a rule has no code set: the rule would permit or deny nothing."""
+
+    signature = "RuleFieldEmpty(string)"
+    rule = "Thrown when a field of a rule has no code set: the rule would permit or deny nothing."
+    step = "Set at least one code of the field, or all of them to leave it open."
+    field: str
+
+
+class RuleIndexGap(ContractError):
+    """Thrown when a rule's index leaves a gap: the rule before it does not exist."""
+
+    signature = "RuleIndexGap(uint256)"
+    rule = "Thrown when a rule's index leaves a gap: the rule before it does not exist."
+    step = "Use the next free index of this subject and grantee."
+    index: int
+
+
+class RuleIndexOutOfRange(ContractError):
+    """Thrown when an index is above 15."""
+
+    signature = "RuleIndexOutOfRange(uint256)"
+    rule = "Thrown when an index is above 15."
+    step = "Use an index from 0 to 15."
+    index: int
+
+
+class RulePeriodEmpty(ContractError):
+    """Thrown when a rule ends before it begins (minutes since 1970)."""
+
+    signature = "RulePeriodEmpty(uint256,uint256)"
+    rule = "Thrown when a rule ends before it begins (minutes since 1970)."
+    step = "Give a later `validUntil`; 2^28 - 1 is no end."
+    valid_from: int
+    valid_until: int
+
+
+class RuleResearchMismatch(ContractError):
+    """Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, or a deny rule with modifiers."""
+
+    signature = "RuleResearchMismatch(uint256)"
+    rule = "Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, or a deny rule with modifiers."
+    step = "Set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule."
+    word: int
+
+
+class SequenceStale(ContractError):
+    """Thrown when a rule does not carry the sequence that follows the stored one."""
+
+    signature = "SequenceStale(uint256,uint256)"
+    rule = "Thrown when a rule does not carry the sequence that follows the stored one."
+    step = "Read the rule again and write the sequence `stored + 1`; the last, 65535, is kept for revocation."
+    stored: int
+    given: int
+
+
+class TermsAlreadyPublished(ContractError):
+    """Thrown when terms are published a second time."""
+
+    signature = "TermsAlreadyPublished(uint256)"
+    rule = "Thrown when terms are published a second time."
+    step = "Use the number given."
+    number: int
+
+
+class TermsExhausted(ContractError):
+    """Thrown when all 4,095 numbers for terms are used."""
+
+    signature = "TermsExhausted()"
+    rule = "Thrown when all 4,095 numbers for terms are used."
+    step = "Deploy a further registry for further terms."
+
+
+class TermsMissing(ContractError):
+    """Thrown when terms are published with a zero hash."""
+
+    signature = "TermsMissing()"
+    rule = "Thrown when terms are published with a zero hash."
+    step = "Give the keccak-256 hash of the consent form."
+
+
+class TermsUnknown(ContractError):
+    """Thrown when a signed rule names terms that were never published."""
+
+    signature = "TermsUnknown(uint256)"
+    rule = "Thrown when a signed rule names terms that were never published."
+    step = "Name a number that the event `TermsPublished` gave, or 0 for none."
+    number: int
+
+
+class AnswerUnchanged(ContractError):
+    """Thrown when a subject gives the answer that already stands."""
+
+    signature = "AnswerUnchanged(bytes32)"
+    rule = "Thrown when a subject gives the answer that already stands."
+    step = "Nothing needs doing."
+    pointer: bytes
+
+
+class CommitmentMissing(ContractError):
+    """Thrown when a pointer has no commitment."""
+
+    signature = "CommitmentMissing()"
+    rule = "Thrown when a pointer has no commitment."
+    step = "Give the salted hash of the canonical record."
+
+
+class CustodianRequired(ContractError):
+    """Thrown when the caller's party is not the pointer's custodian."""
+
+    signature = "CustodianRequired(bytes32,address)"
+    rule = "Thrown when the caller's party is not the pointer's custodian."
+    step = "Send from the custodian's account."
+    pointer: bytes
+    custodian: str
+
+
+class CustodyNotOffered(ContractError):
+    """Thrown when a party takes custody that was not offered to it."""
+
+    signature = "CustodyNotOffered(bytes32,address)"
+    rule = "Thrown when a party takes custody that was not offered to it."
+    step = "Have the present custodian offer it."
+    pointer: bytes
+    party: str
+
+
+class DataClassUnknown(ContractError):
+    """Thrown when a data class is no bit of the rule word's classes that stands for a code."""
+
+    signature = "DataClassUnknown(uint256)"
+    rule = "Thrown when a data class is no bit of the rule word's classes that stands for a code."
+    step = "Give a number from 0 to 21, see docs/rule-word.md."
+    data_class: int
+
+
+class PointerChanged(ContractError):
+    """Thrown when a signed answer names another sequence than the pointer's."""
+
+    signature = "PointerChanged(bytes32,uint256)"
+    rule = "Thrown when a signed answer names another sequence than the pointer's."
+    step = "Read the pointer again and sign for its present sequence."
+    pointer: bytes
+    sequence: int
+
+
+class PointerExists(ContractError):
+    """Thrown when the same subject, custodian and commitment are posted again."""
+
+    signature = "PointerExists(bytes32)"
+    rule = "Thrown when the same subject, custodian and commitment are posted again."
+    step = "Nothing needs doing; a new salt makes a new pointer."
+    pointer: bytes
+
+
+class PointerOutdated(ContractError):
+    """Thrown when a pointer that a newer version has replaced is answered, amended or transferred."""
+
+    signature = "PointerOutdated(bytes32)"
+    rule = "Thrown when a pointer that a newer version has replaced is answered, amended or transferred."
+    step = "Use the newer version's pointer."
+    pointer: bytes
+
+
+class PointerUnknown(ContractError):
+    """Thrown when there is no such pointer."""
+
+    signature = "PointerUnknown(bytes32)"
+    rule = "Thrown when there is no such pointer."
+    step = "Check subject, first custodian and commitment: the three make the id."
+    pointer: bytes
+
+
+class ProviderRequired(ContractError):
+    """Thrown when the caller does not act for an active provider."""
+
+    signature = "ProviderRequired(address)"
+    rule = "Thrown when the caller does not act for an active provider."
+    step = "Have the party accredited as a provider, renewed or reinstated by the authority."
+    account: str
+
+
+class SubjectMissing(ContractError):
+    """Thrown when a pointer has no subject."""
+
+    signature = "SubjectMissing()"
+    rule = "Thrown when a pointer has no subject."
+    step = "Give the subject's pseudonym with this custodian."
+
+
+class AlreadyBilled(ContractError):
+    """Thrown when the service was billed before: its nullifier belongs to another claim."""
+
+    signature = "AlreadyBilled(bytes32,bytes32)"
+    rule = "Thrown when the service was billed before: its nullifier belongs to another claim."
+    step = "Replace or void the earlier claim `by`; do not bill the service a second time."
+    nullifier: bytes
+    by: bytes
+
+
+class ClaimExists(ContractError):
+    """Thrown when the same claim is submitted again."""
+
+    signature = "ClaimExists(bytes32)"
+    rule = "Thrown when the same claim is submitted again."
+    step = "Nothing needs doing; a claim that was voided is submitted anew under a new salt."
+    claim: bytes
+
+
+class ClaimIncomplete(ContractError):
+    """Thrown when a claim lacks a commitment or a nullifier."""
+
+    signature = "ClaimIncomplete()"
+    rule = "Thrown when a claim lacks a commitment or a nullifier."
+    step = "Give the salted hash of the claim and the keyed hash of the service."
+
+
+class KindNotAdmitted(ContractError):
+    """Thrown when the account that takes a step acts for an active party of the wrong kind."""
+
+    signature = "KindNotAdmitted(address,uint8)"
+    rule = "Thrown when the account that takes a step acts for an active party of the wrong kind."
+    step = "Providers and pharmacies submit claims, payers publish rules."
+    account: str
+    kind: int
+
+
+class OutcomeMissing(ContractError):
+    """Thrown when an adjudication has no outcome or no commitment to it."""
+
+    signature = "OutcomeMissing()"
+    rule = "Thrown when an adjudication has no outcome or no commitment to it."
+    step = "Give approved, partial or denied, and the salted hash of the response."
+
+
+class ReplacementMismatch(ContractError):
+    """Thrown when a claim is replaced by one of another provider or payer."""
+
+    signature = "ReplacementMismatch(bytes32)"
+    rule = "Thrown when a claim is replaced by one of another provider or payer."
+    step = "Void the claim instead, and submit the new one."
+    claim: bytes
+
+
+class RulesMismatch(ContractError):
+    """Thrown when an adjudication names other rules than the claim."""
+
+    signature = "RulesMismatch(bytes32,uint256)"
+    rule = "Thrown when an adjudication names other rules than the claim."
+    step = "Adjudicate under the rules that the claim was submitted under."
+    claim: bytes
+    rules: int
+
+
+class RulesMissing(ContractError):
+    """Thrown when rules are published with a zero hash."""
+
+    signature = "RulesMissing()"
+    rule = "Thrown when rules are published with a zero hash."
+    step = "Give the keccak-256 hash of the rules' text."
+
+
+class RulesRetroactive(ContractError):
+    """Thrown when rules would begin before today or before the rules they follow."""
+
+    signature = "RulesRetroactive(uint256,uint256)"
+    rule = "Thrown when rules would begin before today or before the rules they follow."
+    step = "Give a first day (days since 1970-01-01) from `earliest` on; only a payer's first rules reach back."
+    valid_from: int
+    earliest: int
+
+
+class RulesUnknown(ContractError):
+    """Thrown when a claim names rules that its payer has not published, or that have not begun."""
+
+    signature = "RulesUnknown(address,uint256)"
+    rule = "Thrown when a claim names rules that its payer has not published, or that have not begun."
+    step = "Name the number that `rulesInForce` gives for the service date."
+    payer: str
+    rules: int
+
+
+class StepNotPossible(ContractError):
+    """Thrown when a step is taken from a state it does not start from."""
+
+    signature = "StepNotPossible(bytes32,uint8)"
+    rule = "Thrown when a step is taken from a state it does not start from."
+    step = "Read the claim's state; the specification lists the steps from each state."
+    claim: bytes
+    status: int
+
+
+class StepNotYours(ContractError):
+    """Thrown when the account that takes or signs a step does not act, active, for the party that owns it."""
+
+    signature = "StepNotYours(address,address)"
+    rule = "Thrown when the account that takes or signs a step does not act, active, for the party that owns it."
+    step = "Send or sign with the owner's present account; have the party reinstated where it is inactive."
+    owner: str
+    account: str
+
+
+class AccessManagerAlreadyScheduled(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerAlreadyScheduled(bytes32)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    operation_id: bytes
+
+
+class AccessManagerBadConfirmation(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerBadConfirmation()"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+
+
+class AccessManagerExpired(ContractError):
+    """Thrown when a scheduled operation is executed a week or more after it became ready."""
+
+    signature = "AccessManagerExpired(bytes32)"
+    rule = "Thrown when a scheduled operation is executed a week or more after it became ready."
+    step = "Schedule it again."
+    operation_id: bytes
+
+
+class AccessManagerInvalidInitialAdmin(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerInvalidInitialAdmin(address)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    initial_admin: str
+
+
+class AccessManagerLockedRole(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerLockedRole(uint64)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    role_id: int
+
+
+class AccessManagerNotReady(ContractError):
+    """Thrown when a scheduled operation is executed before its delay has passed."""
+
+    signature = "AccessManagerNotReady(bytes32)"
+    rule = "Thrown when a scheduled operation is executed before its delay has passed."
+    step = "Execute it later."
+    operation_id: bytes
+
+
+class AccessManagerNotScheduled(ContractError):
+    """Thrown when an operation is executed that was not scheduled."""
+
+    signature = "AccessManagerNotScheduled(bytes32)"
+    rule = "Thrown when an operation is executed that was not scheduled."
+    step = "Schedule it first."
+    operation_id: bytes
+
+
+class AccessManagerUnauthorizedAccount(ContractError):
+    """Thrown when an account without role `roleId` manages the Authority."""
+
+    signature = "AccessManagerUnauthorizedAccount(address,uint64)"
+    rule = "Thrown when an account without role `roleId` manages the Authority."
+    step = "Send from an account that has the role; the admin's role is 0."
+    msgsender: str
+    role_id: int
+
+
+class AccessManagerUnauthorizedCall(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerUnauthorizedCall(address,address,bytes4)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    caller: str
+    target: str
+    selector: bytes
+
+
+class AccessManagerUnauthorizedCancel(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerUnauthorizedCancel(address,address,address,bytes4)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    msgsender: str
+    caller: str
+    target: str
+    selector: bytes
+
+
+class AccessManagerUnauthorizedConsume(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AccessManagerUnauthorizedConsume(address)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    target: str
+
+
+class AddressEmptyCode(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "AddressEmptyCode(address)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    target: str
+
+
+class FailedCall(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "FailedCall()"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+
+
+class InsufficientBalance(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "InsufficientBalance(uint256,uint256)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    balance: int
+    needed: int
+
+
+class SafeCastOverflowedUintDowncast(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "SafeCastOverflowedUintDowncast(uint8,uint256)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    bits: int
+    value: int
+
+
+class AccessManagedInvalidAuthority(ContractError):
+    """Thrown when the authority is handed to an address without code."""
+
+    signature = "AccessManagedInvalidAuthority(address)"
+    rule = "Thrown when the authority is handed to an address without code."
+    step = "Name a deployed Authority."
+    authority: str
+
+
+class AccessManagedRequiredDelay(ContractError):
+    """Thrown when a role's delay has not been kept: the call was not scheduled, or not long enough ago."""
+
+    signature = "AccessManagedRequiredDelay(address,uint32)"
+    rule = "Thrown when a role's delay has not been kept: the call was not scheduled, or not long enough ago."
+    step = "Schedule the call in the Authority and execute it after `delay` seconds."
+    caller: str
+    delay: int
+
+
+class AccessManagedUnauthorized(ContractError):
+    """Thrown when a function of the authority is called by an account without the role for it."""
+
+    signature = "AccessManagedUnauthorized(address)"
+    rule = "Thrown when a function of the authority is called by an account without the role for it."
+    step = "Have the admin of the Authority grant the account the role, or send from an account that has it."
+    caller: str
+
+
+class InvalidShortString(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "InvalidShortString()"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+
+
+class StringTooLong(ContractError):
+    """Thrown by OpenZeppelin's contracts; see their documentation."""
+
+    signature = "StringTooLong(string)"
+    rule = "Thrown by OpenZeppelin's contracts; see their documentation."
+    step = "Check the arguments against OpenZeppelin's documentation of this error."
+    str: str
+
+
+ALL: tuple[type[ContractError], ...] = (
+    MessageExpired,
+    SignatureInvalid,
+    AccountChangeNotYours,
+    AccountChangeTooEarly,
+    AccountChangeUnknown,
+    AccountInUse,
+    AccountReserved,
+    CredentialMissing,
+    GroupAlreadyJoined,
+    GroupNotJoined,
+    GroupPlacesFull,
+    GroupUnknown,
+    GroupsExhausted,
+    KindMissing,
+    PartyAlreadySuspended,
+    PartyInactive,
+    PartyNotSuspended,
+    PartyUnknown,
+    RecoveryUnderWay,
+    ValidityPast,
+    GranteeMissing,
+    RuleBitsReserved,
+    RuleDataPeriodEmpty,
+    RuleFieldEmpty,
+    RuleIndexGap,
+    RuleIndexOutOfRange,
+    RulePeriodEmpty,
+    RuleResearchMismatch,
+    SequenceStale,
+    TermsAlreadyPublished,
+    TermsExhausted,
+    TermsMissing,
+    TermsUnknown,
+    AnswerUnchanged,
+    CommitmentMissing,
+    CustodianRequired,
+    CustodyNotOffered,
+    DataClassUnknown,
+    PointerChanged,
+    PointerExists,
+    PointerOutdated,
+    PointerUnknown,
+    ProviderRequired,
+    SubjectMissing,
+    AlreadyBilled,
+    ClaimExists,
+    ClaimIncomplete,
+    KindNotAdmitted,
+    OutcomeMissing,
+    ReplacementMismatch,
+    RulesMismatch,
+    RulesMissing,
+    RulesRetroactive,
+    RulesUnknown,
+    StepNotPossible,
+    StepNotYours,
+    AccessManagerAlreadyScheduled,
+    AccessManagerBadConfirmation,
+    AccessManagerExpired,
+    AccessManagerInvalidInitialAdmin,
+    AccessManagerLockedRole,
+    AccessManagerNotReady,
+    AccessManagerNotScheduled,
+    AccessManagerUnauthorizedAccount,
+    AccessManagerUnauthorizedCall,
+    AccessManagerUnauthorizedCancel,
+    AccessManagerUnauthorizedConsume,
+    AddressEmptyCode,
+    FailedCall,
+    InsufficientBalance,
+    SafeCastOverflowedUintDowncast,
+    AccessManagedInvalidAuthority,
+    AccessManagedRequiredDelay,
+    AccessManagedUnauthorized,
+    InvalidShortString,
+    StringTooLong,
+)
