@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from policy_cases import CASES, OPEN, REQUEST, VECTORS, Case, request_of, vectors, word_of
+from tests.sdk.policy.policy_cases import CASES, OPEN, REQUEST, VECTORS, Case, request_of, vectors, word_of
 
 from medproof.errors import RuleFieldError
 from medproof.policy.codes import PartyKind

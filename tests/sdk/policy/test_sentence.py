@@ -6,7 +6,17 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_cases import CASES, DENY, DENY_ANCESTRY, OPEN, PERMIT, REQUEST, STUDY, STUDY_REQUEST, word_of
+from tests.sdk.policy.policy_cases import (
+    CASES,
+    DENY,
+    DENY_ANCESTRY,
+    OPEN,
+    PERMIT,
+    REQUEST,
+    STUDY,
+    STUDY_REQUEST,
+    word_of,
+)
 
 from medproof.policy.codes import (
     Action,

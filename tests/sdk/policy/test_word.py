@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_cases import NOW, OPEN, PERMIT, STUDY
+from tests.sdk.policy.policy_cases import NOW, OPEN, PERMIT, STUDY
 
 from medproof.errors import ReservedBitsError, RuleFieldError
 from medproof.policy.codes import (

@@ -1,0 +1,255 @@
+"""The EIP-712 messages of the suite, as a wallet shows and signs them: one field per meaning, never a packed word.
+
+Each function returns the typed data for one message of one contract. Types, names and their order are those of the
+contract's type hashes; a test compares the two. Times are in seconds since 1970 (deadlines), minutes (a rule's
+period) or days (its data period), as the field's name says in docs/rule-word.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eth_account.messages import SignableMessage, encode_typed_data
+
+from medproof.policy.word import FIELDS, FLAGS
+
+__all__ = [
+    "MESSAGE_TYPES",
+    "Domain",
+    "TypedData",
+    "acceptance",
+    "adjudication",
+    "dispute",
+    "pend",
+    "replacement",
+    "revocation",
+    "rule",
+    "settlement",
+    "submission",
+    "void",
+]
+
+DOMAIN_FIELDS = "string name,string version,uint256 chainId,address verifyingContract"
+
+# The members of each message, in the contract's order, each as "type name".
+MESSAGE_TYPES: Mapping[str, str] = {
+    "Rule": (
+        "address subject,address grantee,uint8 index,uint16 sequence,bool deny,bool delegable,"
+        "bool breakGlassRefused,bytes32 terms,uint8 partyKinds,uint16 dataFrom,uint16 dataUntil,uint32 validFrom,"
+        "uint32 validUntil,uint16 purposes,uint24 classes,uint24 conditions,uint24 sensitivities,uint8 settings,"
+        "uint8 actions,uint24 research,uint256 deadline"
+    ),
+    "Revocation": "address subject,address grantee,uint8 index,uint16 sequence,uint256 deadline",
+    "Acceptance": "address subject,address custodian,bytes32 commitment,uint32 sequence,uint256 deadline",
+    "Dispute": (
+        "address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"
+    ),
+    "Submission": (
+        "address provider,address payer,bytes32 commitment,bytes32 nullifier,bytes32 rules,uint256 deadline"
+    ),
+    "Pend": "bytes32 claim,bytes32 request,uint256 deadline",
+    "Adjudication": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
+    "Settlement": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
+    "Void": "bytes32 claim,uint256 deadline",
+    "Replacement": "bytes32 claim,bytes32 correction,bytes32 rules,uint256 deadline",
+}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The EIP-712 domain of one contract on one chain; a signature counts there and nowhere else."""
+
+    contract: str  # the contract's name, such as "ConsentRegistry"
+    chain_id: int
+    address: str  # the contract's address
+
+    def as_dict(self) -> dict[str, Any]:
+        """The domain as EIP-712 spells it."""
+        return {
+            "name": f"MedProof {self.contract}",
+            "version": "1",
+            "chainId": self.chain_id,
+            "verifyingContract": self.address,
+        }
+
+
+@dataclass(frozen=True)
+class TypedData:
+    """One message ready to be signed."""
+
+    domain: Domain
+    primary_type: str  # a key of MESSAGE_TYPES
+    message: Mapping[str, Any]  # the members by name
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole document, as wallets take it in ``eth_signTypedData_v4``."""
+        return {
+            "types": {
+                "EIP712Domain": _members(DOMAIN_FIELDS),
+                self.primary_type: _members(MESSAGE_TYPES[self.primary_type]),
+            },
+            "primaryType": self.primary_type,
+            "domain": self.domain.as_dict(),
+            "message": dict(self.message),
+        }
+
+    def signable(self) -> SignableMessage:
+        """The form that eth-account signs."""
+        return encode_typed_data(full_message=self.as_dict())
+
+
+def rule(domain: Domain, *, subject: str, grantee: str, word: int, terms: bytes, deadline: int) -> TypedData:
+    """A rule that a subject grants or changes; `terms` is the 32-byte hash behind the word's terms number."""
+    codes = {name: FIELDS[name].of(word) for name in _RULE_FIELDS}
+    flags = {flag.name: bool(flag.of(word)) for flag in FLAGS if flag.name in _RULE_FLAGS}
+    return TypedData(
+        domain,
+        "Rule",
+        {"subject": subject, "grantee": grantee, **codes, **flags, "terms": terms, "deadline": deadline},
+    )
+
+
+def revocation(
+    domain: Domain, *, subject: str, grantee: str, index: int, sequence: int, deadline: int
+) -> TypedData:
+    """A subject's revocation of a rule; it overtakes every rule signed with a lower sequence."""
+    return TypedData(
+        domain,
+        "Revocation",
+        {"subject": subject, "grantee": grantee, "index": index, "sequence": sequence, "deadline": deadline},
+    )
+
+
+def acceptance(
+    domain: Domain, *, subject: str, custodian: str, commitment: bytes, sequence: int, deadline: int
+) -> TypedData:
+    """A subject's acceptance of a pointer, as it stands at `sequence`."""
+    return TypedData(
+        domain,
+        "Acceptance",
+        {
+            "subject": subject,
+            "custodian": custodian,
+            "commitment": commitment,
+            "sequence": sequence,
+            "deadline": deadline,
+        },
+    )
+
+
+def dispute(
+    domain: Domain,
+    *,
+    subject: str,
+    custodian: str,
+    commitment: bytes,
+    reason: bytes,
+    sequence: int,
+    deadline: int,
+) -> TypedData:
+    """A subject's dispute of a pointer; `reason` is a 32-byte commitment to the reason, or zero."""
+    return TypedData(
+        domain,
+        "Dispute",
+        {
+            "subject": subject,
+            "custodian": custodian,
+            "commitment": commitment,
+            "reason": reason,
+            "sequence": sequence,
+            "deadline": deadline,
+        },
+    )
+
+
+def submission(
+    domain: Domain,
+    *,
+    provider: str,
+    payer: str,
+    commitment: bytes,
+    nullifier: bytes,
+    rules: bytes,
+    deadline: int,
+) -> TypedData:
+    """A provider's submission of a claim under the payer's rules with the 32-byte hash `rules`."""
+    return TypedData(
+        domain,
+        "Submission",
+        {
+            "provider": provider,
+            "payer": payer,
+            "commitment": commitment,
+            "nullifier": nullifier,
+            "rules": rules,
+            "deadline": deadline,
+        },
+    )
+
+
+def pend(domain: Domain, *, claim: bytes, request: bytes, deadline: int) -> TypedData:
+    """A payer's request for more before it adjudicates; `request` commits to what it asks for."""
+    return TypedData(domain, "Pend", {"claim": claim, "request": request, "deadline": deadline})
+
+
+def adjudication(
+    domain: Domain, *, claim: bytes, outcome: int, rules: bytes, response: bytes, deadline: int
+) -> TypedData:
+    """A payer's decision on a claim."""
+    return _decision("Adjudication", domain, claim, outcome, rules, response, deadline)
+
+
+def settlement(
+    domain: Domain, *, claim: bytes, outcome: int, rules: bytes, response: bytes, deadline: int
+) -> TypedData:
+    """The agreement of provider and payer, each by its own signature, that a claim is settled as decided."""
+    return _decision("Settlement", domain, claim, outcome, rules, response, deadline)
+
+
+def void(domain: Domain, *, claim: bytes, deadline: int) -> TypedData:
+    """The agreement that a claim is void."""
+    return TypedData(domain, "Void", {"claim": claim, "deadline": deadline})
+
+
+def replacement(domain: Domain, *, claim: bytes, correction: bytes, rules: bytes, deadline: int) -> TypedData:
+    """The agreement that `correction` replaces `claim`; both are claim ids."""
+    return TypedData(
+        domain,
+        "Replacement",
+        {"claim": claim, "correction": correction, "rules": rules, "deadline": deadline},
+    )
+
+
+_RULE_FLAGS = ("deny", "delegable", "breakGlassRefused")  # the other flags are the contract's
+_RULE_FIELDS = (
+    "index",
+    "sequence",
+    "partyKinds",
+    "dataFrom",
+    "dataUntil",
+    "validFrom",
+    "validUntil",
+    "purposes",
+    "classes",
+    "conditions",
+    "sensitivities",
+    "settings",
+    "actions",
+    "research",
+)
+
+
+def _decision(
+    kind: str, domain: Domain, claim: bytes, outcome: int, rules: bytes, response: bytes, deadline: int
+) -> TypedData:
+    return TypedData(
+        domain,
+        kind,
+        {"claim": claim, "outcome": outcome, "rules": rules, "response": response, "deadline": deadline},
+    )
+
+
+def _members(fields: str) -> list[dict[str, str]]:
+    return [dict(zip(("type", "name"), field.split(" "), strict=True)) for field in fields.split(",")]
