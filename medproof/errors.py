@@ -15,9 +15,7 @@ class UnknownCodeError(MedProofError):
         self.code = code  # what was given
         self.system = system  # title of the list that was searched
         self.near = near  # codes of the list that look like it, best first
-        step = advice or (
-            f"Did you mean {' or '.join(near)}?" if near else "See medproof.policy.codes for the list."
-        )
+        step = advice or (f"Did you mean {' or '.join(near)}?" if near else "See medproof.policy.codes for the list.")
         super().__init__(f"{code!r} is not a code of {system}. {step}")
 
 
@@ -135,8 +133,7 @@ class ContractError(MedProofError):
         for name, value in arguments.items():
             setattr(self, name, value)
         given = ", ".join(
-            f"{name}={'0x' + value.hex() if isinstance(value, bytes) else value}"
-            for name, value in arguments.items()
+            f"{name}={'0x' + value.hex() if isinstance(value, bytes) else value}" for name, value in arguments.items()
         )
         super().__init__(f"{type(self).__name__}({given}): {self.rule} {self.step}")
 

@@ -95,13 +95,9 @@ def parse(text: bytes) -> Json:
             or a number beyond 400 characters, or is nested deeper than `MAX_DEPTH`.
     """
     if len(text) > MAX_BYTES:
-        raise JsonError(
-            f"The JSON text has {len(text)} bytes and the limit is {MAX_BYTES}: split the bundle."
-        )
+        raise JsonError(f"The JSON text has {len(text)} bytes and the limit is {MAX_BYTES}: split the bundle.")
     if text.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        raise JsonError(
-            "The JSON text starts with a byte order mark: save it as UTF-8 without one (RFC 8259, 8.1)."
-        )
+        raise JsonError("The JSON text starts with a byte order mark: save it as UTF-8 without one (RFC 8259, 8.1).")
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -207,8 +203,7 @@ def keyed_identifier(key: bytes, *parts: str | bytes, purpose: str) -> bytes:
     """
     if len(key) < _MIN_KEY_LENGTH:
         raise IdentifierError(
-            f"The key has {len(key)} bytes and needs at least {_MIN_KEY_LENGTH}: "
-            "draw one with secrets.token_bytes(32)."
+            f"The key has {len(key)} bytes and needs at least {_MIN_KEY_LENGTH}: draw one with secrets.token_bytes(32)."
         )
     if not purpose:
         raise IdentifierError("The purpose is empty: name what the identifier is for, with a version.")
@@ -271,9 +266,7 @@ def _object(pairs: list[tuple[str, Json]]) -> JsonObject:
         for key, _ in pairs:
             if key in seen:
                 shown = f'"{key}"' if _ELEMENT_NAME.fullmatch(key) else "a key"
-                raise JsonError(
-                    f"An object says {shown} twice: keep one, because readers differ in which they take."
-                )
+                raise JsonError(f"An object says {shown} twice: keep one, because readers differ in which they take.")
             seen.add(key)
     return value
 

@@ -43,9 +43,7 @@ MESSAGE_TYPES: Mapping[str, str] = {
     ),
     "Revocation": "address subject,address grantee,uint8 index,uint16 sequence,uint256 deadline",
     "Acceptance": "address subject,address custodian,bytes32 commitment,uint32 sequence,uint256 deadline",
-    "Dispute": (
-        "address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"
-    ),
+    "Dispute": ("address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"),
     "Submission": (
         "address provider,address payer,bytes32 commitment,bytes32 nullifier,bytes32 rules,uint256 deadline"
     ),
@@ -111,9 +109,7 @@ def rule(domain: Domain, *, subject: str, grantee: str, word: int, terms: bytes,
     )
 
 
-def revocation(
-    domain: Domain, *, subject: str, grantee: str, index: int, sequence: int, deadline: int
-) -> TypedData:
+def revocation(domain: Domain, *, subject: str, grantee: str, index: int, sequence: int, deadline: int) -> TypedData:
     """A subject's revocation of a rule; it overtakes every rule signed with a lower sequence."""
     return TypedData(
         domain,

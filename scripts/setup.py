@@ -88,9 +88,7 @@ def main() -> int:
 def check_python() -> None:
     """Go on in a Python that the project can use, or say that there is none."""
     if os.name != "posix":
-        raise SetupError(
-            "this needs Linux or macOS", advice="on Windows, use WSL (Windows Subsystem for Linux)"
-        )
+        raise SetupError("this needs Linux or macOS", advice="on Windows, use WSL (Windows Subsystem for Linux)")
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):

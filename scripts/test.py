@@ -74,9 +74,7 @@ class Lane:
 def lanes(*, deep: bool, coverage: bool) -> list[Lane]:
     """The lanes of a run."""
     contracts = Lane("contracts", ("tests/unit", "tests/stateful", "tests/integration"))
-    python = Lane(
-        "python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie")
-    )
+    python = Lane("python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie"))
     if coverage:
         contracts.options += ("--coverage",)
         return [contracts]
@@ -95,9 +93,7 @@ def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
     try:
         with os.fdopen(writing, "w") as output, LocalChain() as chain:
             environment = {**tool_environment(chain), **lane.variables}
-            lane.exit_code = runner.run(
-                lane.command(extra), chain=chain, environment=environment, stdout=output
-            )
+            lane.exit_code = runner.run(lane.command(extra), chain=chain, environment=environment, stdout=output)
     except ChainError as error:
         print(f"{lane.name:10} {error}", flush=True)
         lane.exit_code = 1
@@ -118,9 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
     parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
     parser.add_argument("--one-by-one", action="store_true", help="not side by side")
-    parser.add_argument(
-        "--deep", action="store_true", help="many more examples in property and stateful tests"
-    )
+    parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
     parser.add_argument("--coverage", action="store_true", help="the contract lane, with branch coverage")
     given = list(sys.argv[1:] if argv is None else argv)
     split = given.index("--") if "--" in given else len(given)
@@ -131,16 +125,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.lane:
         unknown = set(options.lane) - {lane.name for lane in chosen}
         if unknown:
-            parser.error(
-                f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}"
-            )
+            parser.error(f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}")
         chosen = [lane for lane in chosen if lane.name in options.lane]
 
     REPORTS.mkdir(parents=True, exist_ok=True)
     with Runner() as runner:
-        threads = [
-            threading.Thread(target=run_lane, args=(lane, runner, extra)) for lane in chosen if lane.present()
-        ]
+        threads = [threading.Thread(target=run_lane, args=(lane, runner, extra)) for lane in chosen if lane.present()]
         for thread in threads:
             thread.start()
             if options.one_by_one:

@@ -116,9 +116,7 @@ def _items(content: JsonObject) -> Iterator[tuple[int, JsonObject]]:
 def _line(item: JsonObject, path: str) -> bytes:
     service = _codes(item.get("productOrService"))
     if not service:
-        raise ClaimElementError(
-            f"{path}.productOrService", "has no coding with a code", "code what was done or given"
-        )
+        raise ClaimElementError(f"{path}.productOrService", "has no coding with a code", "code what was done or given")
     modifiers = sorted(code for concept in _list(item.get("modifier")) for code in _codes(concept))
     places = [*_codes(item.get("bodySite"))]
     places += sorted(code for concept in _list(item.get("subSite")) for code in _codes(concept))

@@ -36,14 +36,10 @@ _CLASS_OF_TYPE = {
         ),
         DataClass.MEDICATION,
     ),
-    **dict.fromkeys(
-        ("Appointment", "AppointmentResponse", "Encounter", "EpisodeOfCare"), DataClass.ENCOUNTER
-    ),
+    **dict.fromkeys(("Appointment", "AppointmentResponse", "Encounter", "EpisodeOfCare"), DataClass.ENCOUNTER),
     **dict.fromkeys(("AdverseEvent", "Condition", "Flag"), DataClass.CONDITION),
     "Procedure": DataClass.PROCEDURE,
-    **dict.fromkeys(
-        ("Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation"), DataClass.IMMUNIZATION
-    ),
+    **dict.fromkeys(("Immunization", "ImmunizationEvaluation", "ImmunizationRecommendation"), DataClass.IMMUNIZATION),
     **dict.fromkeys(
         (
             "Account",
@@ -256,9 +252,7 @@ def _labels(content: JsonObject, path: str) -> Sensitivity:
             if code not in _OPEN_CONFIDENTIALITY:
                 restricted = where
         elif system != _ACT_REASON:
-            raise UnclassifiedRecordError(
-                where, "is a label of a code system that the rule word does not know"
-            )
+            raise UnclassifiedRecordError(where, "is a label of a code system that the rule word does not know")
     if restricted and not result:
         raise UnclassifiedRecordError(restricted, "restricts the record without a sensitivity label")
     return result or Sensitivity.NONE_LABELLED

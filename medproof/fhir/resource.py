@@ -98,9 +98,7 @@ def load(source: str | os.PathLike[str] | bytes | Mapping[str, Json]) -> Resourc
         raise NotFhirError("The JSON object has no resourceType: it is not a FHIR resource.")
     if not isinstance(resource_type, str) or not structure.is_resource_type(resource_type):
         shown = f'"{resource_type[:64]}"' if isinstance(resource_type, str) else "of another JSON type"
-        raise NotFhirError(
-            f"resourceType is {shown}, which FHIR R4 (4.0.1) does not have: check its spelling."
-        )
+        raise NotFhirError(f"resourceType is {shown}, which FHIR R4 (4.0.1) does not have: check its spelling.")
     problems = structure.problems(value)
     if problems:
         raise InvalidRecordError(resource_type, problems)
@@ -181,15 +179,11 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             text = file.read(hashing.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise RecordFileError(
-            str(path), "There is no file at this path", "check .path for its spelling"
-        ) from None
+        raise RecordFileError(str(path), "There is no file at this path", "check .path for its spelling") from None
     except IsADirectoryError:
         raise RecordFileError(str(path), "The path is a folder", "give the path of one JSON file") from None
     except (OSError, ValueError):
-        raise RecordFileError(
-            str(path), "The file cannot be read", "check .path and its permissions"
-        ) from None
+        raise RecordFileError(str(path), "The file cannot be read", "check .path and its permissions") from None
     if len(text) > hashing.MAX_BYTES:
         raise JsonError(f"The file is longer than {hashing.MAX_BYTES} bytes: split the bundle.")
     return text

@@ -50,13 +50,9 @@ class CodeSystem:
     title: str  # name of the list, for messages and tables
 
 
-V3_ACT_REASON = CodeSystem(
-    "http://terminology.hl7.org/CodeSystem/v3-ActReason", "2018-08-12", "HL7 v3 ActReason"
-)
+V3_ACT_REASON = CodeSystem("http://terminology.hl7.org/CodeSystem/v3-ActReason", "2018-08-12", "HL7 v3 ActReason")
 V3_ACT_CODE = CodeSystem("http://terminology.hl7.org/CodeSystem/v3-ActCode", "2018-08-12", "HL7 v3 ActCode")
-CONSENT_ACTION = CodeSystem(
-    "http://terminology.hl7.org/CodeSystem/consentaction", "4.0.1", "FHIR consent action"
-)
+CONSENT_ACTION = CodeSystem("http://terminology.hl7.org/CodeSystem/consentaction", "4.0.1", "FHIR consent action")
 ICD_10_CM = CodeSystem("http://hl7.org/fhir/sid/icd-10-cm", "2025", "ICD-10-CM chapters")
 DUO = CodeSystem("http://purl.obolibrary.org/obo/duo.owl", "2021-02-23", "GA4GH Data Use Ontology")
 DATA_CLASS = CodeSystem("urn:medproof:data-class", "1", "MedProof data class")

@@ -55,13 +55,9 @@ def explain(reason: Reason, rule: Rule | None = None, request: Request | None = 
         return f"The permission that comes nearest ended on {_moment(rule.valid_until)}."
     if reason is Reason.PARTY_KIND and rule is not None:
         kinds = _join(_plain(rule.party_kinds), "and")
-        return (
-            f"The permission that comes nearest holds only for {kinds}, and the one who asks is none of them."
-        )
+        return f"The permission that comes nearest holds only for {kinds}, and the one who asks is none of them."
     if reason is Reason.DATA_PERIOD and rule is not None:
-        return (
-            f"The permission that comes nearest covers only data {_period(rule.data_from, rule.data_until)}."
-        )
+        return f"The permission that comes nearest covers only data {_period(rule.data_from, rule.data_until)}."
     return _SENTENCES[reason]
 
 

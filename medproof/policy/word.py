@@ -350,9 +350,7 @@ def _number(name: str, value: int) -> int:
     field = FIELDS[name]
     highest = (1 << field.width) - 1
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= highest:
-        raise RuleFieldError(
-            name, value, f"it must be an integer from 0 to {highest}", "Choose a value in that range."
-        )
+        raise RuleFieldError(name, value, f"it must be an integer from 0 to {highest}", "Choose a value in that range.")
     return value << field.offset
 
 
@@ -368,9 +366,7 @@ def _bits(name: str, value: CodedFlag) -> int:
     field = FIELDS[name]
     if field.codes is None or not isinstance(value, field.codes):
         wanted = field.codes.__name__ if field.codes else "number"
-        raise RuleFieldError(
-            name, value, f"this field holds {wanted} codes", f"Use medproof.policy.codes.{wanted}."
-        )
+        raise RuleFieldError(name, value, f"this field holds {wanted} codes", f"Use medproof.policy.codes.{wanted}.")
     return value.value << field.offset
 
 

@@ -118,8 +118,7 @@ def keys(accounts: Any) -> dict[str, LocalAccount]:
     Account.enable_unaudited_hdwallet_features()
     mnemonic = "test test test test test test test test test test test junk"
     local = [
-        Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{number}")
-        for number in range(len(accounts))
+        Account.from_mnemonic(mnemonic, account_path=f"m/44'/60'/0'/0/{number}") for number in range(len(accounts))
     ]
     return {account.address: account for account in local}
 

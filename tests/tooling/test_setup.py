@@ -139,9 +139,7 @@ def test_failing_npm_says_what_happened_and_what_to_do(copy: Copy) -> None:
 def test_lock_that_does_not_fit_says_what_to_do(copy: Copy) -> None:
     with (copy.root / "pyproject.toml").open("a") as file:
         file.write("\n# changed\n")
-    (copy.root / ".venv" / "bin" / "uv").write_text(
-        "#!/bin/sh\necho 'error: The lockfile needs an update'; exit 2"
-    )
+    (copy.root / ".venv" / "bin" / "uv").write_text("#!/bin/sh\necho 'error: The lockfile needs an update'; exit 2")
 
     failed = copy.run()
 

@@ -170,9 +170,7 @@ def test_care_setting_of_an_encounter(code: str, expected: CareSetting) -> None:
     assert fhir.care_setting(fhir.load(record)) == expected
 
 
-@pytest.mark.parametrize(
-    "coding", [{"system": ACT_CODE, "code": "PRENC"}, {"system": "urn:x", "code": "AMB"}]
-)
+@pytest.mark.parametrize("coding", [{"system": ACT_CODE, "code": "PRENC"}, {"system": "urn:x", "code": "AMB"}])
 def test_care_setting_refuses_a_class_without_a_bit(coding: dict[str, str]) -> None:
     with pytest.raises(UnclassifiedRecordError, match=r"Encounter\.class"):
         fhir.care_setting(fhir.load(changed(ENCOUNTER, class_=coding)))

@@ -100,9 +100,7 @@ def test_item_that_moved_is_found() -> None:
 
 
 def test_true_for_one_is_found() -> None:
-    assert found({"resourceType": "X", "a": [1]}, {"resourceType": "X", "a": [True]}) == [
-        ("X.a[0]", Change.CHANGED)
-    ]
+    assert found({"resourceType": "X", "a": [1]}, {"resourceType": "X", "a": [True]}) == [("X.a[0]", Change.CHANGED)]
 
 
 def test_difference_within_a_bundle_has_its_entry() -> None:

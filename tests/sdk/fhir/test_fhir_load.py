@@ -38,9 +38,7 @@ def test_load_from_path_bytes_and_dict_agree(tmp_path: Path) -> None:
 
 
 def test_load_keeps_the_digits_of_decimals() -> None:
-    text = (
-        b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":2.50}}'
-    )
+    text = b'{"resourceType":"Observation","status":"final","code":{"text":"x"},"valueQuantity":{"value":2.50}}'
     value: Any = fhir.load(text).content["valueQuantity"]
     assert str(value["value"]) == "2.50"
 

@@ -37,9 +37,7 @@ def test_records_goes_into_bundles_within() -> None:
     assert [one.resource_type for one in found] == ["Patient", "Observation"]
 
 
-@pytest.mark.parametrize(
-    "reference", ["Patient/p1", "https://clinic.example/Patient/p1", "Patient/p1/_history/2"]
-)
+@pytest.mark.parametrize("reference", ["Patient/p1", "https://clinic.example/Patient/p1", "Patient/p1/_history/2"])
 def test_patient_is_resolved_within_the_bundle(reference: str) -> None:
     observation = changed(OBSERVATION, subject={"reference": reference})
     _, record = fhir.records(fhir.load(bundle(PATIENT, observation)))

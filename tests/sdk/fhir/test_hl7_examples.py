@@ -32,9 +32,7 @@ AT_ODDS_WITH_R4 = {
     "SearchParameter-codesystem-extensions-CodeSystem-end.json": "SearchParameter.base",
     "SearchParameter-codesystem-extensions-CodeSystem-keyword.json": "SearchParameter.base",
     "SearchParameter-codesystem-extensions-CodeSystem-workflow.json": "SearchParameter.base",
-    "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json": (
-        "SearchParameter.id"
-    ),
+    "SearchParameter-questionnaireresponse-extensions-QuestionnaireResponse-item-subject.json": ("SearchParameter.id"),
     "SearchParameter-valueset-extensions-ValueSet-author.json": "SearchParameter.base",
     "SearchParameter-valueset-extensions-ValueSet-effective.json": "SearchParameter.base",
     "SearchParameter-valueset-extensions-ValueSet-end.json": "SearchParameter.base",
@@ -58,9 +56,7 @@ def files(*, conformance: bool) -> list[Path]:
 def leaves(value: Json, path: str) -> list[tuple[Any, Any, str]]:
     """Return (container, key, path) of every primitive."""
     found: list[tuple[Any, Any, str]] = []
-    items: Any = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    items: Any = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
         inner = f"{path}.{key}" if isinstance(key, str) else f"{path}[{key}]"
         if isinstance(item, dict | list):
@@ -105,9 +101,7 @@ def test_every_example_is_read_committed_to_and_proved(conformance: bool) -> Non
         assert isinstance(again, dict)
         assert fhir.verify(again, SALT, sealed.commitment), path.name
         proved += 1
-    expected = {
-        name: place for name, place in AT_ODDS_WITH_R4.items() if name.startswith(CONFORMANCE) == conformance
-    }
+    expected = {name: place for name, place in AT_ODDS_WITH_R4.items() if name.startswith(CONFORMANCE) == conformance}
     assert refused == expected
     assert empty == (set() if conformance else EMPTY_BUNDLES)
     assert proved == (4501 if conformance else 780)

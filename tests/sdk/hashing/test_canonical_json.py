@@ -19,9 +19,7 @@ PLAIN = st.none() | st.booleans() | UNICODE | st.integers(-(2**53) + 1, 2**53 - 
 
 
 def trees(leaves: Any) -> Any:
-    return st.recursive(
-        leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(UNICODE, inner, max_size=4)
-    )
+    return st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(UNICODE, inner, max_size=4))
 
 
 @given(trees(PLAIN))

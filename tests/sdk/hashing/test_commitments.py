@@ -66,9 +66,7 @@ def test_no_parts_encode_to_something() -> None:
 
 @given(PARTS, PARTS)
 def test_keyed_identifiers_differ_when_parts_do(one: list[bytes], other: list[bytes]) -> None:
-    same = hashing.keyed_identifier(KEY, *one, purpose="t") == hashing.keyed_identifier(
-        KEY, *other, purpose="t"
-    )
+    same = hashing.keyed_identifier(KEY, *one, purpose="t") == hashing.keyed_identifier(KEY, *other, purpose="t")
     assert same == (one == other)
 
 

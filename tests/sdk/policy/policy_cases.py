@@ -72,9 +72,7 @@ STUDY = replace(
     party_kinds=PartyKind.RESEARCHER,
     research=ResearchUse.HMB | ResearchUse.DS | ResearchUse.IRB | ResearchUse.NPU,
 )
-STUDY_REQUEST = replace(
-    REQUEST, purposes=Purpose.HRESCH, research=ResearchUse.HMB | ResearchUse.IRB | ResearchUse.NPU
-)
+STUDY_REQUEST = replace(REQUEST, purposes=Purpose.HRESCH, research=ResearchUse.HMB | ResearchUse.IRB | ResearchUse.NPU)
 DENY_ANCESTRY = replace(OPEN, deny=True, purposes=Purpose.RESEARCH, research=ResearchUse.POA)
 
 
@@ -151,9 +149,7 @@ CASES: tuple[Case, ...] = (
         R.MALFORMED_REQUEST,
     ),
     Case("malformed comes before inactive", (OPEN,), 1, R.MALFORMED_REQUEST, kind=None),
-    Case(
-        "the empty request asks for everything, and gets it from an open permit", (OPEN,), 0, R.PERMITTED, 0
-    ),
+    Case("the empty request asks for everything, and gets it from an open permit", (OPEN,), 0, R.PERMITTED, 0),
     Case("empty purposes ask for all", (PERMIT,), replace(REQUEST, purposes=Purpose.EMPTY), R.PURPOSE, 0),
     Case("empty classes ask for all", (PERMIT,), replace(REQUEST, classes=DataClass.EMPTY), R.DATA_CLASS, 0),
     Case(
@@ -178,9 +174,7 @@ CASES: tuple[Case, ...] = (
         0,
     ),
     Case("empty actions ask for all", (PERMIT,), replace(REQUEST, actions=Action.EMPTY), R.ACTION, 0),
-    Case(
-        "dataUntil 0 asks without end", (PERMIT,), encode_request(REQUEST) & ~(0xFFFF << 61), R.DATA_PERIOD, 0
-    ),
+    Case("dataUntil 0 asks without end", (PERMIT,), encode_request(REQUEST) & ~(0xFFFF << 61), R.DATA_PERIOD, 0),
     # the actor
     Case("an inactive party has no access", (OPEN,), REQUEST, R.INACTIVE_PARTY, kind=None),
     Case("a kind that is not admitted", (PERMIT,), REQUEST, R.PARTY_KIND, 0, kind=PartyKind.PAYER),
@@ -195,9 +189,7 @@ CASES: tuple[Case, ...] = (
     Case("revoked comes before expired", (replace(PERMIT, revoked=True),), REQUEST, R.REVOKED, 0, now=END),
     # the scope of a permit
     Case("purpose", (PERMIT,), replace(REQUEST, purposes=Purpose.HMARKT), R.PURPOSE, 0),
-    Case(
-        "one purpose of two", (PERMIT,), replace(REQUEST, purposes=Purpose.TREAT | Purpose.BTG), R.PURPOSE, 0
-    ),
+    Case("one purpose of two", (PERMIT,), replace(REQUEST, purposes=Purpose.TREAT | Purpose.BTG), R.PURPOSE, 0),
     Case("class", (PERMIT,), replace(REQUEST, classes=DataClass.NOTE), R.DATA_CLASS, 0),
     Case("condition", (PERMIT,), replace(REQUEST, conditions=Condition.MENTAL), R.CONDITION, 0),
     Case("sensitivity", (PERMIT,), replace(REQUEST, sensitivities=Sensitivity.HIV), R.SENSITIVITY, 0),
@@ -212,9 +204,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("data from the first day", (PERMIT,), replace(REQUEST, data_from=date(2020, 1, 1)), R.PERMITTED, 0),
     Case("data to the last day", (PERMIT,), replace(REQUEST, data_until=date(2026, 12, 31)), R.PERMITTED, 0),
-    Case(
-        "data to a day too late", (PERMIT,), replace(REQUEST, data_until=date(2027, 1, 1)), R.DATA_PERIOD, 0
-    ),
+    Case("data to a day too late", (PERMIT,), replace(REQUEST, data_until=date(2027, 1, 1)), R.DATA_PERIOD, 0),
     Case(
         "the first failed check counts",
         (PERMIT,),
@@ -265,9 +255,7 @@ CASES: tuple[Case, ...] = (
     Case("a deny for another kind", (OPEN, DENY), REQUEST, R.PERMITTED, 0, kind=PartyKind.PAYER),
     Case("a deny missed by purpose", (OPEN, replace(DENY, purposes=Purpose.BTG)), REQUEST, R.PERMITTED, 0),
     Case("a deny missed by class", (OPEN, replace(DENY, classes=DataClass.NOTE)), REQUEST, R.PERMITTED, 0),
-    Case(
-        "a deny missed by condition", (OPEN, replace(DENY, conditions=Condition.EYE)), REQUEST, R.PERMITTED, 0
-    ),
+    Case("a deny missed by condition", (OPEN, replace(DENY, conditions=Condition.EYE)), REQUEST, R.PERMITTED, 0),
     Case(
         "a deny missed by sensitivity",
         (OPEN, replace(DENY, sensitivities=Sensitivity.HIV)),
@@ -277,9 +265,7 @@ CASES: tuple[Case, ...] = (
     ),
     Case("a deny missed by setting", (OPEN, replace(DENY, settings=CareSetting.VR)), REQUEST, R.PERMITTED, 0),
     Case("a deny missed by action", (OPEN, replace(DENY, actions=Action.CORRECT)), REQUEST, R.PERMITTED, 0),
-    Case(
-        "a deny missed by a day", (OPEN, replace(DENY, data_from=date(2022, 1, 1))), REQUEST, R.PERMITTED, 0
-    ),
+    Case("a deny missed by a day", (OPEN, replace(DENY, data_from=date(2022, 1, 1))), REQUEST, R.PERMITTED, 0),
     Case("a deny met in one day", (OPEN, replace(DENY, data_from=date(2021, 12, 31))), REQUEST, R.DENIED, 1),
     # research
     Case("research with its obligations", (STUDY,), STUDY_REQUEST, R.PERMITTED, 0, kind=RESEARCHER),
@@ -393,8 +379,7 @@ def vectors() -> dict[str, Any]:
     return {
         "comment": "Written by policy_cases.py; kind is the number in IRegistrar.Kind, 0 = None",
         "layout": [
-            {"name": f.name, "offset": f.offset, "width": f.width, "defined": f"{f.defined:#066x}"}
-            for f in LAYOUT
+            {"name": f.name, "offset": f.offset, "width": f.width, "defined": f"{f.defined:#066x}"} for f in LAYOUT
         ],
         "rules": [
             {

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from tests.sdk.policy.policy_cases import CASES, OPEN, REQUEST, VECTORS, Case, request_of, vectors, word_of
 
 from medproof.errors import RuleFieldError
 from medproof.policy.codes import PartyKind
 from medproof.policy.evaluation import Decision, Reason, decide, normalize
 from medproof.policy.word import DEFINED, encode, encode_request
+from tests.sdk.policy.policy_cases import CASES, OPEN, REQUEST, VECTORS, Case, request_of, vectors, word_of
 
 # --- the table ---
 
@@ -68,9 +68,7 @@ def spell(word: int) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, width in FIELDS:
         piece, text = text[:width], text[width:]
-        fields[name] = (
-            {n for n, bit in enumerate(piece) if bit == "1"} if name in SETS else int(piece[::-1], 2)
-        )
+        fields[name] = {n for n, bit in enumerate(piece) if bit == "1"} if name in SETS else int(piece[::-1], 2)
     assert text == ""
     return fields
 
@@ -147,9 +145,7 @@ def oracle(words: list[int], kind: int | None, moment: int, request_word: int) -
             "RESEARCH_USE",
             lambda rule: (
                 bool(request["purpose"] & RESEARCH)
-                and not (
-                    request["permission"] <= rule["permission"] and rule["modifier"] <= request["modifier"]
-                )
+                and not (request["permission"] <= rule["permission"] and rule["modifier"] <= request["modifier"])
             ),
         ),
     ]
@@ -252,10 +248,7 @@ def test_arbitrary_words_agree_too(rules: list[int], request_word: int) -> None:
 
 def test_random_words_reach_every_reason() -> None:
     draw = Draw(1)
-    reached = {
-        decide(draw.rules(1), draw.choice([None, *PartyKind]), NOW, draw.request()).reason
-        for _ in range(5000)
-    }
+    reached = {decide(draw.rules(1), draw.choice([None, *PartyKind]), NOW, draw.request()).reason for _ in range(5000)}
     assert reached == set(Reason)
 
 

@@ -16,9 +16,7 @@ def rows(heading: str) -> list[list[str]]:
     text = DOCUMENT.read_text(encoding="utf-8").split(f"\n{heading}\n", 1)[1]
     table = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert table is not None
-    return [
-        [cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]
-    ]
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table[0].splitlines()[2:]]
 
 
 def test_the_layout_is_the_one_in_the_code() -> None:

@@ -6,17 +6,6 @@ from datetime import UTC, date, datetime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sdk.policy.policy_cases import (
-    CASES,
-    DENY,
-    DENY_ANCESTRY,
-    OPEN,
-    PERMIT,
-    REQUEST,
-    STUDY,
-    STUDY_REQUEST,
-    word_of,
-)
 
 from medproof.policy.codes import (
     Action,
@@ -31,6 +20,17 @@ from medproof.policy.codes import (
 from medproof.policy.evaluation import Reason
 from medproof.policy.sentence import describe, explain
 from medproof.policy.word import DEFINED, Request, Rule, decode
+from tests.sdk.policy.policy_cases import (
+    CASES,
+    DENY,
+    DENY_ANCESTRY,
+    OPEN,
+    PERMIT,
+    REQUEST,
+    STUDY,
+    STUDY_REQUEST,
+    word_of,
+)
 
 SIMPLE = Rule(
     purposes=Purpose.TREAT,
@@ -69,9 +69,7 @@ def test_what_is_not_covered_is_told_where_almost_everything_is() -> None:
         research=ResearchUse.EMPTY,
     )
     text = str(rule)
-    assert text.startswith(
-        "You allow this recipient to collect, read, use, pass on and correct your health data"
-    )
+    assert text.startswith("You allow this recipient to collect, read, use, pass on and correct your health data")
     assert "for almost any purpose, from 1 March 2026 with no end date." in text
     assert (
         "It does not cover use for health research, clinical trials, research on a specific disease "
@@ -225,8 +223,7 @@ def test_a_time_of_day_is_told_in_utc() -> None:
             Reason.PARTY_KIND,
             STUDY,
             REQUEST,
-            "The permission that comes nearest holds only for researchers, "
-            "and the one who asks is none of them.",
+            "The permission that comes nearest holds only for researchers, and the one who asks is none of them.",
         ),
         (
             Reason.DATA_PERIOD,
@@ -238,9 +235,7 @@ def test_a_time_of_day_is_told_in_utc() -> None:
         (Reason.DENIED, DENY, REQUEST, "The patient refused this, and a refusal beats every permission."),
     ],
 )
-def test_a_refusal_is_explained(
-    reason: Reason, rule: Rule | None, request_: Request | None, sentence: str
-) -> None:
+def test_a_refusal_is_explained(reason: Reason, rule: Rule | None, request_: Request | None, sentence: str) -> None:
     assert explain(reason, rule, request_) == sentence
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.sdk.policy.policy_cases import NOW, OPEN, PERMIT, STUDY
 
 from medproof.errors import ReservedBitsError, RuleFieldError
 from medproof.policy.codes import (
@@ -35,6 +34,7 @@ from medproof.policy.word import (
     minute,
     validate,
 )
+from tests.sdk.policy.policy_cases import NOW, OPEN, PERMIT, STUDY
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WORDS = st.integers(0, 2**256 - 1).map(lambda bits: bits & DEFINED)
@@ -199,9 +199,7 @@ def test_a_rule_cannot_be_changed() -> None:
         PERMIT.deny = True  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    "rule", [PERMIT, OPEN, STUDY, replace(PERMIT, deny=True), replace(PERMIT, sequence=65534)]
-)
+@pytest.mark.parametrize("rule", [PERMIT, OPEN, STUDY, replace(PERMIT, deny=True), replace(PERMIT, sequence=65534)])
 def test_validate_takes_what_may_be_written(rule: Rule) -> None:
     validate(encode(rule))
 

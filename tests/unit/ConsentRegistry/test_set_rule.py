@@ -24,9 +24,7 @@ def set_rule(request, consent_registry, patient, relayer, sign, domain_of, deadl
             terms=bytes(consent_registry.termsOf((word >> 25) & 0xFFF)),
             deadline=deadline,
         )
-        return consent_registry.setRuleFor(
-            patient, grantee, word, deadline, sign(patient, message), {"from": relayer}
-        )
+        return consent_registry.setRuleFor(patient, grantee, word, deadline, sign(patient, message), {"from": relayer})
 
     return send
 
