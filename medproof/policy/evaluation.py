@@ -36,8 +36,8 @@ class Reason(IntEnum):
     SENSITIVITY = 12  # … does not cover every sensitivity label asked for
     CARE_SETTING = 13  # … does not cover every care setting asked for
     ACTION = 14  # … does not cover every action asked for
-    DATA_PERIOD = 15  # … does not cover the whole period asked for
-    RESEARCH_USE = 16  # … does not permit this research, or carries an obligation that was not accepted
+    RESEARCH_USE = 15  # … does not permit this research, or carries an obligation that was not accepted
+    DATA_PERIOD = 16  # … does not cover the whole period asked for
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Decision:
 
     reason: Reason  # PERMITTED, or why not
     word: int  # the rule that decided: the permit, the deny or the nearest permit; 0 = no rule
+    position: int | None = None  # its place among the rules given, from 0; None = no rule
 
     @property
     def permitted(self) -> bool:
@@ -70,6 +71,11 @@ _DATA_FROM, _DATA_UNTIL = FIELDS["dataFrom"], FIELDS["dataUntil"]
 _RESEARCH_PURPOSES = Purpose.RESEARCH.value << _PURPOSES.offset
 _PERMISSIONS = ResearchUse.PERMISSIONS.value << _RESEARCH.offset
 _MODIFIERS = ResearchUse.MODIFIERS.value << _RESEARCH.offset
+# Each set of permissions with those that they include, in place.
+_INCLUDED = tuple(
+    ResearchUse(permissions).with_narrower().value << _RESEARCH.offset
+    for permissions in range(ResearchUse.PERMISSIONS.value + 1)
+)
 _REQUEST_BITS = _SCOPE_DEFINED | _DATA_FROM.mask | _DATA_UNTIL.mask | _RESEARCH.defined
 
 _DENY, _REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked"))
@@ -78,8 +84,8 @@ _DENY, _REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for na
 def decide(rules: Iterable[int], actor_kind: PartyKind | None, now: datetime, request_word: int) -> Decision:
     """Decide a request against the rule words that apply to the actor.
 
-    `rules` are the words for the actor itself, then for each of its groups, then for everyone: of several
-    rules that decide alike, the first is named. Words of sequence 0 (never written) are passed over.
+    `rules` are the words for the actor's party, then for everyone, then for each of its groups, as the Registrar
+    lists them: of several rules that decide alike, the first is named. A zero word (never written) is passed over.
     `actor_kind` is the actor's one kind, or None where it is not an active party; `now` the moment of the
     decision, aware. Raises `RuleFieldError` where `actor_kind` or `now` is not of that form.
     """
@@ -94,29 +100,27 @@ def decide(rules: Iterable[int], actor_kind: PartyKind | None, now: datetime, re
     kind = actor_kind.value << FIELDS["partyKinds"].offset
 
     nearest = Decision(Reason.NO_RULE, 0)
-    permit: int | None = None
-    for word in rules:
-        if FIELDS["sequence"].of(word) == 0:
+    for position, word in enumerate(rules):
+        if word == 0:
             continue
         if word & _DENY:
             if _in_force(word, moment) and _denies(word, kind, request):
-                return Decision(Reason.DENIED, word)
+                return Decision(Reason.DENIED, word, position)
             continue
-        if permit is not None:
+        if nearest.permitted:
             continue
         reason = _check_permit(word, kind, moment, request)
-        if reason is Reason.PERMITTED:
-            permit = word
-        elif reason > nearest.reason:
-            nearest = Decision(reason, word)
-    return nearest if permit is None else Decision(Reason.PERMITTED, permit)
+        if reason is Reason.PERMITTED or reason > nearest.reason:
+            nearest = Decision(reason, word, position)
+    return nearest
 
 
 def normalize(request_word: int) -> int | None:
     """Return the request with every empty field filled in, or None where the request is malformed.
 
     Purposes, classes, conditions, sensitivities, settings and actions left empty ask for every defined code,
-    dataUntil 0 for no end, and a research purpose without a permission for all five.
+    dataUntil 0 for no end, and a research purpose without a permission for all five. A permission asks for those
+    that it includes as well: what is any research is research on ancestry, too.
     """
     if request_word & ~_REQUEST_BITS:
         return None
@@ -129,8 +133,8 @@ def normalize(request_word: int) -> int | None:
     if _DATA_FROM.of(request) > _DATA_UNTIL.of(request):
         return None
     if request & _RESEARCH_PURPOSES:
-        if not request & _PERMISSIONS:
-            request |= _PERMISSIONS
+        permissions = (request & _PERMISSIONS) >> _RESEARCH.offset
+        request |= _INCLUDED[permissions] if permissions else _PERMISSIONS
     elif request & _RESEARCH.mask:
         return None
     return request
@@ -166,8 +170,8 @@ def _check_permit(word: int, kind: int, moment: int, request: int) -> Reason:
     for field, reason in _SCOPE:
         if missing & field.mask:
             return reason
-    if _DATA_FROM.of(request) < _DATA_FROM.of(word) or _DATA_UNTIL.of(request) > _DATA_UNTIL.of(word):
-        return Reason.DATA_PERIOD
     if request & _RESEARCH_PURPOSES and (missing & _PERMISSIONS or word & ~request & _MODIFIERS):
         return Reason.RESEARCH_USE
+    if _DATA_FROM.of(request) < _DATA_FROM.of(word) or _DATA_UNTIL.of(request) > _DATA_UNTIL.of(word):
+        return Reason.DATA_PERIOD
     return Reason.PERMITTED

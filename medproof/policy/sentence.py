@@ -108,6 +108,8 @@ def _explain_missing(reason: Reason, rule: Rule, request: Request) -> str:
             musts = _join(_plain(obligations & ~ResearchUse.CC) or ["accept clinical care use"], "and")
             return f"The permission that comes nearest asks of researchers what was not accepted: to {musts}."
     missing = wanted & ~covered
+    if isinstance(missing, ResearchUse):
+        missing = _widest(missing)
     if not missing or len(missing) > _MOST_LEFT_OUT:
         return _SENTENCES[reason]
     names = _labels(missing, "or") if isinstance(missing, Sensitivity) else _join(_plain(missing), "or")
@@ -195,12 +197,20 @@ def _research(rule: Rule) -> list[str]:
     elif ResearchUse.NRES in permissions:
         sentences = ["For research, it allows any use without restriction."]
     else:
-        sentences = [f"For research, it allows {_join(_plain(permissions), 'and')}."]
+        sentences = [f"For research, it allows {_join(_plain(_widest(permissions)), 'and')}."]
     if musts := rule.research & ResearchUse.MODIFIERS & ~ResearchUse.CC:
         sentences.append(f"Researchers must {_join(_plain(musts), 'and')}.")
     if ResearchUse.CC in rule.research:
         sentences.append("Use in clinical care is allowed along with the research.")
     return sentences
+
+
+def _widest(permissions: ResearchUse) -> ResearchUse:
+    """Return the permissions that no other of them includes: any research says health research already."""
+    included = ResearchUse.EMPTY
+    for permission in permissions:
+        included |= permission.with_narrower() & ~permission
+    return permissions & ~included
 
 
 def _told_by_exception(value: CodedFlag) -> bool:

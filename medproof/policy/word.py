@@ -322,6 +322,14 @@ def _validate_research(purposes: Purpose, research: ResearchUse, *, deny: bool) 
             "a deny rule carries no obligations",
             "Leave the modifiers out.",
         )
+    if not deny and research != research.with_narrower():
+        included = ", ".join(str(code.name) for code in research.with_narrower() & ~research)
+        raise RuleFieldError(
+            "research",
+            research,
+            f"a permit names every permission that its permissions include, here {included} as well",
+            "Write research.with_narrower().",
+        )
 
 
 def _check_defined(word: int, allowed: int) -> None:

@@ -81,7 +81,7 @@ class Case:
     """One row: what is asked of which rules, and the answer."""
 
     name: str  # what the row shows
-    rules: tuple[Rule | int, ...]  # rules or raw words, the actor's own first
+    rules: tuple[Rule | int, ...]  # rules or raw words: the actor's party, everyone, its groups
     request: Request | int  # the request or a raw word
     reason: Reason  # the answer
     decider: int | None = None  # position of the rule that decided
@@ -292,6 +292,67 @@ CASES: tuple[Case, ...] = (
         R.RESEARCH_USE,
         0,
         kind=RESEARCHER,
+    ),
+    Case(
+        "any research asks for health, disease and ancestry research too",
+        (STUDY, replace(OPEN, research=ResearchUse.GRU.with_narrower())),
+        replace(STUDY_REQUEST, research=ResearchUse.GRU),
+        R.PERMITTED,
+        1,
+        kind=RESEARCHER,
+    ),
+    Case(
+        "health research asks for disease research too",
+        (replace(STUDY, research=ResearchUse.DS), STUDY),
+        STUDY_REQUEST,
+        R.PERMITTED,
+        1,
+        kind=RESEARCHER,
+    ),
+    Case(
+        "research without restriction asks for all five",
+        (replace(OPEN, research=ResearchUse.GRU.with_narrower()),),
+        replace(STUDY_REQUEST, research=ResearchUse.NRES),
+        R.RESEARCH_USE,
+        0,
+        kind=RESEARCHER,
+    ),
+    Case(
+        "research use comes before the data period",
+        (STUDY,),
+        replace(STUDY_REQUEST, research=ResearchUse.HMB, data_from=date(2019, 12, 31)),
+        R.RESEARCH_USE,
+        0,
+        kind=RESEARCHER,
+    ),
+    Case(
+        "a data period missed is nearer than a research use missed",
+        (STUDY, replace(STUDY, data_from=date(2021, 1, 2), research=ResearchUse.DS | ResearchUse.HMB)),
+        replace(STUDY_REQUEST, research=ResearchUse.HMB),
+        R.DATA_PERIOD,
+        1,
+        kind=RESEARCHER,
+    ),
+    Case(
+        "a deny of ancestry research stops any research, which includes it",
+        (OPEN, DENY_ANCESTRY),
+        replace(REQUEST, purposes=Purpose.HRESCH, research=ResearchUse.GRU),
+        R.DENIED,
+        1,
+    ),
+    Case(
+        "a deny of any research lets health research pass",
+        (OPEN, replace(DENY_ANCESTRY, research=ResearchUse.GRU)),
+        replace(REQUEST, purposes=Purpose.HRESCH, research=ResearchUse.HMB),
+        R.PERMITTED,
+        0,
+    ),
+    Case(
+        "a revocation that came before its rule is a tombstone of a permit",
+        (1 << 24 | 5,),
+        REQUEST,
+        R.REVOKED,
+        0,
     ),
     Case(
         "no permission named asks for all five",

@@ -119,7 +119,7 @@ def test_research_and_its_obligations() -> None:
     text = str(replace(STUDY, research=STUDY.research | ResearchUse.CC, terms=4, break_glass_refused=True))
     assert "for health research and research on a specific disease" in text
     assert (
-        "For research, it allows health and medical research and research on the disease named in the terms. "
+        "For research, it allows health and medical research. "
         "Researchers must show an ethics approval and be not-for-profit organisations. "
         "Use in clinical care is allowed along with the research. It holds only for researchers. "
         "Emergency access that breaks the glass is refused as well. It was signed under terms number 4."
@@ -211,6 +211,12 @@ def test_a_time_of_day_is_told_in_utc() -> None:
             STUDY,
             replace(STUDY_REQUEST, research=ResearchUse.GRU),
             "The permission that comes nearest does not cover any research.",
+        ),
+        (
+            Reason.RESEARCH_USE,
+            STUDY,
+            replace(STUDY_REQUEST, research=ResearchUse.POA),
+            "The permission that comes nearest does not cover research on population origins or ancestry.",
         ),
         (
             Reason.NOT_YET_VALID,

@@ -34,7 +34,10 @@ from medproof.policy.word import (
     minute,
     validate,
 )
-from tests.sdk.policy.policy_cases import NOW, OPEN, PERMIT, STUDY
+from tests.sdk.policy.policy_cases import DENY_ANCESTRY, NOW, OPEN, PERMIT, STUDY
+
+# A deny need not name what its permissions include.
+DENY_ANY_RESEARCH = replace(DENY_ANCESTRY, research=ResearchUse.GRU)
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WORDS = st.integers(0, 2**256 - 1).map(lambda bits: bits & DEFINED)
@@ -199,7 +202,9 @@ def test_a_rule_cannot_be_changed() -> None:
         PERMIT.deny = True  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("rule", [PERMIT, OPEN, STUDY, replace(PERMIT, deny=True), replace(PERMIT, sequence=65534)])
+@pytest.mark.parametrize(
+    "rule", [PERMIT, OPEN, STUDY, DENY_ANY_RESEARCH, replace(PERMIT, deny=True), replace(PERMIT, sequence=65534)]
+)
 def test_validate_takes_what_may_be_written(rule: Rule) -> None:
     validate(encode(rule))
 
@@ -225,6 +230,9 @@ def test_validate_takes_what_may_be_written(rule: Rule) -> None:
         (replace(STUDY, research=ResearchUse.IRB), "at least one permission"),
         (replace(STUDY, research=ResearchUse.EMPTY), "at least one permission"),
         (replace(STUDY, deny=True), "deny rule carries no obligations"),
+        (replace(STUDY, research=ResearchUse.HMB), "names every permission .*, here DS as well"),
+        (replace(STUDY, research=ResearchUse.GRU | ResearchUse.IRB), "here HMB, DS, POA as well"),
+        (replace(STUDY, research=ResearchUse.NRES), "here GRU, HMB, DS, POA as well"),
     ],
 )
 def test_validate_refuses_what_may_not_be_written(rule: Rule, message: str) -> None:
