@@ -149,3 +149,81 @@ class UnknownRevertError(MedProofError):
             f"The contract reverted with {quoted}, which is none of the suite's errors. "
             "Check that the address holds the suite's contract and that enough gas was sent."
         )
+
+
+class KeystoreError(MedProofError):
+    """A key file cannot be used."""
+
+    def __init__(self, path: str, rule: str, step: str) -> None:
+        """Name the file, what is wrong with it and the next step."""
+        self.path = path  # the path as given
+        super().__init__(f"The key file {path} {rule}. {step}.")
+
+
+class WalletError(MedProofError):
+    """A seed phrase cannot be used; the message shows no word of it."""
+
+
+class UnknownNetworkError(MedProofError):
+    """A network is not known by this name, or its node's URL is not given."""
+
+    def __init__(self, name: str, known: tuple[str, ...], variable: str = "") -> None:
+        """Name the network and those that are known, or the variable that must give its URL."""
+        self.name = name  # as given
+        if variable:
+            message = f"The network {name} has no URL of its own. Set {variable} to your node's URL."
+        else:
+            message = f"{name!r} is no network's name and no URL. Known are {', '.join(known)}; or give http://…"
+        super().__init__(message)
+
+
+class NodeError(MedProofError):
+    """The node does not answer, or its answer cannot be used."""
+
+
+class WrongChainError(MedProofError):
+    """Another chain answers than the one that was meant."""
+
+    def __init__(self, url: str, expected: int, found: int) -> None:
+        """Name both chains."""
+        self.expected, self.found = expected, found  # chain ids
+        super().__init__(
+            f"The node at {url} serves chain {found}, but chain {expected} was meant. "
+            "Check the URL, or name the other network."
+        )
+
+
+class TransactionFailedError(MedProofError):
+    """A transaction failed on the chain and the reason cannot be found."""
+
+    def __init__(self, transaction: str, block: int) -> None:
+        """Name the transaction and its block."""
+        self.transaction, self.block = transaction, block
+        super().__init__(
+            f"Transaction {transaction} failed in block {block}, and running it again gives no reason. "
+            "It may have run out of gas, or met a state that has changed since: look at the state and send again."
+        )
+
+
+class ConfirmationTimeoutError(MedProofError):
+    """A transaction was sent and is not confirmed in time; it may be yet."""
+
+    def __init__(self, transaction: str, confirmations: int) -> None:
+        """Name the transaction and the confirmations it lacks."""
+        self.transaction = transaction  # its hash, to wait for again
+        super().__init__(
+            f"Transaction {transaction} has not {confirmations} confirmation(s) yet. "
+            "Wait for it again by its hash; do not send it a second time."
+        )
+
+
+class DeploymentError(MedProofError):
+    """A deployment's manifest cannot be used, or does not fit the chain."""
+
+
+class RuleStateError(MedProofError):
+    """A grant meets a rule that is in force already, or a change or revocation meets none."""
+
+
+class MessageError(MedProofError):
+    """A signed message cannot be read, or is for another contract than the one it is given to."""

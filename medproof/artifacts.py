@@ -1,0 +1,54 @@
+"""The compiled contracts that the package ships: ABI, bytecode, and how they were compiled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+__all__ = ["CONTRACTS", "Artifact", "artifact"]
+
+CONTRACTS = ("Authority", "Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")  # in order of deployment
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled contract."""
+
+    name: str
+    abi: Sequence[Mapping[str, Any]]
+    bytecode: str  # what a deployment sends, 0x…
+    deployed_bytecode: bytes  # what stands on the chain, immutables zero
+    immutables: Sequence[Mapping[str, int]]  # where they lie in it: start and length, in bytes
+    compiler: Mapping[str, Any]  # version and settings
+
+    def code_hash(self, code: bytes) -> str:
+        """The keccak-256 hash of a contract's code with its immutables blanked, 0x…"""
+        blank = bytearray(code)
+        for place in self.immutables:
+            blank[place["start"] : place["start"] + place["length"]] = bytes(place["length"])
+        return "0x" + keccak(bytes(blank)).hex()
+
+    @property
+    def expected_code_hash(self) -> str:
+        """The code hash of this build, 0x…"""
+        return self.code_hash(self.deployed_bytecode)
+
+
+@cache
+def artifact(name: str) -> Artifact:
+    """Return a contract of the suite."""
+    content = json.loads(files("medproof").joinpath("abi", f"{name}.json").read_text(encoding="utf-8"))
+    return Artifact(
+        name=content["contractName"],
+        abi=content["abi"],
+        bytecode=content["bytecode"],
+        deployed_bytecode=bytes.fromhex(content["deployedBytecode"][2:]),
+        immutables=content["immutableReferences"],
+        compiler=content["compiler"],
+    )

@@ -1,0 +1,126 @@
+"""What the clients of all contracts share: calling, sending, relaying, reading events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from medproof.artifacts import artifact
+from medproof.chain import Chain, Receipt, Sender
+from medproof.decoding import Event
+from medproof.deployments import Deployment
+from medproof.errors import MedProofError, MessageError
+from medproof.messages import Domain
+
+__all__ = ["ContractClient", "SignedMessage", "SigningNeededError"]
+
+
+class SigningNeededError(MedProofError):
+    """A transaction is to be sent, and nobody was named who sends it."""
+
+
+@dataclass(frozen=True)
+class SignedMessage:
+    """A call that carries its author's signature: anyone may relay it, nobody can alter it."""
+
+    contract: str  # the contract's name
+    address: str  # the contract's address
+    chain_id: int
+    function: str  # the function that takes the message
+    arguments: tuple[Any, ...]  # the signature is the last; bytes32 and signatures as bytes
+    deadline: int  # seconds since 1970
+
+    def to_json(self) -> str:
+        """The message as JSON, to hand to a relayer; bytes as 0x…"""
+        arguments = ["0x" + value.hex() if isinstance(value, bytes) else value for value in self.arguments]
+        return json.dumps({**self.__dict__, "arguments": arguments})
+
+    @classmethod
+    def from_json(cls, text: str) -> SignedMessage:
+        """Read what `to_json` wrote.
+
+        Raises:
+            MessageError: it is none.
+        """
+        try:
+            content = json.loads(text)
+            build = artifact(content["contract"])
+            inputs = next(entry["inputs"] for entry in build.abi if entry.get("name") == content["function"])
+            arguments = tuple(
+                bytes.fromhex(value[2:]) if kind["type"].startswith("bytes") else value
+                for kind, value in zip(inputs, content.pop("arguments"), strict=True)
+            )
+            return cls(**content, arguments=arguments)
+        except (ValueError, TypeError, KeyError, OSError, StopIteration) as error:
+            raise MessageError("This is no signed message. Give the text that SignedMessage.to_json wrote.") from error
+
+
+class ContractClient:
+    """A contract of the suite at its address."""
+
+    name: ClassVar[str]  # the contract's name
+
+    def __init__(self, chain: Chain, deployment: Deployment, sender: Sender | None = None) -> None:
+        """Find the contract in a deployment; `sender` sends where a call names nobody else."""
+        self.chain = chain
+        self.address = deployment.address(self.name)
+        self.first_block = deployment.first_block
+        self.contract = chain.contract(self.address, artifact(self.name).abi)
+        self._sender = sender
+
+    @property
+    def domain(self) -> Domain:
+        """Where a signature for this contract counts."""
+        return Domain(self.name, self.chain.chain_id, self.address)
+
+    def relay(self, message: SignedMessage, *, sender: Sender | None = None) -> Receipt:
+        """Send a signed message; the sender pays and appears nowhere in what it does.
+
+        Raises:
+            MessageError: it is for another contract, chain or address.
+        """
+        if (message.contract, message.chain_id, message.address) != (self.name, self.chain.chain_id, self.address):
+            raise MessageError(
+                f"The message is for {message.contract} at {message.address} on chain {message.chain_id}, not for "
+                f"{self.name} at {self.address} on chain {self.chain.chain_id}. Relay it there."
+            )
+        return self._transact(message.function, *message.arguments, sender=sender)
+
+    def events(
+        self,
+        name: str,
+        *,
+        filters: Mapping[str, Any] | None = None,
+        from_block: int | None = None,
+        to_block: int | None = None,
+    ) -> Iterator[Event]:
+        """The contract's events of one kind, oldest first; see `Chain.events`."""
+        start = self.first_block if from_block is None else from_block
+        return self.chain.events(self.contract, name, filters=filters, from_block=start, to_block=to_block)
+
+    def _call(self, function: str, *arguments: Any, block: int | str = "latest") -> Any:
+        return self.chain.call(self.contract, function, arguments, block=block)
+
+    def _transact(self, function: str, *arguments: Any, sender: Sender | None) -> Receipt:
+        by = sender or self._sender
+        if by is None:
+            raise SigningNeededError(
+                f"{self.name}.{function} is a transaction, and nobody was named to send it. "
+                "Connect with a signer, or give `sender`."
+            )
+        return self.chain.transact(self.contract, function, arguments, sender=by)
+
+    def _signed(self, function: str, arguments: Sequence[Any], deadline: int, signature: bytes) -> SignedMessage:
+        return SignedMessage(
+            contract=self.name,
+            address=self.address,
+            chain_id=self.chain.chain_id,
+            function=function,
+            arguments=(*arguments, deadline, signature),
+            deadline=deadline,
+        )
+
+    def _deadline(self, seconds: int) -> int:
+        return self.chain.timestamp() + seconds

@@ -1,0 +1,72 @@
+"""One object for the whole suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medproof.chain import Chain, Receipt, Sender
+from medproof.client.claim_anchor import ClaimAnchor
+from medproof.client.consent_registry import ConsentRegistry
+from medproof.client.contract import ContractClient, SignedMessage
+from medproof.client.record_pointers import RecordPointers
+from medproof.client.registrar import Registrar
+from medproof.deployments import Deployment, verify
+from medproof.errors import MessageError
+from medproof.networks import Network
+
+__all__ = ["MedProof"]
+
+
+class MedProof:
+    """The suite on one chain: a client for each contract.
+
+    >>> suite = MedProof.connect("sepolia", deployment="deployments/sepolia.json", sender=signer)
+    >>> suite.consent_registry.is_permitted(subject, clinic, request)
+    """
+
+    def __init__(self, chain: Chain, deployment: Deployment, *, sender: Sender | None = None) -> None:
+        """Use a chain and a deployment on it; `sender` sends where a call names nobody else."""
+        self.chain = chain
+        self.deployment = deployment
+        self.registrar = Registrar(chain, deployment, sender)
+        self.consent_registry = ConsentRegistry(chain, deployment, sender)
+        self.record_pointers = RecordPointers(chain, deployment, sender)
+        self.claim_anchor = ClaimAnchor(chain, deployment, sender)
+
+    @classmethod
+    def connect(
+        cls,
+        network: str | Network,
+        *,
+        deployment: Deployment | Path | str,
+        sender: Sender | None = None,
+        chain_id: int | None = None,
+        confirmations: int | None = None,
+    ) -> MedProof:
+        """Connect to a chain and find the suite on it.
+
+        Args:
+            network: a named network (`medproof.networks`) or a node's URL.
+            deployment: the manifest that the deployment wrote, or its path.
+            sender: who sends transactions; none is needed to read and to sign.
+            chain_id: the chain that must answer; the network's or the manifest's own where none is given.
+            confirmations: blocks before a transaction counts; the network's own where none is given.
+
+        Raises:
+            WrongChainError: another chain answers.
+            NodeError: nobody answers.
+            DeploymentError: the suite is not there, or other code is.
+        """
+        found = deployment if isinstance(deployment, Deployment) else Deployment.load(deployment)
+        expected = found.chain_id if chain_id is None else chain_id
+        chain = Chain.connect(network, chain_id=expected, confirmations=confirmations)
+        verify(chain, found)
+        return cls(chain, found, sender=sender)
+
+    def relay(self, message: SignedMessage, *, sender: Sender | None = None) -> Receipt:
+        """Send anyone's signed message to the contract it is for."""
+        clients: tuple[ContractClient, ...] = (self.consent_registry, self.record_pointers)
+        for client in clients:
+            if client.name == message.contract:
+                return client.relay(message, sender=sender)
+        raise MessageError(f"{message.contract} takes no relayed messages. Check where the message comes from.")

@@ -1,0 +1,106 @@
+"""Who signs: keys live behind a `Signer`, and only the local ones see key bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from medproof.errors import KeystoreError
+from medproof.messages import TypedData
+
+__all__ = ["LocalSigner", "NodeSigner", "Signer", "TransactionSigner"]
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """An account that signs messages; a patient's, who sends no transaction of her own."""
+
+    @property
+    def address(self) -> str:
+        """The account's checksummed address."""
+
+    def sign_typed_data(self, message: TypedData) -> bytes:
+        """Sign a message: 65 bytes r, s, v, or whatever the account's contract wallet takes."""
+
+
+@runtime_checkable
+class TransactionSigner(Protocol):
+    """An account that sends transactions."""
+
+    @property
+    def address(self) -> str:
+        """The account's checksummed address."""
+
+    def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
+        """Sign a complete transaction: its raw bytes, ready to send."""
+
+
+class LocalSigner:
+    """An account whose key is in this process: signs messages and transactions."""
+
+    def __init__(self, account: LocalAccount) -> None:
+        """Take an account of eth-account; see the other constructors for keys and files."""
+        self._account = account
+
+    @classmethod
+    def from_key(cls, key: bytes | str) -> LocalSigner:
+        """Take a 32-byte private key. Never from a command line or a file without a password."""
+        return cls(Account.from_key(key))
+
+    @classmethod
+    def from_keystore(cls, path: Path | str, password: str) -> LocalSigner:
+        """Read an encrypted key file (Web3 Secret Storage, version 3), as geth, Clef and Brownie write it.
+
+        Raises:
+            KeystoreError: no such file, no key file, or the wrong password.
+        """
+        file = Path(path)
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return cls(Account.from_key(Account.decrypt(content, password)))
+        except OSError as error:
+            raise KeystoreError(str(file), "cannot be read", "Check the path and its permissions") from error
+        except ValueError as error:
+            if "MAC mismatch" in str(error):
+                raise KeystoreError(str(file), "does not open with this password", "Try the password again") from None
+            raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
+        except (KeyError, TypeError, NotImplementedError):
+            raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
+
+    @property
+    def address(self) -> str:
+        """The account's checksummed address."""
+        return str(self._account.address)
+
+    def sign_typed_data(self, message: TypedData) -> bytes:
+        """Sign a message: 65 bytes r, s, v."""
+        return bytes(self._account.sign_message(message.signable()).signature)
+
+    def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
+        """Sign a complete transaction: its raw bytes."""
+        return bytes(self._account.sign_transaction(transaction).raw_transaction)
+
+    def __repr__(self) -> str:
+        """Show the address and nothing of the key."""
+        return f"LocalSigner({self.address})"
+
+
+class NodeSigner:
+    """An account whose key the node holds, as on a development chain; it sends but signs nothing here."""
+
+    def __init__(self, address: str) -> None:
+        """Name one of the node's unlocked accounts."""
+        self._address = address
+
+    @property
+    def address(self) -> str:
+        """The account's checksummed address."""
+        return self._address
+
+    def __repr__(self) -> str:
+        """Show the address."""
+        return f"NodeSigner({self.address})"

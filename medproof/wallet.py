@@ -1,0 +1,74 @@
+"""A patient's wallet: one seed phrase, and a pseudonym of its own for each custodian.
+
+The key for a custodian is derived from the seed by BIP-32 along ``m/44'/60'/a'/b'/n'``: ``a`` and ``b`` are the first
+two groups of 31 bits of keccak-256("medproof:relationship:v1" ‖ custodian), the custodian by the 20 bytes of its
+identity in the Registrar, and ``n`` counts the relationships with it, from 0. All levels are hardened, so that no key
+of one relationship tells anything of another. The identity outlives a change of the custodian's account, so the seed
+phrase alone is enough to find every relationship again: derive one key for each party in the Registrar, and look for
+its events (`medproof.recovery`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from eth_account import Account
+from eth_account.hdaccount import generate_mnemonic, key_from_seed, seed_from_mnemonic
+from eth_account.types import Language
+from eth_utils.address import is_checksum_address
+from eth_utils.crypto import keccak
+from eth_utils.exceptions import ValidationError
+
+from medproof.errors import WalletError
+from medproof.signing import LocalSigner
+
+__all__ = ["Wallet", "derivation_path"]
+
+_TAG = b"medproof:relationship:v1"
+_INDEX = (1 << 31) - 1  # a BIP-32 index without its hardening bit
+
+
+def derivation_path(custodian: str, *, relationship: int = 0) -> str:
+    """The BIP-32 path of the pseudonym for a custodian, such as ``m/44'/60'/1234'/5678'/0'``.
+
+    Raises:
+        WalletError: the custodian is no checksummed address, or the relationship is no index.
+    """
+    if not is_checksum_address(custodian):
+        raise WalletError(f"{custodian!r} is no checksummed address. Give the custodian's identity in the Registrar.")
+    if not 0 <= relationship <= _INDEX:
+        raise WalletError(f"Relationship {relationship} is no BIP-32 index. Count from 0.")
+    digest = int.from_bytes(keccak(_TAG + bytes.fromhex(custodian[2:])), "big")
+    return f"m/44'/60'/{digest >> 225}'/{digest >> 194 & _INDEX}'/{relationship}'"
+
+
+class Wallet:
+    """A patient's keys. On the chain are only the pseudonyms, and nobody can tell that they are one person's."""
+
+    def __init__(self, phrase: str, *, passphrase: str = "") -> None:
+        """Open a wallet by its BIP-39 seed phrase and, if it has one, its passphrase.
+
+        Raises:
+            WalletError: the phrase has a wrong word, number of words or checksum.
+        """
+        Account.enable_unaudited_hdwallet_features()
+        try:
+            self._seed = seed_from_mnemonic(re.sub(r"\s+", " ", phrase.strip().lower()), passphrase)
+        except ValidationError:
+            raise WalletError(
+                "This is no BIP-39 seed phrase: a word, their number or the checksum is wrong. Check it word by word."
+            ) from None
+
+    @classmethod
+    def create(cls) -> tuple[Wallet, str]:
+        """Create a wallet; the seed phrase of twelve words is returned once and kept nowhere."""
+        phrase = generate_mnemonic(12, Language.ENGLISH)
+        return cls(phrase), phrase
+
+    def pseudonym(self, custodian: str, *, relationship: int = 0) -> LocalSigner:
+        """The account that stands for the patient with one custodian, by the custodian's identity."""
+        return LocalSigner.from_key(key_from_seed(self._seed, derivation_path(custodian, relationship=relationship)))
+
+    def __repr__(self) -> str:
+        """Show nothing."""
+        return "Wallet(…)"
