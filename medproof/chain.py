@@ -133,6 +133,10 @@ class Chain:
         """The code at an address; empty where there is none."""
         return bytes(_ask(lambda: self.web3.eth.get_code(to_checksum_address(address))))
 
+    def balance(self, address: str) -> int:
+        """The balance of an account, in wei."""
+        return int(_ask(lambda: self.web3.eth.get_balance(to_checksum_address(address))))
+
     def events(
         self,
         contract: Contract,
