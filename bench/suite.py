@@ -1,0 +1,349 @@
+"""MedProof's own operations, each measured once, in the order in which the parties would do them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from eth_account.signers.local import LocalAccount
+from eth_utils.crypto import keccak
+
+from bench.meter import CHAIN_ID, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
+from medproof import messages
+from medproof.messages import Domain
+from medproof.policy.codes import (
+    Action,
+    CareSetting,
+    Condition,
+    DataClass,
+    PartyKind,
+    Purpose,
+    Sensitivity,
+)
+from medproof.policy.word import Request, Rule, encode, encode_request
+from scripts.local_chain import ROOT
+
+CONTRACTS = ("Authority", "Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+
+PROVIDER, PAYER = 1, 2  # Registrar kinds
+EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
+EMERGENCY_GROUP = 2
+APPROVED = 1  # ClaimAnchor outcome
+LABORATORY_CLASS = 2  # the bit of DataClass.LABORATORY
+LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
+RULES_FROM = 20_454  # the payer's rules govern service dates from 2026-01-01, in days since 1970
+
+# A treating provider may read and use most of the record for a year, except what carries a sensitivity label.
+TREATMENT = Rule(
+    purposes=Purpose.TREAT | Purpose.CAREMGT,
+    classes=(
+        DataClass.OBSERVATION
+        | DataClass.LABORATORY
+        | DataClass.IMAGING
+        | DataClass.MEDICATION
+        | DataClass.ENCOUNTER
+        | DataClass.CONDITION
+        | DataClass.PROCEDURE
+        | DataClass.IMMUNIZATION
+        | DataClass.ALLERGY
+        | DataClass.VITAL_SIGNS
+    ),
+    conditions=Condition.ALL,
+    sensitivities=Sensitivity.NONE_LABELLED,
+    settings=CareSetting.ALL,
+    actions=Action.ACCESS | Action.USE,
+    party_kinds=PartyKind.PROVIDER,
+    valid_from=datetime(2026, 3, 14, 9, 26, tzinfo=UTC),
+    valid_until=datetime(2027, 3, 14, 9, 26, tzinfo=UTC),
+    data_from=date(2016, 3, 14),
+    terms=1,
+)
+
+# Nobody may market with the data; it does not match a request for treatment.
+NO_MARKETING = Rule(
+    purposes=Purpose.HMARKT,
+    classes=DataClass.ALL,
+    conditions=Condition.ALL,
+    sensitivities=Sensitivity.ALL,
+    settings=CareSetting.ALL,
+    actions=Action.ALL,
+    party_kinds=PartyKind.ALL,
+    valid_from=TREATMENT.valid_from,
+    terms=1,
+    deny=True,
+)
+
+# One laboratory result of a diabetic outpatient, to be read for treatment.
+READ_RESULT = Request(
+    purposes=Purpose.TREAT,
+    classes=DataClass.LABORATORY,
+    conditions=Condition.ENDOCRINE,
+    sensitivities=Sensitivity.NONE_LABELLED,
+    settings=CareSetting.AMB,
+    actions=Action.ACCESS,
+    data_from=date(2026, 5, 20),
+    data_until=date(2026, 5, 20),
+)
+
+TERMS = fixed_hash("terms")
+RULES = fixed_hash("adjudication rules")
+
+
+def artifact(name: str) -> dict[str, Any]:
+    """What `make build` made of a contract."""
+    loaded: dict[str, Any] = json.loads((ROOT / "medproof" / "abi" / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def measure_suite(meter: Meter) -> dict[str, Cost]:
+    """Deploy the suite, run every operation and return their costs by name, deployments last."""
+    suite = _Suite(meter)
+    suite.deploy()
+    suite.govern()
+    suite.consent()
+    suite.checks()
+    suite.pointers()
+    suite.claims()
+    return dict(sorted(suite.costs.items(), key=lambda item: item[0].startswith("deploy_")))
+
+
+class _Suite:
+    """The suite on one chain, its people, and what their operations cost."""
+
+    def __init__(self, meter: Meter) -> None:
+        self.costs: dict[str, Cost] = {}
+        self._meter = meter
+        self._contracts: dict[str, Contract] = {}
+        self._admin = fixed_account("admin", deployments=len(CONTRACTS))
+        self._clinic = fixed_account("clinic")
+        self._hospital = fixed_account("hospital")  # in the emergency group
+        self._payer = fixed_account("payer")
+        self._relayer = fixed_account("relayer")
+
+    def _run(self, operation: str, sender: LocalAccount, contract: str, function: str, *arguments: Any) -> None:
+        """Measure one operation under its name."""
+        if operation in self.costs:
+            raise BenchError(f"two operations are called {operation}")
+        self.costs[operation] = self._meter.send(sender, self._contracts[contract], function, *arguments).cost
+
+    def _prepare(self, sender: LocalAccount, contract: str, function: str, *arguments: Any) -> None:
+        """Bring about what a later operation needs."""
+        self._meter.send(sender, self._contracts[contract], function, *arguments)
+
+    def _domain(self, contract: str) -> Domain:
+        return Domain(contract=contract, chain_id=CHAIN_ID, address=self._contracts[contract].address)
+
+    # -- the authority ----------------------------------------------------------------------------------------
+
+    def deploy(self) -> None:
+        """The contracts themselves."""
+        arguments: Mapping[str, tuple[str, ...]] = {
+            "Authority": (),
+            "Registrar": ("Authority",),
+            "ConsentRegistry": ("Authority", "Registrar"),
+            "RecordPointers": ("Registrar",),
+            "ClaimAnchor": ("Registrar",),
+        }
+        for name in CONTRACTS:
+            given = [self._contracts[other].address for other in arguments[name]] or [self._admin.address]
+            self._contracts[name], sent = self._meter.deploy(self._admin, artifact(name), *given)
+            self.costs[f"deploy_{name}"] = sent.cost
+
+    def govern(self) -> None:
+        """Parties, their groups, and the terms."""
+        self._accredit("accredit", self._clinic, PROVIDER)
+        self._accredit("", self._hospital, PROVIDER)
+        self._accredit("", self._payer, PAYER)
+        self._run("join_group", self._admin, "Registrar", "joinGroup", EMERGENCY_GROUP, self._hospital.address)
+        self._run("publish_terms", self._admin, "ConsentRegistry", "publishTerms", TERMS)
+
+        closed = fixed_account("closed clinic")
+        self._accredit("", closed, PROVIDER)
+        self._run("suspend", self._admin, "Registrar", "suspend", closed.address)
+
+    def _accredit(self, operation: str, account: LocalAccount, kind: int) -> None:
+        given = (account.address, kind, fixed_hash(f"credential of {account.address}"), LAST_DAY)
+        if operation:
+            self._run(operation, self._admin, "Registrar", "accredit", *given)
+        else:
+            self._prepare(self._admin, "Registrar", "accredit", *given)
+
+    # -- consent ----------------------------------------------------------------------------------------------
+
+    def consent(self) -> None:
+        """Grant, change and revoke: sent by the patient, and signed by the patient and sent by a relayer."""
+        patient, clinic = fixed_account("patient"), self._clinic.address
+        changed = replace(TREATMENT, classes=TREATMENT.classes | DataClass.NOTE, sequence=2)
+        self._run("grant", patient, "ConsentRegistry", "setRule", clinic, encode(TREATMENT))
+        self._run("change", patient, "ConsentRegistry", "setRule", clinic, encode(changed))
+        self._run("revoke", patient, "ConsentRegistry", "revokeRule", clinic, 0, 3)
+        self._run("deny", patient, "ConsentRegistry", "setRule", EVERYONE, encode(NO_MARKETING))
+
+        remote = fixed_account("remote patient")
+        self._grant_signed("grant_signed", remote, clinic, TREATMENT)
+        self._grant_signed("grant_signed_second", remote, self._hospital.address, TREATMENT)
+        self._grant_signed("change_signed", remote, clinic, changed)
+
+        def revocation(deadline: int) -> messages.TypedData:
+            return messages.revocation(
+                self._domain("ConsentRegistry"),
+                subject=remote.address,
+                grantee=clinic,
+                index=0,
+                sequence=3,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(revocation, remote)
+        given = (remote.address, clinic, 0, 3, deadline, signature)
+        self._run("revoke_signed", self._relayer, "ConsentRegistry", "revokeRuleFor", *given)
+
+    def _grant_signed(self, operation: str, patient: LocalAccount, grantee: str, rule: Rule) -> None:
+        word = encode(rule)
+
+        def message(deadline: int) -> messages.TypedData:
+            return messages.rule(
+                self._domain("ConsentRegistry"),
+                subject=patient.address,
+                grantee=grantee,
+                word=word,
+                terms=TERMS,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(message, patient)
+        given = (patient.address, grantee, word, deadline, signature)
+        self._run(operation, self._relayer, "ConsentRegistry", "setRuleFor", *given)
+
+    def checks(self) -> None:
+        """Asking for permission, by a provider that is in one group; the permit stands under its own account."""
+        word = encode_request(READ_RESULT)
+        cases = {"is_permitted_execution": (), "is_permitted_two_denies_present": (EVERYONE, EMERGENCY)}
+        for operation, denies in cases.items():
+            patient = fixed_account(f"patient of {operation}")
+            permit = (self._hospital.address, encode(TREATMENT))
+            self._prepare(patient, "ConsentRegistry", "setRule", *permit)
+            for group in denies:
+                self._prepare(patient, "ConsentRegistry", "setRule", group, encode(NO_MARKETING))
+            given = (patient.address, self._hospital.address, word)
+            registry = self._contracts["ConsentRegistry"]
+            cost, answer = self._meter.view(self._hospital, registry, "isPermitted", *given)
+            if int.from_bytes(answer, "big") != 1:
+                raise BenchError(f"{operation} is refused: the benchmark's rule no longer permits its request")
+            self.costs[operation] = cost
+
+    # -- pointers ---------------------------------------------------------------------------------------------
+
+    def pointers(self) -> None:
+        """Post a pointer, answer it, amend it, hand it over."""
+        patient, clinic = fixed_account("patient"), self._clinic
+        first, second, third, fourth = (fixed_hash(f"record {number}") for number in range(1, 5))
+        self._run("post_pointer", clinic, "RecordPointers", "post", patient.address, LABORATORY_CLASS, first)
+        self._run("accept", patient, "RecordPointers", "accept", clinic.address, first)
+        self._run("amend", clinic, "RecordPointers", "amend", patient.address, clinic.address, first, second)
+        reason = fixed_hash("reason of a dispute")
+        self._run("dispute", patient, "RecordPointers", "dispute", clinic.address, second, reason)
+
+        def acceptance(deadline: int) -> messages.TypedData:
+            return messages.acceptance(
+                self._domain("RecordPointers"),
+                subject=patient.address,
+                custodian=clinic.address,
+                commitment=third,
+                sequence=1,
+                deadline=deadline,
+            )
+
+        def dispute(deadline: int) -> messages.TypedData:
+            return messages.dispute(
+                self._domain("RecordPointers"),
+                subject=patient.address,
+                custodian=clinic.address,
+                commitment=fourth,
+                reason=reason,
+                sequence=1,
+                deadline=deadline,
+            )
+
+        for commitment in (third, fourth):
+            self._prepare(clinic, "RecordPointers", "post", patient.address, LABORATORY_CLASS, commitment)
+        deadline, [signature] = signed(acceptance, patient)
+        accepted = (patient.address, clinic.address, third, 1, deadline, signature)
+        self._run("accept_signed", self._relayer, "RecordPointers", "acceptFor", *accepted)
+        deadline, [signature] = signed(dispute, patient)
+        disputed = (patient.address, clinic.address, fourth, reason, 1, deadline, signature)
+        self._run("dispute_signed", self._relayer, "RecordPointers", "disputeFor", *disputed)
+
+        record = (patient.address, clinic.address, third)
+        self._run("offer_custody", clinic, "RecordPointers", "offerCustody", *record, self._hospital.address)
+        self._run("take_custody", self._hospital, "RecordPointers", "takeCustody", *record)
+
+    # -- claims -----------------------------------------------------------------------------------------------
+
+    def claims(self) -> None:
+        """Submit, pend, adjudicate, settle; void and replace."""
+        self._run("publish_rules", self._payer, "ClaimAnchor", "publishRules", RULES, RULES_FROM)
+
+        claim, response = self._claim("claim"), fixed_hash("response")
+        self._run("claim_submit", self._clinic, "ClaimAnchor", "submit", claim, 1, 0, b"")
+        request = fixed_hash("request for more")
+        self._run("claim_pend", self._payer, "ClaimAnchor", "pend", claim, request, 0, b"")
+        decision = (claim, APPROVED, 1, response, 0, b"")
+        self._run("claim_adjudicate", self._payer, "ClaimAnchor", "adjudicate", *decision)
+
+        def settlement(deadline: int) -> messages.TypedData:
+            return messages.settlement(
+                self._domain("ClaimAnchor"),
+                claim=_claim_id(claim),
+                outcome=APPROVED,
+                rules=RULES,
+                response=response,
+                deadline=deadline,
+            )
+
+        deadline, signatures = signed(settlement, self._clinic, self._payer)
+        settled = (claim, deadline, *signatures)
+        self._run("claim_settle_two_signatures", self._relayer, "ClaimAnchor", "settle", *settled)
+
+        relayed = self._claim("relayed claim")
+
+        def submission(deadline: int) -> messages.TypedData:
+            provider, payer, commitment, nullifier = relayed
+            return messages.submission(
+                self._domain("ClaimAnchor"),
+                provider=provider,
+                payer=payer,
+                commitment=commitment,
+                nullifier=nullifier,
+                rules=RULES,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(submission, self._clinic)
+        submitted = (relayed, 1, deadline, signature)
+        self._run("claim_submit_signed", self._relayer, "ClaimAnchor", "submit", *submitted)
+
+        voided = self._claim("voided claim")
+        self._prepare(self._clinic, "ClaimAnchor", "submit", voided, 1, 0, b"")
+        self._run("claim_void", self._clinic, "ClaimAnchor", "void", voided, 0, b"", b"")
+
+        # The correction is of the same service: it takes over the nullifier.
+        original = self._claim("original claim")
+        correction = (*original[:2], fixed_hash("commitment of the correction"), original[3])
+        self._prepare(self._clinic, "ClaimAnchor", "submit", original, 1, 0, b"")
+        replaced = (original, correction, 1, 0, b"", b"")
+        self._run("claim_replace", self._clinic, "ClaimAnchor", "replace", *replaced)
+
+    def _claim(self, label: str) -> tuple[str, str, bytes, bytes]:
+        """A claim, as the contract takes it: provider, payer, commitment, nullifier."""
+        hashes = fixed_hash(f"commitment of the {label}"), fixed_hash(f"nullifier of the {label}")
+        return self._clinic.address, self._payer.address, *hashes
+
+
+def _claim_id(claim: tuple[str, str, bytes, bytes]) -> bytes:
+    provider, payer, commitment, nullifier = claim
+    words = [bytes.fromhex(address[2:]).rjust(32, b"\0") for address in (provider, payer)]
+    return keccak(b"".join([*words, commitment, nullifier]))
