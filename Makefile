@@ -41,8 +41,8 @@ format: setup ## Rewrite Python and Solidity in the common format
 build: setup ## Compile the contracts and renew the ABIs that the package ships
 	@exec $(TOOLS) $(PYTHON) scripts/build.py $(ARGS)
 
-bench: setup ## Measure throughput and gas on a local chain
-	@exec $(CHAIN) $(PYTHON) bench/run.py $(ARGS)
+bench: setup ## Measure gas beside other systems, on a chain of its own (ARGS=--check compares with what is committed)
+	@exec $(PYTHON) bench/run.py $(ARGS)
 
 brownie: setup ## Any Brownie command with a chain of its own (ARGS="run demo --network ganache-cli", ARGS=console)
 	@exec $(CHAIN) brownie $(ARGS)
