@@ -187,8 +187,8 @@ class Story:
     def _post(self, suite: MedProof, people: dict[str, Organisation], wallet: Wallet) -> list[Posted]:
         self.chapter(
             "A patient's records",
-            f"{len(self.records)} FHIR records of one patient stay where they are, at two clinics. On the chain go salted "
-            "commitments only,\nunder a pseudonym of its own for each clinic, so that nobody can link the two.",
+            f"{len(self.records)} FHIR records of one patient stay where they are, at two clinics. On the chain go\n"
+            "salted commitments, under a pseudonym of its own for each clinic, so that nobody can link the two.",
         )
         posted, rows = [], []
         with self.console.status("posting pointers"):
