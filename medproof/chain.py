@@ -288,6 +288,8 @@ def _ask(question: Any) -> Any:
     """Ask the node; every way of failing becomes one of ours."""
     try:
         return question()
+    except TransactionNotFound:
+        raise  # an answer, not a failure
     except (ContractCustomError, ContractLogicError, Web3RPCError) as error:
         data = revert_data(error)
         if data is not None:
@@ -297,8 +299,6 @@ def _ask(question: Any) -> Any:
         raise NodeError(f"The node refused: {error}") from error
     except BadFunctionCallOutput as error:
         raise NodeError("There is no such contract at this address. Check the deployment and the chain.") from error
-    except TransactionNotFound:
-        raise
     except requests.RequestException as error:
         raise NodeError(
             f"The node does not answer ({type(error).__name__}). Check its URL, and that it runs."
