@@ -14,11 +14,13 @@ import sys
 from collections.abc import Sequence
 from getpass import getpass
 from pathlib import Path
+from typing import cast
 
 if __package__ in (None, ""):  # started as a file, or by Brownie
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
+from web3 import HTTPProvider
 
 from medproof import fhir
 from medproof.chain import Chain, Sender
@@ -74,11 +76,16 @@ def payer_of(chain: Chain, keystore: str | None) -> Sender:
     return NodeSigner(accounts[0])
 
 
-def main() -> None:
-    """Tell the story on the chain that Brownie is connected to: ``brownie run demo``."""
+def brownie_url() -> str:
+    """The URL of the node that Brownie is connected to."""
     from brownie import web3
 
-    if not tell(web3.provider.endpoint_uri, bundle=os.environ.get("BUNDLE") or None, limit=RECORDS, keystore=None):
+    return str(cast(HTTPProvider, web3.provider).endpoint_uri)
+
+
+def main() -> None:
+    """Tell the story on the chain that Brownie is connected to: ``brownie run demo``."""
+    if not tell(brownie_url(), bundle=os.environ.get("BUNDLE") or None, limit=RECORDS, keystore=None):
         raise SystemExit(1)
 
 

@@ -18,7 +18,7 @@ if __package__ in (None, ""):  # started by Brownie
 from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain
 from medproof.deployments import deploy, verify
-from scripts.demo import payer_of
+from scripts.demo import brownie_url, payer_of
 from scripts.local_chain import ROOT
 
 DEVELOPMENT = {1337, 31337}  # chain ids of Ganache and Anvil: their deployments vanish with the chain
@@ -32,9 +32,7 @@ def manifest_of(chain_id: int) -> Path:
 
 def main() -> None:
     """Deploy, or go on deploying, and check the result against the chain."""
-    from brownie import web3
-
-    chain = Chain.connect(web3.provider.endpoint_uri)
+    chain = Chain.connect(brownie_url())
     deployment = deploy(
         chain,
         payer_of(chain, os.environ.get("MEDPROOF_KEYSTORE")),

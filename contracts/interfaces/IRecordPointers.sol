@@ -147,7 +147,7 @@ interface IRecordPointers is ISignedMessages {
         bytes calldata signature
     ) external;
 
-    /// @notice Offers custody of a record to another party; zero withdraws the offer. The caller acts for its custodian.
+    /// @notice Offers custody of a record to another party; zero withdraws. The caller acts for its custodian.
     function offerCustody(address subject, address origin, bytes32 commitment, address to) external;
 
     /// @notice Takes custody that was offered. The caller acts for the active provider it was offered to.

@@ -193,7 +193,7 @@ interface IRegistrar {
     /// @notice Calls off a recovery. Authority only.
     function cancelRecovery(address party) external;
 
-    /// @notice Takes, as the account that was named, the place of a party's account; in a recovery only after its delay.
+    /// @notice Takes, as the account that was named, the place of a party's account; in a recovery after its delay.
     function takeAccount(address party) external;
 
     /// @notice Returns who an account acts for, as a word laid out in `PartyWord`: identity, kind, groups.

@@ -84,7 +84,7 @@ library PartyWord {
         return (groups_ << 16) | group;
     }
 
-    /// @dev Takes `group` out and moves those above it down, so that no gap stays; the caller has seen that it is there.
+    /// @dev Takes `group` out and moves those above it down, so that no gap stays; the caller has seen it there.
     function drop(uint64 groups_, uint16 group) internal pure returns (uint64) {
         uint256 below = 16 * placeOf(groups_, group);
         uint64 kept = uint64((uint256(1) << below) - 1);

@@ -64,7 +64,7 @@ library RuleWord {
             DATA_FROM |
             DATA_UNTIL;
 
-    /// @dev The DUO permissions that one permission includes: NRES includes GRU, GRU includes HMB and POA, HMB includes DS.
+    /// @dev The DUO permissions: NRES includes GRU, GRU includes HMB and POA, HMB includes DS.
     uint256 private constant NRES = 1 << 233;
     uint256 private constant GRU = 1 << 234;
     uint256 private constant HMB = 1 << 235;
@@ -154,8 +154,9 @@ library RuleWord {
     /* EVALUATION */
 
     /// @dev Returns the case to decide: the request with every field that it leaves empty filled, since what is not
-    /// said is asked for in full, and a research permission with those it includes. Fails closed on a bit that no request may set, on an empty data period, and on
-    /// research terms without a research purpose; where no research is asked for, every research modifier is met.
+    /// said is asked for in full, and a research permission with those it includes. Fails closed on a bit that no
+    /// request may set, on an empty data period, and on research terms without a research purpose; where no research is
+    /// asked for, every research modifier is met.
     /// @return case_ Zero where the request is malformed; a case is never zero.
     function complete(uint256 request) internal pure returns (uint256 case_) {
         if (request & ~REQUEST != 0) return 0;
@@ -179,7 +180,7 @@ library RuleWord {
     }
 
     /// @dev Returns the case with who asks and when: the bit of the actor's kind, and the minute (since 1970) in the
-    /// place of both ends of the period of validity.
+    /// place of both ends of the period of validity. Minutes have 28 bits until the year 2480.
     /// @param kind The number of the actor's kind, which is not `None`: at most 8, so the sum cannot overflow.
     function asked(uint256 case_, uint256 kind, uint256 minute) internal pure returns (uint256) {
         unchecked {

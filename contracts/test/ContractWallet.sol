@@ -15,6 +15,8 @@ contract ContractWallet is IERC1271 {
         WrongAnswer
     }
 
+    error InBadMood();
+
     address public immutable owner;
     Mood public mood;
 
@@ -28,6 +30,7 @@ contract ContractWallet is IERC1271 {
 
     /// @notice Calls a contract in the wallet's name.
     function execute(address target, bytes calldata data) external {
+        // solhint-disable-next-line avoid-low-level-calls
         (bool success, bytes memory result) = target.call(data);
         if (success) return;
         // The caller is to see the target's own error.
@@ -39,7 +42,8 @@ contract ContractWallet is IERC1271 {
 
     /// @inheritdoc IERC1271
     function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
-        if (mood == Mood.Reverting) revert("ContractWallet: in a bad mood");
+        if (mood == Mood.Reverting) revert InBadMood();
+        // solhint-disable-next-line no-empty-blocks
         while (mood == Mood.Burning) {}
         if (mood == Mood.Short) {
             // solhint-disable-next-line no-inline-assembly
