@@ -1,0 +1,20 @@
+"""How hard property and stateful tests try: a little in every run, much more where MEDPROOF_DEEP=1 asks for it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
+DEEPER = 12  # how many times as many examples, of twice the steps
+
+
+def effort(examples: int, *, steps: int | None = None) -> dict[str, Any]:
+    """Hypothesis settings: so many examples, for a state machine of so many steps; more when deep.
+
+    For ``state_machine(…, settings=effort(20, steps=15))`` and for ``@settings(**effort(50))``.
+    """
+    chosen: dict[str, Any] = {"max_examples": examples * (DEEPER if DEEP else 1), "deadline": None}
+    if steps is not None:
+        chosen["stateful_step_count"] = steps * (2 if DEEP else 1)
+    return chosen

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.claims import ADJUDICATED, APPROVED, DENIED, PARTIAL, PENDED, SETTLED, SUBMITTED, VOIDED
+from tests.support.reverts import reverts
+
+UNPAID = [(SUBMITTED, 0), (PENDED, 0), (ADJUDICATED, APPROVED), (ADJUDICATED, PARTIAL), (ADJUDICATED, DENIED)]
+
+
+@pytest.mark.parametrize(("status", "outcome"), UNPAID)
+@pytest.mark.spec("K2", "K14")
+def test_unpaid_claim_is_voided_by_its_provider_and_announced(claim_anchor, desk, claim, form, status, outcome):
+    desk.bring(claim, status, outcome)
+
+    tx = desk.take("void", claim, form)
+
+    assert claim_anchor.stateOf(claim.id) == (VOIDED, outcome, 1)
+    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+    assert len(tx.events) == 1
+    assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
+
+
+@pytest.mark.spec("K5", "K14")
+def test_settled_claim_is_voided_by_both_and_announced(claim_anchor, desk, claim, joint_form):
+    desk.bring(claim, SETTLED)
+
+    tx = desk.take("void", claim, joint_form)
+
+    assert claim_anchor.stateOf(claim.id) == (VOIDED, APPROVED, 1)
+    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+    assert len(tx.events) == 1
+    assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
+
+
+@pytest.mark.spec("K5")
+def test_settled_claim_is_not_voided_by_its_provider_alone(claim_anchor, desk, claim, clinic):
+    desk.bring(claim, SETTLED)
+
+    with reverts("StepNotYours", claim.payer, clinic.address):
+        claim_anchor.void(claim, desk.deadline, b"", b"", {"from": clinic})
+
+
+@pytest.mark.spec("K5")
+def test_settled_claim_is_not_voided_by_the_providers_signature_twice(desk, claim):
+    desk.bring(claim, SETTLED)
+    signed = desk.signature("void", claim, "provider", desk.what())
+
+    with reverts("SignatureInvalid", claim.payer):
+        desk.send("void", claim, desk.what(), desk.relayer, signed, signed)
+
+
+@pytest.mark.spec("K5")
+def test_void_signed_before_settlement_needs_the_payer_after_it(claim_anchor, desk, claim):
+    desk.bring(claim, ADJUDICATED)
+    signed = desk.signature("void", claim, "provider", desk.what())
+    desk.take("settle", claim)
+
+    with reverts("StepNotYours", claim.payer, desk.relayer.address):
+        desk.send("void", claim, desk.what(), desk.relayer, signed)
+
+
+@pytest.mark.spec("K2")
+def test_unpaid_claim_is_not_voided_by_its_payer(claim_anchor, desk, claim, payer):
+    desk.bring(claim, SUBMITTED)
+
+    with reverts("StepNotYours", claim.provider, payer.address):
+        claim_anchor.void(claim, desk.deadline, b"", b"", {"from": payer})
+
+
+@pytest.mark.spec("K14")
+def test_voided_service_is_billed_to_another_payer(claim_anchor, desk, claim, second_payer):
+    desk.bring(claim, VOIDED)
+    again = claim.changed(payer=second_payer.address)
+
+    desk.take("submit", again)
+
+    assert claim_anchor.claimOf(claim.nullifier) == again.id
+
+
+@pytest.mark.spec("K14")
+def test_closed_claim_does_not_release_the_nullifier_again(claim_anchor, desk, claim, correction):
+    desk.bring(claim, VOIDED)
+    desk.take("submit", correction)
+
+    with reverts("StepNotPossible", claim.id, VOIDED):
+        desk.take("void", claim)
+    assert claim_anchor.claimOf(claim.nullifier) == correction.id
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=pytest.fail.Exception,
+    reason="once a settled claim is replaced, its provider alone voids the replacement and bills the service elsewhere",
+)
+def test_replacement_of_a_settled_claim_is_not_voided_by_its_provider_alone(claim_anchor, desk, claim, correction):
+    desk.bring(claim, SETTLED)
+    desk.take("replace", claim, correction=correction)
+
+    with reverts("StepNotYours", claim.payer, claim.provider):
+        desk.take("void", correction)
