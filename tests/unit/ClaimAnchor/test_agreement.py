@@ -6,7 +6,7 @@ import pytest
 
 from medproof.messages import Domain
 from tests.support.claims import ADJUDICATED, NONE, OWNER, RELAYER, SETTLED, SUBMITTED
-from tests.support.fixtures import DAY, PROVIDER
+from tests.support.fixtures import PROVIDER
 from tests.support.fixtures import PAYER as PAYER_KIND
 from tests.support.reverts import reverts
 
@@ -269,8 +269,8 @@ def test_owner_who_sends_has_no_deadline(claim_anchor, desk, claim, clinic):
 
 
 @pytest.mark.spec("K3")
-def test_signed_step_does_not_count_twice(desk, ready, owned, what, send):
-    step, _, tested = owned
+def test_signed_step_does_not_count_twice(desk, ready, owned, what):
+    step = owned[0]
     owners = desk.owners(step, ready)
     signatures = {owner: desk.signature(step, ready, owner, what) for owner in owners}
     given = (signatures["payer"],) if owners == ("payer",) else tuple(signatures.values())
