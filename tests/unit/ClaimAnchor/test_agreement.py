@@ -6,8 +6,8 @@ import pytest
 
 from medproof.messages import Domain
 from tests.support.claims import ADJUDICATED, NONE, OWNER, RELAYER, SETTLED, SUBMITTED
-from tests.support.fixtures import PROVIDER
 from tests.support.fixtures import PAYER as PAYER_KIND
+from tests.support.fixtures import PROVIDER
 from tests.support.reverts import reverts
 
 # Each step with a state it is possible from, and one of its owners.

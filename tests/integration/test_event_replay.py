@@ -1,0 +1,460 @@
+"""All that the contracts keep, rebuilt from their events alone and compared with what they say themselves.
+
+The replayer below knows the events and nothing else: no getter, no storage, no transaction. An indexer does the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from eth_abi import encode
+from eth_utils import keccak
+from web3 import Web3
+
+from medproof import messages
+from tests.support.claims import (
+    APPROVED,
+    DENIED,
+    PARTIAL,
+    RELAYER,
+    REPLACED,
+    RULES_HASH,
+    SETTLED,
+    SUBMITTED,
+    VOIDED,
+    Claim,
+    Desk,
+)
+from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
+from tests.support.speed import swift_isolation  # noqa: F401
+
+ZERO = bytes(32)
+CONTRACTS = ("Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+
+
+# -- reading the logs -------------------------------------------------------------------------------------------
+
+
+def decoded_logs(web3, contracts):
+    """Every event of the contracts in the order of the chain: contract, name, arguments, the block's time."""
+    found = []
+    for name, contract in zip(CONTRACTS, contracts, strict=True):
+        abi = json.loads((files("medproof") / "abi" / f"{name}.json").read_text())["abi"]
+        events = [entry for entry in abi if entry["type"] == "event"]
+        by_topic = {_topic(event): event["name"] for event in events}
+        decoder = Web3().eth.contract(abi=events)
+        for log in web3.eth.get_logs({"address": contract.address, "fromBlock": 0, "toBlock": "latest"}):
+            event = by_topic[bytes(log["topics"][0])]
+            arguments = dict(decoder.events[event]().process_log(log)["args"])
+            place = log["blockNumber"], log["logIndex"]
+            found.append((place, name, event, arguments, web3.eth.get_block(log["blockNumber"])["timestamp"]))
+    return [entry[1:] for entry in sorted(found, key=lambda entry: entry[0])]
+
+
+def _topic(event):
+    return keccak(text=f"{event['name']}({','.join(argument['type'] for argument in event['inputs'])})")
+
+
+# -- the replayer -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PartyRecord:
+    kind: int
+    valid_until: int
+    credential: bytes
+    account: str
+    suspended: bool = False
+    groups: tuple[int, ...] = ()  # the newest first
+    change: tuple[str, int, bool] = (NOBODY, 0, False)
+
+
+@dataclass(frozen=True)
+class PointerRecord:
+    custodian: str
+    data_class: int
+    status: int = 1
+    version: int = 1
+    sequence: int = 1
+    previous: bytes = ZERO
+    offer: str = NOBODY
+
+
+@dataclass(frozen=True)
+class ClaimRecord:
+    nullifier: bytes
+    rules: int
+    status: int = 1
+    outcome: int = 0
+    response: bytes = ZERO
+
+
+@dataclass
+class Replayed:
+    """The state of the suite, event by event."""
+
+    parties: dict[str, PartyRecord] = field(default_factory=dict)
+    seen_parties: set[str] = field(default_factory=set)
+    seen_accounts: set[str] = field(default_factory=set)
+    group_count: int = 0
+    rules: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    terms: dict[int, bytes] = field(default_factory=dict)
+    pointers: dict[bytes, PointerRecord] = field(default_factory=dict)
+    claims: dict[bytes, ClaimRecord] = field(default_factory=dict)
+    nullifiers: dict[bytes, bytes] = field(default_factory=dict)
+    seen_nullifiers: set[bytes] = field(default_factory=set)
+    payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
+
+    def apply(self, event: str, arguments: dict[str, Any], time: int) -> None:
+        handler = getattr(self, f"on_{event}")
+        handler(**arguments, **({"time": time} if event == "AccountOffered" else {}))
+
+    def _party(self, party, **changes):
+        self.parties[party] = replace(self.parties[party], **changes)
+
+    # Registrar
+
+    def on_AuthorityUpdated(self, authority):  # noqa: N802 - the event's name, here and below
+        pass  # OpenZeppelin's; who the authority is, is no part of what is compared
+
+    def on_PartyAccredited(self, party, kind, credential, validUntil):  # noqa: N802, N803
+        self.parties[party] = PartyRecord(kind, validUntil, credential, party)
+        self.seen_parties.add(party)
+        self.seen_accounts.add(party)
+
+    def on_PartyRenewed(self, party, credential, validUntil):  # noqa: N802, N803
+        self._party(party, credential=credential, valid_until=validUntil)
+
+    def on_PartySuspended(self, party):  # noqa: N802
+        self._party(party, suspended=True)
+
+    def on_PartyReinstated(self, party):  # noqa: N802
+        self._party(party, suspended=False)
+
+    def on_PartyRemoved(self, party):  # noqa: N802
+        del self.parties[party]
+
+    def on_GroupCreated(self, group, name):  # noqa: N802
+        self.group_count = group
+
+    def on_GroupJoined(self, group, party):  # noqa: N802
+        self._party(party, groups=(group, *self.parties[party].groups))
+
+    def on_GroupLeft(self, group, party):  # noqa: N802
+        self._party(party, groups=tuple(other for other in self.parties[party].groups if other != group))
+
+    def on_AccountOffered(self, party, to, time):  # noqa: N802
+        self._party(party, change=(to, time, False))
+        self.seen_accounts.add(to)
+
+    def on_RecoveryStarted(self, party, to, readyAt):  # noqa: N802, N803
+        self._party(party, change=(to, readyAt, True))
+        self.seen_accounts.add(to)
+
+    def on_AccountChangeCancelled(self, party):  # noqa: N802
+        self._party(party, change=(NOBODY, 0, False))
+
+    def on_AccountChanged(self, party, to, **_):  # noqa: N802
+        self._party(party, account=to, change=(NOBODY, 0, False))
+
+    # ConsentRegistry
+
+    def on_RuleSet(self, subject, grantee, word):  # noqa: N802
+        self.rules[subject, grantee, (word >> 16) & 0xF] = word
+
+    on_RuleRevoked = on_RuleSet  # noqa: N815
+
+    def on_TermsPublished(self, number, terms):  # noqa: N802
+        self.terms[number] = terms
+
+    # RecordPointers
+
+    def _pointer(self, pointer, **changes):
+        entry = self.pointers[pointer]
+        self.pointers[pointer] = replace(entry, **changes)
+
+    def on_PointerPosted(self, subject, custodian, dataClass, commitment):  # noqa: N802, N803
+        pointer = keccak(encode(["address", "address", "bytes32"], [subject, custodian, commitment]))
+        self.pointers[pointer] = PointerRecord(custodian, dataClass)
+
+    def on_PointerAmended(self, pointer, subject, previous, custodian, commitment):  # noqa: N802
+        before = self.pointers[previous]
+        assert before.custodian == custodian
+        assert pointer == keccak(encode(["address", "address", "bytes32"], [subject, custodian, commitment]))
+        self._pointer(previous, status=4, sequence=before.sequence + 1, offer=NOBODY)
+        self.pointers[pointer] = PointerRecord(
+            custodian, before.data_class, version=before.version + 1, previous=previous
+        )
+
+    def on_PointerAccepted(self, pointer, **_):  # noqa: N802
+        self._pointer(pointer, status=2, sequence=self.pointers[pointer].sequence + 1)
+
+    def on_PointerDisputed(self, pointer, **_):  # noqa: N802
+        self._pointer(pointer, status=3, sequence=self.pointers[pointer].sequence + 1)
+
+    def on_CustodyOffered(self, pointer, to):  # noqa: N802
+        self._pointer(pointer, offer=to)
+
+    def on_CustodyTransferred(self, pointer, to, **_):  # noqa: N802
+        sequence = self.pointers[pointer].sequence + 1
+        self._pointer(pointer, custodian=to, sequence=sequence, offer=NOBODY)
+
+    # ClaimAnchor
+
+    def _claim(self, claim, **changes):
+        self.claims[claim] = replace(self.claims[claim], **changes)
+
+    def on_RulesPublished(self, payer, number, rules, validFrom):  # noqa: N802, N803
+        self.payer_rules[payer].append((rules, validFrom))
+        assert len(self.payer_rules[payer]) == number
+
+    def on_ClaimSubmitted(self, claim, provider, payer, commitment, nullifier, rules):  # noqa: N802
+        members = ["address", "address", "bytes32", "bytes32"]
+        assert claim == keccak(encode(members, [provider, payer, commitment, nullifier]))
+        self.claims[claim] = ClaimRecord(nullifier, rules)
+        self.nullifiers[nullifier] = claim
+        self.seen_nullifiers.add(nullifier)
+
+    def on_ClaimPended(self, claim, request):  # noqa: N802
+        self._claim(claim, status=2)
+
+    def on_ClaimAdjudicated(self, claim, outcome, response):  # noqa: N802
+        self._claim(claim, status=3, outcome=outcome, response=response)
+
+    def on_ClaimSettled(self, claim):  # noqa: N802
+        self._claim(claim, status=4)
+
+    def on_ClaimVoided(self, claim):  # noqa: N802
+        self._closed(claim, 5)
+
+    def on_ClaimReplaced(self, claim, by):  # noqa: N802
+        self._closed(claim, 6)
+
+    def _closed(self, claim, status):
+        """A replacement's own submission comes first: the nullifier may be the new claim's already."""
+        self._claim(claim, status=status)
+        nullifier = self.claims[claim].nullifier
+        if self.nullifiers.get(nullifier) == claim:
+            del self.nullifiers[nullifier]
+
+
+# -- the history ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def suite(registrar, consent_registry, record_pointers, claim_anchor):
+    return registrar, consent_registry, record_pointers, claim_anchor
+
+
+@pytest.fixture
+def parties_history(parties, registrar, admin, accounts, chain, clinic, second_clinic, payer, researcher, accredit):
+    """Accreditation, groups, changes of account of every kind, suspension, removal."""
+    by_admin = {"from": admin}
+    cardiology = registrar.createGroup("cardiology", by_admin).return_value
+    oncology = registrar.createGroup("oncology", by_admin).return_value
+    trauma = registrar.createGroup("trauma", by_admin).return_value
+    for group in (2, cardiology, oncology, trauma):
+        registrar.joinGroup(group, clinic, by_admin)
+    registrar.leaveGroup(cardiology, clinic, by_admin)
+    registrar.joinGroup(cardiology, clinic, by_admin)
+    registrar.leaveGroup(2, clinic, by_admin)
+    registrar.joinGroup(oncology, second_clinic, by_admin)
+
+    registrar.renew(payer, b"\x12" * 32, chain.time() // DAY + 500, by_admin)
+    registrar.suspend(researcher, by_admin)
+    registrar.suspend(payer, by_admin)
+    registrar.reinstate(payer, by_admin)
+
+    first, second, third, fourth, fifth, sixth = (accounts[number] for number in range(13, 19))
+    registrar.offerAccount(first, {"from": clinic})  # taken
+    registrar.takeAccount(clinic, {"from": first})
+    registrar.offerAccount(second, {"from": first})  # withdrawn
+    registrar.withdrawOffer({"from": first})
+    registrar.offerAccount(second, {"from": payer})  # overtaken by a recovery, which is called off
+    registrar.startRecovery(payer, third, by_admin)
+    registrar.cancelRecovery(payer, by_admin)
+    registrar.offerAccount(second, {"from": payer})  # stays
+    registrar.startRecovery(second_clinic, third, by_admin)  # completed
+    chain.sleep(3 * DAY + 60)
+    registrar.takeAccount(second_clinic, {"from": third})
+    registrar.startRecovery(researcher, fourth, by_admin)  # stays
+
+    accredit(fifth, PROVIDER)
+    registrar.offerAccount(sixth, {"from": fifth})
+    registrar.joinGroup(trauma, fifth, by_admin)
+    registrar.takeAccount(fifth, {"from": sixth})
+    registrar.offerAccount(fourth, {"from": sixth})
+    registrar.remove(fifth, by_admin)  # with an offer under way
+    accredit(sixth, PROVIDER)  # the removed party's last account is a party of its own today
+
+
+@pytest.fixture
+def rules_history(consent_registry, admin, patient, second_patient, clinic, researcher, rule_word, relayer, sign,
+                  domain_of, chain):  # fmt: skip
+    """Rules set, changed, followed and revoked, before they exist as well; terms."""
+    for form in (b"\x71" * 32, b"\x72" * 32):
+        consent_registry.publishTerms(form, {"from": admin})
+    for index in range(3):
+        consent_registry.setRule(clinic, rule_word(index=index), {"from": patient})
+    consent_registry.setRule(clinic, rule_word(index=1, sequence=2, terms=2), {"from": patient})
+    consent_registry.revokeRule(clinic, 0, 9, {"from": patient})
+    consent_registry.setRule(EVERYONE, rule_word(deny=True), {"from": patient})
+    consent_registry.setRule(EMERGENCY_GROUP, rule_word(), {"from": second_patient})
+    consent_registry.revokeRule(researcher, 5, 3, {"from": second_patient})
+    deadline = chain.time() + DAY
+    word = rule_word(terms=1)
+    message = messages.rule(
+        domain_of(consent_registry),
+        subject=second_patient.address,
+        grantee=clinic.address,
+        word=word,
+        terms=b"\x71" * 32,
+        deadline=deadline,
+    )
+    consent_registry.setRuleFor(
+        second_patient, clinic, word, deadline, sign(second_patient, message), {"from": relayer}
+    )
+
+
+@pytest.fixture
+def pointers_history(record_pointers, registrar, accounts, clinic, second_clinic, patient, second_patient):
+    """Pointers posted, answered, amended, offered and transferred."""
+    at_clinic = {"from": accounts.at(registrar.accountOf(clinic))}
+    at_second = {"from": accounts.at(registrar.accountOf(second_clinic))}
+    first, second, third, fourth, fifth = (bytes([0x80 + number]) * 32 for number in range(5))
+    for number, commitment in enumerate((first, second, third)):
+        record_pointers.post(patient, number, commitment, at_clinic)
+    record_pointers.post(second_patient, 21, first, at_clinic)
+    record_pointers.accept(clinic, first, {"from": patient})
+    record_pointers.dispute(clinic, first, b"\x91" * 32, {"from": patient})
+    record_pointers.dispute(clinic, second, ZERO, {"from": patient})
+    record_pointers.offerCustody(patient, clinic, first, second_clinic, at_clinic)
+    record_pointers.amend(patient, clinic, first, fourth, at_clinic)  # with an offer open
+    record_pointers.offerCustody(patient, clinic, fourth, second_clinic, at_clinic)
+    record_pointers.takeCustody(patient, clinic, fourth, at_second)
+    record_pointers.amend(patient, clinic, fourth, fifth, at_second)
+    record_pointers.accept(second_clinic, fifth, {"from": patient})
+    record_pointers.offerCustody(patient, clinic, third, second_clinic, at_clinic)
+    record_pointers.offerCustody(second_patient, clinic, first, second_clinic, at_clinic)
+    record_pointers.offerCustody(second_patient, clinic, first, NOBODY, at_clinic)
+
+
+@pytest.fixture
+def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_payer, relayer, sign, domain_of, chain):
+    """Claims brought to every state, and services billed again after a claim was closed."""
+    today = chain.time() // DAY
+    for number, publisher in enumerate((payer, payer, second_payer)):
+        claim_anchor.publishRules(bytes([0x51 + number]) * 32, today + number, {"from": publisher})
+
+    def account_of(identity):
+        return accounts.at(registrar.accountOf(identity))
+
+    desk = Desk(claim_anchor, domain_of(claim_anchor), sign, relayer, account_of, chain.time() + DAY)
+    assert bytes(claim_anchor.rulesOf(payer, 1)[0]) == RULES_HASH
+
+    def claim(number):
+        return Claim(clinic.address, payer.address, bytes([0x60 + number]) * 32, bytes([0xA0 + number]) * 32)
+
+    desk.bring(claim(0), SUBMITTED)
+    desk.take("submit", claim(1), RELAYER)
+    desk.take("pend", claim(1), RELAYER)
+    for number, outcome in ((2, APPROVED), (3, PARTIAL), (4, DENIED)):
+        desk.bring(claim(number), SUBMITTED)
+        desk.take("adjudicate", claim(number), RELAYER, outcome=outcome)
+    desk.bring(claim(5), SETTLED)
+    desk.bring(claim(6), VOIDED)
+    desk.bring(claim(7), REPLACED)
+    desk.take("void", claim(4))
+    desk.take("replace", claim(3), correction=claim(8))  # frees one nullifier and takes another
+    desk.bring(claim(9), SETTLED, PARTIAL)
+    desk.take("replace", claim(9), correction=claim(9).changed(commitment=b"\x77" * 32))
+    desk.take("submit", claim(6).changed(commitment=b"\x78" * 32))  # the voided service, billed anew
+
+
+# -- the comparison ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def replayed(parties_history, rules_history, pointers_history, claims_history, suite, web3):
+    state = Replayed()
+    for _, event, arguments, time in decoded_logs(web3, suite):
+        state.apply(event, arguments, time)
+    return state
+
+
+@pytest.mark.spec("S3")
+def test_all_state_is_rebuilt_from_events(replayed, suite, registrar, web3):
+    assert len(replayed.seen_parties) >= 9
+    assert len(replayed.claims) >= 12
+    assert_parties(replayed, registrar)
+    assert_rules(replayed, suite[1])
+    assert_pointers(replayed, suite[2])
+    assert_claims(replayed, suite[3])
+
+
+def test_history_has_every_event(replayed, suite, web3):
+    seen = {(contract, event) for contract, event, _, _ in decoded_logs(web3, suite)}
+    known = {
+        (name, entry["name"])
+        for name in CONTRACTS
+        for entry in json.loads((files("medproof") / "abi" / f"{name}.json").read_text())["abi"]
+        if entry["type"] == "event"
+    }
+
+    assert known - seen == {(name, "EIP712DomainChanged") for name in CONTRACTS[1:]}  # the domain never changes
+
+
+def assert_parties(state, registrar):
+    assert registrar.groupCount() == state.group_count
+    by_account = {record.account: (party, record) for party, record in state.parties.items()}
+    assert len(by_account) == len(state.parties)
+    for account in state.seen_accounts:
+        expected = (NOBODY, 0, False, 0, 0)
+        if account in by_account:
+            party, record = by_account[account]
+            groups = sum(group << (16 * place) for place, group in enumerate(record.groups))
+            expected = (party, record.kind, record.suspended, record.valid_until, groups)
+        assert tuple(registrar.partyOf(account)) == expected
+    for party in state.seen_parties:
+        record = state.parties.get(party) or PartyRecord(0, 0, ZERO, NOBODY)
+        assert registrar.accountOf(party) == record.account
+        assert bytes(registrar.credentialOf(party)) == record.credential
+        assert tuple(registrar.accountChangeOf(party)) == record.change
+
+
+def assert_rules(state, registry):
+    pairs = {(subject, grantee) for subject, grantee, _ in state.rules}
+    assert len(pairs) >= 5
+    for subject, grantee in pairs:
+        for index in range(16):
+            assert registry.ruleOf(subject, grantee, index) == state.rules.get((subject, grantee, index), 0)
+    assert registry.termsCount() == len(state.terms)
+    for number, terms in state.terms.items():
+        assert bytes(registry.termsOf(number)) == terms
+        assert registry.termsNumberOf(terms) == number
+
+
+def assert_pointers(state, pointers):
+    assert len(state.pointers) >= 6
+    for pointer, record in state.pointers.items():
+        expected = (record.custodian, record.data_class, record.status, record.version, record.sequence)
+        assert tuple(pointers.pointerOf(pointer)) == expected
+        assert bytes(pointers.previousOf(pointer)) == record.previous
+        assert pointers.nextCustodianOf(pointer) == record.offer
+
+
+def assert_claims(state, anchor):
+    for claim, record in state.claims.items():
+        assert tuple(anchor.stateOf(claim)) == (record.status, record.outcome, record.rules)
+        assert bytes(anchor.responseOf(claim)) == record.response
+    for nullifier in state.seen_nullifiers:
+        assert bytes(anchor.claimOf(nullifier)) == state.nullifiers.get(nullifier, ZERO)
+    for payer, rules in state.payer_rules.items():
+        assert anchor.rulesCount(payer) == len(rules)
+        for number, (text, valid_from) in enumerate(rules, start=1):
+            assert (bytes(anchor.rulesOf(payer, number)[0]), anchor.rulesOf(payer, number)[1]) == (text, valid_from)
