@@ -1,7 +1,9 @@
 """The chain: connect, call, send, wait, and turn a contract's error into the exception of its name.
 
 One `Chain` may be shared by threads, and one account by several processes: nonces come from the node, one
-transaction of an account at a time, and whoever loses a race against another process signs again.
+transaction of an account at a time, and whoever loses a race against another process signs again. A node that gives
+no clear answer is sent the same bytes again, never another transaction, so that nothing is done twice. (Two processes
+that send the very same call of one account at the same moment may therefore find that they sent one transaction.)
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
+from urllib.parse import urlsplit
 
 import requests
 from eth_utils.address import to_checksum_address
@@ -27,10 +30,13 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
+from web3.providers.rpc import HTTPProvider
 
 from medproof.decoding import Event, decode_error, decode_log, decode_logs, revert_data
 from medproof.errors import (
     ConfirmationTimeoutError,
+    ContractError,
+    MedProofError,
     NodeError,
     TransactionFailedError,
     UnknownRevertError,
@@ -39,15 +45,30 @@ from medproof.errors import (
 from medproof.networks import Network, network_named
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["Chain", "Event", "Receipt", "Sender"]
+__all__ = ["ArgumentError", "Chain", "Event", "Receipt", "Sender"]
 
 Sender = TransactionSigner | NodeSigner
 
 _SEND_ATTEMPTS = 20  # times a transaction is signed again after losing its nonce to another sender
+_DELIVERIES = 3  # times the same bytes are sent to a node that gives no clear answer
 _GAS_MARGIN = 1.2  # on top of the estimate: the state may change before the transaction is mined
 _LOG_RANGE = 2_000  # blocks asked for at once; halved when a provider refuses
+_LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled again
+_LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
 
 _T = TypeVar("_T")
+
+
+class ArgumentError(MedProofError):
+    """A function cannot take these arguments; nothing was sent."""
+
+
+class _UnclearError(NodeError):
+    """The node gave no answer, or none that can be used: what was asked of it may have happened."""
+
+
+class _NonceLostError(NodeError):
+    """Another sender of the account was quicker."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +97,19 @@ class Chain:
             web3: the connection.
             confirmations: how many blocks, its own included, must stand before a transaction counts.
             timeout: seconds to wait for them.
-            poll: seconds between two looks.
+            poll: seconds between the first two looks; the later ones are up to two seconds apart.
         """
+        provider = web3.provider
+        if isinstance(provider, HTTPProvider) and (retrying := provider.exception_retry_configuration) is not None:
+            # Sending again is this class's own work, which knows what a lost nonce means then. A refused range of
+            # logs is halved at once.
+            own = ("eth_sendRawTransaction", "eth_getLogs")
+            retrying.method_allowlist = [name for name in retrying.method_allowlist if name not in own]
         self.web3 = web3
         self.confirmations = confirmations
         self.timeout = timeout
         self.poll = poll
-        self.chain_id = _ask(lambda: web3.eth.chain_id)
+        self.chain_id = _ask(lambda: int(web3.eth.chain_id))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     @classmethod
@@ -102,14 +129,14 @@ class Chain:
         chain = cls(web3, confirmations=confirmations or meant.confirmations, **options)
         expected = chain_id if chain_id is not None else meant.chain_id
         if expected is not None and chain.chain_id != expected:
-            raise WrongChainError(meant.url, expected, chain.chain_id)
+            raise WrongChainError(_origin(meant.url), expected, chain.chain_id)
         return chain
 
     # -- reading ------------------------------------------------------------------------------------------------
 
     def contract(self, address: str, abi: Sequence[Mapping[str, Any]]) -> Contract:
         """A contract at an address."""
-        return self.web3.eth.contract(address=to_checksum_address(address), abi=list(abi))
+        return cast(Contract, self.web3.eth.contract(address=cast(Any, _address(address)), abi=list(abi)))
 
     def call(self, contract: Contract, function: str, arguments: Sequence[Any], *, block: int | str = "latest") -> Any:
         """Call a view function as of a block.
@@ -117,25 +144,37 @@ class Chain:
         Raises:
             ContractError: the contract refused, as the exception of its error's name.
             NodeError: nobody answers, or there is no such contract.
+            ArgumentError: the function cannot take these arguments.
         """
-        bound = getattr(contract.functions, function)(*arguments)
+        bound, _ = _bind(contract, function, arguments)
         return _ask(lambda: bound.call(block_identifier=block))
 
     def block_number(self) -> int:
         """The number of the newest block."""
-        return int(_ask(lambda: self.web3.eth.block_number))
+        return _ask(lambda: int(self.web3.eth.block_number))
 
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""
-        return int(_ask(lambda: self.web3.eth.get_block(cast(Any, block)))["timestamp"])
+        return _ask(lambda: int(self.web3.eth.get_block(cast(Any, block))["timestamp"]))
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty where there is none."""
-        return bytes(_ask(lambda: self.web3.eth.get_code(to_checksum_address(address))))
+        at = _address(address)
+        return _ask(lambda: bytes(self.web3.eth.get_code(cast(Any, at))))
 
     def balance(self, address: str) -> int:
         """The balance of an account, in wei."""
-        return int(_ask(lambda: self.web3.eth.get_balance(to_checksum_address(address))))
+        of = _address(address)
+        return _ask(lambda: int(self.web3.eth.get_balance(cast(Any, of))))
+
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts whose keys the node holds; none on a public node."""
+        try:
+            return tuple(str(account) for account in _ask(lambda: self.web3.eth.accounts))
+        except _UnclearError:
+            raise
+        except NodeError:  # a node that holds no keys may not even know the question
+            return ()
 
     def events(
         self,
@@ -148,6 +187,9 @@ class Chain:
     ) -> Iterator[Event]:
         """The events of one kind, oldest first, asked for range by range; a range the provider refuses is halved.
 
+        Raises:
+            NodeError: nobody answers, or the provider refuses even a single block.
+
         Args:
             contract: the emitting contract.
             name: the event's name.
@@ -157,20 +199,21 @@ class Chain:
         """
         kind = getattr(contract.events, name)()
         last = self.block_number() if to_block is None else to_block
-        size = _LOG_RANGE
+        size, answered = _LOG_RANGE, 0
         while from_block <= last:
             until = min(from_block + size - 1, last)
             try:
-                logs = kind.get_logs(
-                    from_block=from_block, to_block=until, argument_filters=dict(filters) if filters else None
-                )
-            except (Web3Exception, requests.RequestException, ValueError) as error:
-                if until == from_block or isinstance(error, requests.ConnectionError):
-                    raise NodeError(f"The node gave no logs of block {from_block}: {error}") from error
-                size = max(1, (until - from_block + 1) // 2)
+                logs = _logs(kind, from_block, until, dict(filters) if filters else None)
+            except NodeError as error:
+                if until == from_block or isinstance(error.__cause__, requests.ConnectionError):
+                    raise
+                size, answered = max(1, (until - from_block + 1) // 2), 0
                 continue
-            yield from (decode_log(log) for log in logs)
+            yield from logs
             from_block = until + 1
+            answered += 1
+            if answered % _LOG_PATIENCE == 0:  # what was refused may have been a crowded place, not a rule
+                size = min(2 * size, _LOG_RANGE)
 
     # -- sending ------------------------------------------------------------------------------------------------
 
@@ -181,11 +224,12 @@ class Chain:
             ContractError: the contract refused, as the exception of its error's name; nothing was sent where it
                 would have refused already, and gas was spent where the state changed in between.
             TransactionFailedError: it failed on the chain without a reason that can be found.
-            ConfirmationTimeoutError: it was sent and is not confirmed in time; its hash is in the exception.
-            NodeError: nobody answers.
+            ConfirmationTimeoutError: it was sent, or may have been, and is not confirmed in time; its hash is in the
+                exception.
+            NodeError: nobody answers, or the node refuses it; nothing was sent.
+            ArgumentError: the function cannot take these arguments; nothing was sent.
         """
-        bound = getattr(contract.functions, function)(*arguments)
-        data = bound._encode_transaction_data()
+        _, data = _bind(contract, function, arguments)
         return self.wait(self.send({"to": contract.address, "data": data}, sender=sender))
 
     def creation(self, bytecode: str, abi: Sequence[Mapping[str, Any]], arguments: Sequence[Any]) -> dict[str, Any]:
@@ -200,28 +244,57 @@ class Chain:
         except TransactionNotFound:
             return False
 
-    def send(self, transaction: Mapping[str, Any], *, sender: Sender) -> str:
-        """Send a transaction with gas, fees and nonce filled in, and return its hash without waiting."""
+    def send(
+        self,
+        transaction: Mapping[str, Any],
+        *,
+        sender: Sender,
+        signed: Callable[[str], object] = lambda transaction: None,
+    ) -> str:
+        """Send a transaction with gas, fees and nonce filled in, and return its hash without waiting.
+
+        Args:
+            transaction: what it does: "to", "data", "value".
+            sender: who sends and pays.
+            signed: called with the hash when it is signed and not yet sent, for whoever keeps a record; again with
+                another where the nonce was lost. Not called where the node signs.
+        """
         request = {**transaction, "from": sender.address, "value": transaction.get("value", 0)}
         if "gas" not in request:
             # The estimate runs the transaction: a refusal shows here, before anything is spent.
-            estimate = _ask(lambda: self.web3.eth.estimate_gas(cast(Any, request)))
+            estimate = _ask(lambda: int(self.web3.eth.estimate_gas(cast(Any, request))))
             request["gas"] = int(estimate * _GAS_MARGIN) if request.get("data") else estimate
         request |= self._fees()
         if isinstance(sender, NodeSigner):
-            return "0x" + bytes(_ask(lambda: self.web3.eth.send_transaction(cast(Any, request)))).hex()
-        return self._send_signed({**request, "chainId": self.chain_id}, sender)
+            return _ask(lambda: "0x" + bytes(self.web3.eth.send_transaction(cast(Any, request))).hex())
+        return self._send_signed({**request, "chainId": self.chain_id}, sender, signed)
 
     def wait(self, transaction: str, *, timeout: float | None = None) -> Receipt:
-        """Wait until a transaction has its confirmations, also when the chain reorganises meanwhile."""
+        """Wait until a transaction has its confirmations, also when the chain reorganises meanwhile.
+
+        A node that fails meanwhile is asked again: the transaction is sent, and giving up would tempt to send another.
+
+        Raises:
+            ContractError: it is confirmed and the contract refused it.
+            TransactionFailedError: it is confirmed, failed, and the reason cannot be found.
+            ConfirmationTimeoutError: it is not confirmed in time.
+        """
         limit = time.monotonic() + (self.timeout if timeout is None else timeout)
+        pause, silence = self.poll, None
         while True:
-            receipt = self.receipt(transaction)
-            if receipt is not None and self.block_number() - receipt.block + 1 >= self.confirmations:
-                return receipt
+            try:
+                # The newest block first: what is read after it lies as deep as it seems, or deeper.
+                newest = self.block_number()
+                found = self._find(transaction)
+                depth = 0 if found is None else max(newest - found["blockNumber"], 0) + 1
+                if found is not None and depth >= self.confirmations:
+                    return self._receipt(transaction, found)
+            except NodeError as error:
+                silence = error
             if time.monotonic() > limit:
-                raise ConfirmationTimeoutError(transaction, self.confirmations)
-            time.sleep(self.poll)
+                raise ConfirmationTimeoutError(transaction, self.confirmations) from silence
+            time.sleep(pause)
+            pause = min(1.5 * pause, max(_LONGEST_POLL, self.poll))
 
     def receipt(self, transaction: str) -> Receipt | None:
         """The receipt of a transaction, or None while it is in no block.
@@ -230,43 +303,86 @@ class Chain:
             ContractError: it is in a block and the contract refused it there.
             TransactionFailedError: it is in a block, failed, and the reason cannot be found.
         """
+        found = self._find(transaction)
+        return None if found is None else self._receipt(transaction, found)
+
+    def _find(self, transaction: str) -> Mapping[str, Any] | None:
+        def ask() -> Mapping[str, Any]:
+            found = self.web3.eth.get_transaction_receipt(cast(Any, transaction))
+            return {
+                **found,
+                "blockNumber": int(found["blockNumber"]),
+                "blockHash": "0x" + bytes(found["blockHash"]).hex(),
+                "gasUsed": int(found["gasUsed"]),
+                "logs": tuple(found["logs"]),
+            }
+
         try:
-            found = _ask(lambda: self.web3.eth.get_transaction_receipt(cast(Any, transaction)))
+            return _ask(ask)
         except TransactionNotFound:
             return None
-        if found["status"] == 0:
-            self._raise_failure(transaction, int(found["blockNumber"]))
+
+    def _receipt(self, transaction: str, found: Mapping[str, Any]) -> Receipt:
+        if found.get("status") == 0:
+            self._raise_failure(transaction, found["blockNumber"])
         return Receipt(
             transaction=transaction,
-            block=int(found["blockNumber"]),
-            block_hash="0x" + bytes(found["blockHash"]).hex(),
-            gas_used=int(found["gasUsed"]),
+            block=found["blockNumber"],
+            block_hash=found["blockHash"],
+            gas_used=found["gasUsed"],
             contract=cast("str | None", found["contractAddress"]),
-            logs=tuple(cast(Any, found["logs"])),
+            logs=found["logs"],
         )
 
-    def _send_signed(self, request: dict[str, Any], sender: TransactionSigner) -> str:
+    def _send_signed(self, request: dict[str, Any], sender: TransactionSigner, signed: Callable[[str], object]) -> str:
         fields = {name: value for name, value in request.items() if name != "from"}
         refusal: NodeError | None = None
         with self._locks[sender.address]:
             for attempt in range(_SEND_ATTEMPTS):
                 time.sleep(self.poll * attempt)
                 raw = sender.sign_transaction({**fields, "nonce": self._next_nonce(sender.address)})
+                signed(_hash_of(raw))
                 try:
-                    return "0x" + bytes(_ask(lambda raw=raw: self.web3.eth.send_raw_transaction(raw))).hex()
-                except NodeError as failure:
-                    if _is_known(failure):
-                        return "0x" + keccak(raw).hex()
-                    if not _is_nonce_lost(failure):
-                        raise
+                    return self._deliver(raw)
+                except _NonceLostError as failure:
                     refusal = failure  # another sender of this account was quicker: sign again
         raise NodeError(
             f"The node refused {_SEND_ATTEMPTS} nonces of {sender.address} in a row ({refusal}). "
             "Send from fewer processes at once, or wait for the waiting transactions."
         )
 
+    def _deliver(self, raw: bytes) -> str:
+        """Send a signed transaction, the same bytes again while the answer is unclear: that cannot double it."""
+        transaction = _hash_of(raw)
+        unclear: NodeError | None = None
+        lost: _NonceLostError | None = None
+        for attempt in range(_DELIVERIES):
+            time.sleep(self.poll * attempt)
+            try:
+                _ask(lambda: self.web3.eth.send_raw_transaction(raw))
+                return transaction
+            except _UnclearError as failure:
+                unclear = failure
+            except NodeError as failure:
+                if _says(failure, _KNOWN):
+                    return transaction
+                if not _says(failure, _NONCE_LOST):
+                    raise
+                lost = _NonceLostError(str(failure))
+                if unclear is None:
+                    raise lost from failure
+                break  # perhaps lost to this very transaction: it came through, and the answer did not
+        try:
+            if self.knows(transaction):
+                return transaction
+        except NodeError:
+            lost = None  # nobody can tell
+        if lost is not None:
+            raise lost
+        raise ConfirmationTimeoutError(transaction, self.confirmations) from unclear
+
     def _next_nonce(self, address: str) -> int:
-        return int(_ask(lambda: self.web3.eth.get_transaction_count(to_checksum_address(address), "pending")))
+        return _ask(lambda: int(self.web3.eth.get_transaction_count(to_checksum_address(address), "pending")))
 
     def _fees(self) -> dict[str, int]:
         """Fees of EIP-1559: twice the base fee, so that six full blocks may pass; a gas price where there is none."""
@@ -276,15 +392,32 @@ class Chain:
         tip = int(_ask(lambda: self.web3.eth.max_priority_fee))
         return {"maxFeePerGas": 2 * int(base) + tip, "maxPriorityFeePerGas": tip}
 
-    def _raise_failure(self, transaction: str, block: int) -> None:
-        """Run a failed transaction again, on the state it met, to learn the reason."""
-        sent = _ask(lambda: self.web3.eth.get_transaction(cast(Any, transaction)))
-        request = {"from": sent["from"], "to": sent.get("to"), "data": sent["input"], "value": sent["value"]}
-        _ask(lambda: self.web3.eth.call(cast(Any, request), block - 1))
+    def _raise_failure(self, transaction: str, block: int) -> NoReturn:
+        """Run a failed transaction again, on the states before and after its block, to learn the reason."""
+        try:
+            sent = _ask(lambda: self.web3.eth.get_transaction(cast(Any, transaction)))
+            request = {"from": sent["from"], "to": sent.get("to"), "data": sent["input"], "value": sent["value"]}
+            for state in (block - 1, block):  # another transaction of its block may have been in its way
+                _ask(lambda state=state: self.web3.eth.call(cast(Any, request), state))  # type: ignore[misc]
+        except (ContractError, UnknownRevertError):
+            raise
+        except (NodeError, TransactionNotFound, LookupError):
+            pass  # the node keeps no such old state, or not the transaction
         raise TransactionFailedError(transaction, block)
 
 
-def _ask(question: Any) -> Any:
+def _logs(kind: Any, first: int, last: int, filters: dict[str, Any] | None) -> list[Event]:
+    """The events of one kind in a range of blocks."""
+    try:
+        return [
+            decode_log(log)
+            for log in _ask(lambda: kind.get_logs(from_block=first, to_block=last, argument_filters=filters))
+        ]
+    except NodeError as error:
+        raise NodeError(f"The node gave no logs of blocks {first} to {last}: {error}") from error.__cause__
+
+
+def _ask(question: Callable[[], _T]) -> _T:
     """Ask the node; every way of failing becomes one of ours."""
     try:
         return question()
@@ -296,27 +429,74 @@ def _ask(question: Any) -> Any:
             raise decode_error(data) from None
         if isinstance(error, ContractLogicError):
             raise UnknownRevertError(b"", str(error)) from None
-        raise NodeError(f"The node refused: {error}") from error
+        raise NodeError(f"The node refused: {_short(error)}") from error
     except BadFunctionCallOutput as error:
         raise NodeError("There is no such contract at this address. Check the deployment and the chain.") from error
     except requests.RequestException as error:
-        raise NodeError(
-            f"The node does not answer ({type(error).__name__}). Check its URL, and that it runs."
-        ) from error
+        response = getattr(error, "response", None)
+        status = 0 if response is None else int(response.status_code)
+        kind = NodeError if 400 <= status < 500 and status not in (408, 429) else _UnclearError
+        said = f"{type(error).__name__} {status}" if status else type(error).__name__
+        raise kind(f"The node does not answer ({said}). Check its URL, and that it runs.") from error
     except Web3Exception as error:
-        raise NodeError(f"The node's answer cannot be used: {error}") from error
+        raise _UnclearError(f"The node's answer cannot be used: {_short(error)}") from error
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+        raise _UnclearError(
+            f"The node's answer cannot be used ({type(error).__name__}). "
+            "Check that its URL is the JSON-RPC address of an Ethereum node."
+        ) from error
 
 
-def _is_known(error: Exception) -> bool:
-    return any(text in str(error).lower() for text in ("already known", "known transaction", "already imported"))
+def _bind(contract: Contract, function: str, arguments: Sequence[Any]) -> tuple[Any, Any]:
+    """A function with its arguments, and the data of its call."""
+    try:
+        bound = getattr(contract.functions, function)(*arguments)
+        return bound, bound._encode_transaction_data()
+    except (Web3Exception, ValueError, TypeError, OverflowError) as error:
+        kinds = [
+            ", ".join(f"{one['type']} {one['name']}" for one in entry["inputs"])
+            for entry in contract.abi
+            if entry["type"] == "function" and entry["name"] == function
+        ]
+        raise ArgumentError(
+            f"{function} takes {' or '.join(f'({kind})' for kind in kinds) or 'nothing: there is no such function'}, "
+            "and these arguments do not fit. Check their number, types and ranges, and the addresses' checksums."
+        ) from error
 
 
-def _is_nonce_lost(error: Exception) -> bool:
-    texts = (
-        "nonce too low",
-        "nonce is too low",
-        "the tx doesn't have the correct nonce",
-        "correct nonce",
-        "underpriced",
-    )
+def _address(value: str) -> str:
+    try:
+        return to_checksum_address(value)
+    except (ValueError, TypeError) as error:
+        raise ArgumentError(f"{value!r} is no address. Give 0x and 40 hexadecimal digits.") from error
+
+
+def _hash_of(raw: bytes) -> str:
+    return "0x" + keccak(raw).hex()
+
+
+def _origin(url: str) -> str:
+    """A URL without its path and user, where providers put the keys of their customers."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def _short(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+_KNOWN = ("already known", "alreadyknown", "known transaction", "already imported")
+_NONCE_LOST = (
+    "nonce too low",
+    "nonce is too low",
+    "oldnonce",
+    "correct nonce",
+    "replacement transaction underpriced",
+    "could not replace existing",
+    "replacementnotallowed",
+)
+
+
+def _says(error: Exception, texts: Sequence[str]) -> bool:
     return any(text in str(error).lower() for text in texts)
