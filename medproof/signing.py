@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from medproof.errors import KeystoreError
+from medproof.errors import KeystoreError, WalletError
 from medproof.messages import TypedData
 
 __all__ = ["LocalSigner", "NodeSigner", "Signer", "TransactionSigner"]
@@ -48,8 +48,15 @@ class LocalSigner:
 
     @classmethod
     def from_key(cls, key: bytes | str) -> LocalSigner:
-        """Take a 32-byte private key. Never from a command line or a file without a password."""
-        return cls(Account.from_key(key))
+        """Take a 32-byte private key. Never from a command line or a file without a password.
+
+        Raises:
+            WalletError: it is none; the message shows nothing of it.
+        """
+        account = _account_of(key)
+        if account is None:  # raised here, where no other exception with the key is on its way
+            raise WalletError("This is no private key. Give 32 bytes, or 64 hexadecimal digits.")
+        return cls(account)
 
     @classmethod
     def from_keystore(cls, path: Path | str, password: str) -> LocalSigner:
@@ -61,14 +68,14 @@ class LocalSigner:
         file = Path(path)
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
-            return cls(Account.from_key(Account.decrypt(content, password)))
+            return cls.from_key(Account.decrypt(content, password))
         except OSError as error:
             raise KeystoreError(str(file), "cannot be read", "Check the path and its permissions") from error
         except ValueError as error:
             if "MAC mismatch" in str(error):
                 raise KeystoreError(str(file), "does not open with this password", "Try the password again") from None
             raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
-        except (KeyError, TypeError, NotImplementedError):
+        except (LookupError, TypeError, AttributeError, OverflowError, NotImplementedError, WalletError):
             raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
 
     @property
@@ -104,3 +111,11 @@ class NodeSigner:
     def __repr__(self) -> str:
         """Show the address."""
         return f"NodeSigner({self.address})"
+
+
+def _account_of(key: bytes | str) -> LocalAccount | None:
+    try:
+        account: LocalAccount = Account.from_key(key)
+    except Exception:  # the curve's backends raise what they like, with the key in it
+        return None
+    return account if any(account.key) else None  # not every backend refuses zero

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 
-from eth_account import Account
 from eth_account.hdaccount import generate_mnemonic, key_from_seed, seed_from_mnemonic
 from eth_account.types import Language
 from eth_utils.address import is_checksum_address
@@ -51,13 +50,12 @@ class Wallet:
         Raises:
             WalletError: the phrase has a wrong word, number of words or checksum.
         """
-        Account.enable_unaudited_hdwallet_features()
-        try:
-            self._seed = seed_from_mnemonic(re.sub(r"\s+", " ", phrase.strip().lower()), passphrase)
-        except ValidationError:
+        seed = _seed_of(phrase, passphrase)
+        if seed is None:  # raised here, where no other exception with the words is on its way
             raise WalletError(
                 "This is no BIP-39 seed phrase: a word, their number or the checksum is wrong. Check it word by word."
-            ) from None
+            )
+        self._seed = seed
 
     @classmethod
     def create(cls) -> tuple[Wallet, str]:
@@ -72,3 +70,10 @@ class Wallet:
     def __repr__(self) -> str:
         """Show nothing."""
         return "Wallet(…)"
+
+
+def _seed_of(phrase: str, passphrase: str) -> bytes | None:
+    try:
+        return seed_from_mnemonic(re.sub(r"\s+", " ", phrase.strip().lower()), passphrase)
+    except ValidationError:
+        return None
