@@ -42,7 +42,9 @@ class Artifact:
 
 @cache
 def artifact(name: str) -> Artifact:
-    """Return a contract of the suite."""
+    """Return a contract of the suite, one of `CONTRACTS`."""
+    if name not in CONTRACTS:
+        raise ValueError(f"{name!r} is no contract of the suite. Known are {', '.join(CONTRACTS)}.")
     content = json.loads(files("medproof").joinpath("abi", f"{name}.json").read_text(encoding="utf-8"))
     return Artifact(
         name=content["contractName"],

@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient
+from medproof.client.contract import ContractClient, day_number
 from medproof.errors import MessageError
 from medproof.messages import TypedData
 from medproof.policy.word import EPOCH_DAY
@@ -111,12 +111,12 @@ class ClaimAnchor(ContractClient):
             valid_from: the first service date they govern; a payer's later rules may not begin in the past.
             sender: the payer.
         """
-        receipt = self._transact("publishRules", rules, (valid_from - EPOCH_DAY).days, sender=sender)
+        receipt = self._transact("publishRules", rules, day_number(valid_from), sender=sender)
         return int(receipt.events(self.contract)[0].arguments["number"])
 
     def rules_in_force(self, payer: str, day: date) -> Rules | None:
         """A payer's rules that govern a service date."""
-        number = int(self._call("rulesInForce", payer, (day - EPOCH_DAY).days))
+        number = int(self._call("rulesInForce", payer, day_number(day)))
         return self.rules(payer, number) if number else None
 
     def rules(self, payer: str, number: int) -> Rules | None:

@@ -38,11 +38,12 @@ class ConsentRegistry(ContractClient):
     """The consent rules. A subject writes its own, directly or by a message that anyone relays."""
 
     name = "ConsentRegistry"
+    signed_functions = ("setRuleFor", "revokeRuleFor")
 
     # -- writing, as the subject --------------------------------------------------------------------------------
 
     def grant(self, grantee: str, rule: Rule, *, sender: Sender | None = None) -> Receipt:
-        """Grant a rule, permit or deny; the sender is the subject. Its sequence is filled in.
+        """Grant a rule, permit or deny; the sender is the subject. Its sequence and the contract's flags are filled in.
 
         Args:
             grantee: a party's identity, or a group (`medproof.client.registrar.group_grantee`).
@@ -52,7 +53,7 @@ class ConsentRegistry(ContractClient):
         Raises:
             RuleStateError: a rule is in force there already; change it, or use the next index.
         """
-        by = self._subject(sender)
+        by = self._by("setRule", sender).address
         return self._transact("setRule", grantee, self._next_word(by, grantee, rule, anew=True), sender=sender)
 
     def change(self, grantee: str, rule: Rule, *, sender: Sender | None = None) -> Receipt:
@@ -61,17 +62,27 @@ class ConsentRegistry(ContractClient):
         Raises:
             RuleStateError: there is no rule to change; grant it.
         """
-        by = self._subject(sender)
+        by = self._by("setRule", sender).address
         return self._transact("setRule", grantee, self._next_word(by, grantee, rule, anew=False), sender=sender)
 
-    def revoke(self, grantee: str, *, index: int = 0, sender: Sender | None = None) -> Receipt:
+    def revoke(
+        self, grantee: str, *, index: int = 0, sequence: int | None = None, sender: Sender | None = None
+    ) -> Receipt:
         """Revoke a rule; the sender is the subject. It overtakes whatever was signed for this rule and not sent.
 
+        Args:
+            grantee: under whom the rule stands.
+            index: which of the pair's rules.
+            sequence: what to overtake; see `sign_revocation`. Needed where the rule is signed but not yet stored.
+            sender: the subject.
+
         Raises:
-            RuleStateError: there is no rule to revoke.
+            RuleStateError: there is no rule to revoke, and no sequence is given.
         """
-        by = self._subject(sender)
-        return self._transact("revokeRule", grantee, index, self._last_sequence(by, grantee, index) + 1, sender=sender)
+        by = self._by("revokeRule", sender).address
+        if sequence is None:
+            sequence = self._last_sequence(by, grantee, index) + 1
+        return self._transact("revokeRule", grantee, index, sequence, sender=sender)
 
     # -- signing, as the subject, for anyone to relay -----------------------------------------------------------
 
@@ -157,15 +168,11 @@ class ConsentRegistry(ContractClient):
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
-    def _subject(self, sender: Sender | None) -> str:
-        by = sender or self._sender
-        return by.address if by else ""  # without a sender, sending says so
-
     def _word(self, subject: str, grantee: str, index: int, block: int | str = "latest") -> int:
         return int(self._call("ruleOf", subject, grantee, index, block=block))
 
     def _next_word(self, subject: str, grantee: str, rule: Rule, *, anew: bool) -> int:
-        stored = self._word(subject, grantee, rule.index) if subject else 0
+        stored = self._word(subject, grantee, rule.index)
         live = bool(stored) and not decode(stored).revoked
         if anew and live:
             raise RuleStateError(
@@ -173,12 +180,13 @@ class ConsentRegistry(ContractClient):
             )
         if not anew and not live:
             raise RuleStateError(f"There is no rule {rule.index} of {subject} for {grantee} to change. Grant it.")
-        word = encode(replace(rule, sequence=FIELDS["sequence"].of(stored) + 1))
+        sequence = FIELDS["sequence"].of(stored) + 1
+        word = encode(replace(rule, sequence=sequence, follows=False, revoked=False))
         validate(word)
         return word
 
     def _last_sequence(self, subject: str, grantee: str, index: int) -> int:
-        stored = self._word(subject, grantee, index) if subject else 0
+        stored = self._word(subject, grantee, index)
         if not stored or decode(stored).revoked:
             raise RuleStateError(f"There is no rule {index} of {subject} for {grantee} to revoke. Nothing needs doing.")
         return FIELDS["sequence"].of(stored)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from medproof.artifacts import artifact
-from medproof.chain import Chain, Receipt, Sender
+from medproof.chain import ArgumentError, Chain, Receipt, Sender
 from medproof.decoding import Event
 from medproof.deployments import Deployment
 from medproof.errors import MedProofError, MessageError
 from medproof.messages import Domain
+from medproof.policy.word import EPOCH_DAY
 
 __all__ = ["ContractClient", "SignedMessage", "SigningNeededError"]
 
@@ -52,15 +54,27 @@ class SignedMessage:
                 bytes.fromhex(value[2:]) if kind["type"].startswith("bytes") else value
                 for kind, value in zip(inputs, content.pop("arguments"), strict=True)
             )
-            return cls(**content, arguments=arguments)
-        except (ValueError, TypeError, KeyError, OSError, StopIteration) as error:
+            message = cls(**content, arguments=arguments)
+            if message.deadline != arguments[-2]:
+                raise ValueError(message.deadline)
+            return message
+        except (ValueError, TypeError, LookupError, AttributeError, StopIteration, RecursionError) as error:
             raise MessageError("This is no signed message. Give the text that SignedMessage.to_json wrote.") from error
+
+
+def day_number(day: date) -> int:
+    """A day as the contracts count: days since 1970-01-01, from 0 to 65535."""
+    number = -1 if isinstance(day, datetime) else (day - EPOCH_DAY).days
+    if not 0 <= number < 1 << 16:
+        raise ArgumentError(f"{day!r} is no day from 1970-01-01 to 2149-06-06. Give a datetime.date in that range.")
+    return number
 
 
 class ContractClient:
     """A contract of the suite at its address."""
 
     name: ClassVar[str]  # the contract's name
+    signed_functions: ClassVar[tuple[str, ...]] = ()  # those that take a message with its author's signature
 
     def __init__(self, chain: Chain, deployment: Deployment, sender: Sender | None = None) -> None:
         """Find the contract in a deployment; `sender` sends where a call names nobody else."""
@@ -79,14 +93,23 @@ class ContractClient:
         """Send a signed message; the sender pays and appears nowhere in what it does.
 
         Raises:
-            MessageError: it is for another contract, chain or address.
+            MessageError: it is for another contract, chain or address, or for a function that would act in the name of
+                whoever sends it.
         """
         if (message.contract, message.chain_id, message.address) != (self.name, self.chain.chain_id, self.address):
             raise MessageError(
                 f"The message is for {message.contract} at {message.address} on chain {message.chain_id}, not for "
                 f"{self.name} at {self.address} on chain {self.chain.chain_id}. Relay it there."
             )
-        return self._transact(message.function, *message.arguments, sender=sender)
+        if message.function not in self.signed_functions:
+            raise MessageError(
+                f"{self.name}.{message.function} takes no signed message: it would act in your name, not its author's. "
+                "Do not send it, and ask where it comes from."
+            )
+        try:
+            return self._transact(message.function, *message.arguments, sender=sender)
+        except ArgumentError as error:
+            raise MessageError(f"The message's arguments do not fit: {error}") from error
 
     def events(
         self,
@@ -104,13 +127,16 @@ class ContractClient:
         return self.chain.call(self.contract, function, arguments, block=block)
 
     def _transact(self, function: str, *arguments: Any, sender: Sender | None) -> Receipt:
+        return self.chain.transact(self.contract, function, arguments, sender=self._by(function, sender))
+
+    def _by(self, function: str, sender: Sender | None) -> Sender:
         by = sender or self._sender
         if by is None:
             raise SigningNeededError(
                 f"{self.name}.{function} is a transaction, and nobody was named to send it. "
                 "Connect with a signer, or give `sender`."
             )
-        return self.chain.transact(self.contract, function, arguments, sender=by)
+        return by
 
     def _signed(self, function: str, arguments: Sequence[Any], deadline: int, signature: bytes) -> SignedMessage:
         return SignedMessage(

@@ -12,7 +12,7 @@ from medproof.client.record_pointers import RecordPointers
 from medproof.client.registrar import Registrar
 from medproof.deployments import Deployment, verify
 from medproof.errors import MessageError
-from medproof.networks import Network
+from medproof.networks import Network, network_named
 
 __all__ = ["MedProof"]
 
@@ -58,8 +58,9 @@ class MedProof:
             DeploymentError: the suite is not there, or other code is.
         """
         found = deployment if isinstance(deployment, Deployment) else Deployment.load(deployment)
-        expected = found.chain_id if chain_id is None else chain_id
-        chain = Chain.connect(network, chain_id=expected, confirmations=confirmations)
+        meant = network if isinstance(network, Network) else network_named(network)
+        expected = next(one for one in (chain_id, meant.chain_id, found.chain_id) if one is not None)
+        chain = Chain.connect(meant, chain_id=expected, confirmations=confirmations)
         verify(chain, found)
         return cls(chain, found, sender=sender)
 

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from medproof import messages
-from medproof.chain import Receipt, Sender
+from medproof.chain import ArgumentError, Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.policy.codes import DataClass
 from medproof.signing import Signer
@@ -60,6 +60,7 @@ class RecordPointers(ContractClient):
     """The pointers of all custodians."""
 
     name = "RecordPointers"
+    signed_functions = ("acceptFor", "disputeFor")
 
     # -- as the custodian ---------------------------------------------------------------------------------------
 
@@ -74,6 +75,8 @@ class RecordPointers(ContractClient):
             commitment: 32 bytes, the salted hash of the canonical record.
             sender: the custodian.
         """
+        if data_class.value.bit_count() != 1:
+            raise ArgumentError(f"A pointer has one class, not {data_class!r}. Name the one that fits the record best.")
         receipt = self._transact("post", subject, data_class.value.bit_length() - 1, commitment, sender=sender)
         posted = receipt.events(self.contract)[0].arguments
         return PointerKey(posted["subject"], posted["custodian"], commitment), receipt

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 from eth_utils.address import to_checksum_address
 
-from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient
+from medproof.chain import ArgumentError, Receipt, Sender
+from medproof.client.contract import ContractClient, day_number
 from medproof.policy.codes import PartyKind
 from medproof.policy.word import EPOCH_DAY
 
@@ -65,12 +65,14 @@ class Registrar(ContractClient):
             valid_until: the last day.
             sender: who sends.
         """
+        if kind not in _KINDS[1:]:
+            raise ArgumentError(f"A party is of one kind, not {kind!r}. Name one of medproof.policy.codes.PartyKind.")
         number = _KINDS.index(kind)
-        return self._transact("accredit", account, number, credential, _day(valid_until), sender=sender)
+        return self._transact("accredit", account, number, credential, day_number(valid_until), sender=sender)
 
     def renew(self, party: str, *, credential: bytes, valid_until: date, sender: Sender | None = None) -> Receipt:
         """Renew a party's accreditation under a newly checked credential."""
-        return self._transact("renew", party, credential, _day(valid_until), sender=sender)
+        return self._transact("renew", party, credential, day_number(valid_until), sender=sender)
 
     def suspend(self, party: str, *, sender: Sender | None = None) -> Receipt:
         """Suspend a party: from the next block it has no access and takes no step."""
@@ -163,7 +165,3 @@ def _party(identity: str, kind: int, suspended: bool, valid_until: int, groups: 
         return None
     numbers = tuple(number for place in range(4) if (number := groups >> 16 * place & 0xFFFF))
     return Party(identity, of_kind, suspended, EPOCH_DAY + timedelta(days=valid_until), numbers)
-
-
-def _day(day: date) -> int:
-    return (day - EPOCH_DAY).days
