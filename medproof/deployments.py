@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import re
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,11 +21,20 @@ from eth_utils.address import is_checksum_address
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, Sender
-from medproof.errors import DeploymentError
+from medproof.errors import ContractError, DeploymentError, TransactionFailedError, UnknownRevertError
 
 __all__ = ["ROLES", "Deployed", "Deployment", "Role", "deploy", "verify"]
 
 _ADMIN_ROLE = 0  # AccessManager's own
+_NEIGHBOURS = {  # whom each contract knows: the function that names it, and its name
+    "Authority": (),
+    "Registrar": (("authority", "Authority"),),
+    "ConsentRegistry": (("authority", "Authority"), ("registrar", "Registrar")),
+    "RecordPointers": (("registrar", "Registrar"),),
+    "ClaimAnchor": (("registrar", "Registrar"),),
+}
+_HASH = re.compile("0x[0-9a-f]{64}")
+_LAST_GROUP = (1 << 16) - 1  # addresses up to here stand for groups, or for nobody
 
 
 @dataclass(frozen=True)
@@ -90,6 +100,10 @@ class Deployment:
         """The block of its first contract: nothing of it is older."""
         return min((entry.block for entry in self.contracts.values() if entry.address), default=0)
 
+    def without(self, name: str) -> Deployment:
+        """The deployment with a contract still to be deployed."""
+        return replace(self, contracts={key: entry for key, entry in self.contracts.items() if key != name})
+
     def address(self, name: str) -> str:
         """The address of a contract.
 
@@ -117,28 +131,59 @@ class Deployment:
             deployment = cls(**content, contracts=entries)
         except OSError as error:
             raise DeploymentError(f"The manifest {path} cannot be read. Deploy first, or name another.") from error
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise DeploymentError(f"{path} is no manifest of a deployment. Name the file that deploy wrote.") from error
-        for name, entry in entries.items():
-            if entry.address and not is_checksum_address(entry.address):
-                raise DeploymentError(f"{path}: the address of {name}, {entry.address!r}, is none. Restore the file.")
+        for what, value in _doubtful(deployment):
+            raise DeploymentError(f"{path}: {what} cannot be {value!r}. Restore the file that deploy wrote.")
         return deployment
 
     def save(self, path: Path | str) -> None:
-        """Write the manifest: whole, or not at all."""
+        """Write the manifest: whole, or not at all.
+
+        Raises:
+            DeploymentError: it cannot be written.
+        """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("x", encoding="utf-8") as file:
                 json.dump(asdict(self), file, indent=2)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+            draft.replace(target)
+        except OSError as error:
+            raise DeploymentError(
+                f"The manifest {path} cannot be written ({error.strerror}). Name a place that can be written to."
+            ) from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _doubtful(deployment: Deployment) -> Iterator[tuple[str, object]]:
+    """What in a manifest deploy cannot have written, and its value."""
+    if type(deployment.chain_id) is not int:
+        yield "chain_id", deployment.chain_id
+    if not is_checksum_address(deployment.admin):
+        yield "admin", deployment.admin
+    if type(deployment.roles) is not bool:
+        yield "roles", deployment.roles
+    if not isinstance(deployment.compiler, dict):
+        yield "compiler", deployment.compiler
+    for name, entry in deployment.contracts.items():
+        if name not in CONTRACTS:
+            yield "a contract", name
+        if entry.address and not is_checksum_address(entry.address):
+            yield f"the address of {name}", entry.address
+        if not isinstance(entry.transaction, str) or not _HASH.fullmatch(entry.transaction):
+            yield f"the transaction of {name}", entry.transaction
+        for number in (entry.block, entry.gas_used):
+            if type(number) is not int or number < 0:
+                yield f"a number of {name}", number
+        for argument in entry.arguments:
+            if not is_checksum_address(argument):
+                yield f"an argument of {name}", argument
 
 
 def deploy(
@@ -156,14 +201,18 @@ def deploy(
         chain: where to.
         sender: who pays; it has no rights left at the end unless it is the admin.
         manifest: the file that keeps the record.
-        admin: who gets the Authority's admin role and every role of `ROLES`; the sender where none is named.
+        admin: who gets the Authority's admin role and every role of `ROLES`, by its checksummed address; the sender
+            where none is named.
         overwrite: whether a manifest of another deployment may be replaced.
         report: called with one line for each step as it begins.
 
     Raises:
-        DeploymentError: the manifest belongs to another chain or admin, or to contracts that are not there.
+        DeploymentError: the manifest belongs to another chain, admin or deployer, or to contracts that are not there;
+            it cannot be written; or the admin is no account.
     """
-    state = _resume(chain, Path(manifest), admin or sender.address, overwrite)
+    state = _resume(chain, Path(manifest), sender.address, _account(admin or sender.address), overwrite)
+    if not state.complete:
+        state.save(manifest)  # before anything is sent: what cannot be recorded is not begun
     for name in CONTRACTS:
         if not state.contracts.get(name, Deployed((), "")).address:
             report(f"deploy {name}")
@@ -181,7 +230,8 @@ def verify(chain: Chain, deployment: Deployment) -> None:
     """Check that a deployment is on the chain and is this package's build.
 
     Raises:
-        DeploymentError: another chain, a contract that is missing, or other code at its address.
+        DeploymentError: another chain, a contract that is missing, other code at its address, or a contract that
+            works with others than those of the manifest.
     """
     if deployment.chain_id != chain.chain_id:
         raise DeploymentError(
@@ -200,9 +250,27 @@ def verify(chain: Chain, deployment: Deployment) -> None:
             raise DeploymentError(
                 f"The code at {address} is not this build of {name}. Use the package's version that deployed it."
             )
+    for name, neighbours in _NEIGHBOURS.items():
+        contract = chain.contract(deployment.address(name), artifact(name).abi)
+        for function, neighbour in neighbours:
+            found, meant = chain.call(contract, function, ()), deployment.address(neighbour)
+            if found != meant:
+                raise DeploymentError(
+                    f"{name} at {contract.address} works with the {neighbour} at {found}, and the manifest has it at "
+                    f"{meant}. Do not use this manifest; ask whoever deployed the suite for theirs."
+                )
 
 
-def _resume(chain: Chain, manifest: Path, admin: str, overwrite: bool) -> Deployment:
+def _account(address: str) -> str:
+    """An account that can administer; a mistyped one would lock the suite for good."""
+    if not is_checksum_address(address) or int(address, 16) <= _LAST_GROUP:
+        raise DeploymentError(
+            f"The admin {address!r} is no checksummed address of an account. Copy it whole, capitals included."
+        )
+    return address
+
+
+def _resume(chain: Chain, manifest: Path, deployer: str, admin: str, overwrite: bool) -> Deployment:
     fresh = Deployment(chain.chain_id, admin, compiler=dict(artifact("Registrar").compiler))
     if overwrite or not manifest.exists():
         return fresh
@@ -217,6 +285,12 @@ def _resume(chain: Chain, manifest: Path, admin: str, overwrite: bool) -> Deploy
             f"{manifest} keeps a deployment whose admin is {state.admin}, not {admin}. "
             "Name another manifest, or say that this one may be overwritten."
         )
+    begun = state.contracts.get("Authority")
+    if begun is not None and not state.complete and begun.arguments != (deployer,):
+        raise DeploymentError(
+            f"{manifest} keeps a deployment that {', '.join(begun.arguments)} began, and only that account can go on. "
+            "Send from it, or say that the manifest may be overwritten."
+        )
     for name, entry in state.contracts.items():
         if entry.address and artifact(name).code_hash(chain.code(entry.address)) != artifact(name).expected_code_hash:
             raise DeploymentError(
@@ -230,8 +304,7 @@ def _arguments(name: str, state: Deployment, sender: Sender) -> tuple[str, ...]:
     """The constructor's arguments. The sender administers until the roles are set, and then hands over."""
     if name == "Authority":
         return (sender.address,)
-    neighbours = {"Registrar": ("Authority",), "ConsentRegistry": ("Authority", "Registrar")}
-    return tuple(state.address(neighbour) for neighbour in neighbours.get(name, ("Registrar",)))
+    return tuple(state.address(neighbour) for _, neighbour in _NEIGHBOURS[name])
 
 
 def _deploy_contract(chain: Chain, sender: Sender, state: Deployment, name: str, manifest: Path) -> Deployment:
@@ -243,12 +316,18 @@ def _deploy_contract(chain: Chain, sender: Sender, state: Deployment, name: str,
         return changed
 
     entry = state.contracts.get(name)
-    if entry is None or not chain.knows(entry.transaction):
-        arguments = _arguments(name, state, sender)
-        creation = chain.creation(build.bytecode, build.abi, arguments)
-        entry = Deployed(arguments, chain.send(creation, sender=sender))
-        record(entry)
-    receipt = chain.wait(entry.transaction)
+    try:
+        if entry is None or not chain.knows(entry.transaction):
+            arguments = _arguments(name, state, sender)
+            creation = chain.creation(build.bytecode, build.abi, arguments)
+            # Recorded before it is sent: whatever happens in between, no contract is deployed twice.
+            sent = chain.send(creation, sender=sender, signed=lambda sent: record(Deployed(arguments, sent)))
+            entry = Deployed(arguments, sent)
+            record(entry)
+        receipt = chain.wait(entry.transaction)
+    except (ContractError, UnknownRevertError, TransactionFailedError):
+        state.without(name).save(manifest)  # it failed for good: deploying again sends another
+        raise
     if receipt.contract is None:
         raise DeploymentError(f"Transaction {entry.transaction} created no contract. Remove {name} from {manifest}.")
     return record(
@@ -276,15 +355,16 @@ def _role_steps(chain: Chain, sender: Sender, state: Deployment) -> Iterator[tup
         target = state.address(role.contract)
         selectors = [function_signature_to_4byte_selector(signature) for signature in role.functions]
         missing = [s for s in selectors if ask("getTargetFunctionRole", target, s) != role.number]
-        if missing:
+        if missing:  # the label first: nobody can ask for it, and so it cannot be made up for
+            yield f"label role {role.label}", act("labelRole", role.number, role.label)
             yield (
                 f"let role {role.label} call {role.contract}",
                 act("setTargetFunctionRole", target, missing, role.number),
             )
-            yield f"label role {role.label}", act("labelRole", role.number, role.label)
         if not ask("hasRole", role.number, state.admin)[0]:
             yield f"grant role {role.label} to {state.admin}", act("grantRole", role.number, state.admin, 0)
     if state.admin != sender.address:
         if not ask("hasRole", _ADMIN_ROLE, state.admin)[0]:
             yield f"make {state.admin} the admin", act("grantRole", _ADMIN_ROLE, state.admin, 0)
-        yield "give up the deployer's rights", act("renounceRole", _ADMIN_ROLE, sender.address)
+        if ask("hasRole", _ADMIN_ROLE, sender.address)[0]:
+            yield "give up the deployer's rights", act("renounceRole", _ADMIN_ROLE, sender.address)
