@@ -20,6 +20,7 @@ if __package__ in (None, ""):  # started as a file, or by Brownie
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
+from rich.markup import escape
 from web3 import HTTPProvider
 
 from medproof import fhir
@@ -27,7 +28,7 @@ from medproof.chain import Chain, Sender
 from medproof.errors import MedProofError
 from medproof.signing import LocalSigner, NodeSigner
 from scripts.local_chain import ROOT
-from scripts.story import Story, choose_records, load_all
+from scripts.story import Story, choose_claim, choose_records, load_all
 
 EXAMPLES = ROOT / "node_modules" / "hl7.fhir.r4.examples"
 EXAMPLE_RECORDS = (  # of HL7's patient "example"
@@ -51,12 +52,11 @@ def tell(url: str, *, bundle: str | None, limit: int, keystore: str | None) -> b
     records = choose_records(resources, limit)
     if not records:
         raise MedProofError(f"{bundle} holds no record of a patient. Give a FHIR R4 bundle with a patient's records.")
-    claims = [resource for resource in resources if resource.resource_type == "Claim"]
-    claim = claims[0] if claims else example(EXAMPLE_CLAIM)
+    claim = choose_claim(resources) or example(EXAMPLE_CLAIM)
     chain = Chain.connect(url)
     console = Console(width=None if sys.stdout.isatty() else 100)
     story = Story(console, chain, payer_of(chain, keystore), MANIFEST, records, claim)
-    source = f"{bundle}" if bundle else "HL7's own FHIR R4 examples"
+    source = escape(bundle) if bundle else "HL7's own FHIR R4 examples"
     story.console.print(f"[bold]MedProof[/]: a story on chain {chain.chain_id}, told with {source}", highlight=False)
     return story.tell()
 
@@ -70,7 +70,7 @@ def payer_of(chain: Chain, keystore: str | None) -> Sender:
     """Who pays: a key file's account, or the development node's first account."""
     if keystore:
         return LocalSigner.from_keystore(keystore, os.environ.get("MEDPROOF_PASSWORD") or getpass("Password: "))
-    accounts = chain.web3.eth.accounts
+    accounts = chain.accounts()
     if not accounts:
         raise MedProofError("The node holds no account that could pay. Give a key file with --keystore.")
     return NodeSigner(accounts[0])
@@ -83,10 +83,21 @@ def brownie_url() -> str:
     return str(cast(HTTPProvider, web3.provider).endpoint_uri)
 
 
+def positive(text: str) -> int:
+    """A number of records from a command line."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
 def main() -> None:
     """Tell the story on the chain that Brownie is connected to: ``brownie run demo``."""
-    if not tell(brownie_url(), bundle=os.environ.get("BUNDLE") or None, limit=RECORDS, keystore=None):
-        raise SystemExit(1)
+    arguments = ["--url", brownie_url()]
+    if os.environ.get("BUNDLE"):
+        arguments += ["--bundle", os.environ["BUNDLE"]]
+    if code := command_line(arguments):
+        raise SystemExit(code)
 
 
 def command_line(argv: Sequence[str] | None = None) -> int:
@@ -94,7 +105,7 @@ def command_line(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", help="a FHIR R4 bundle (JSON) with a patient's records; HL7's examples by default")
     parser.add_argument("--url", default=os.environ.get("CHAIN_URL"), help="the node; the chain that make started")
-    parser.add_argument("--records", type=int, default=RECORDS, help=f"records to point to at most ({RECORDS})")
+    parser.add_argument("--records", type=positive, default=RECORDS, help=f"records to point to at most ({RECORDS})")
     parser.add_argument("--keystore", help="key file of the account that pays, where the node holds none")
     options = parser.parse_args(argv)
     if not options.url:

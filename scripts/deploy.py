@@ -18,6 +18,7 @@ if __package__ in (None, ""):  # started by Brownie
 from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain
 from medproof.deployments import deploy, verify
+from medproof.errors import MedProofError
 from scripts.demo import brownie_url, payer_of
 from scripts.local_chain import ROOT
 
@@ -32,12 +33,21 @@ def manifest_of(chain_id: int) -> Path:
 
 def main() -> None:
     """Deploy, or go on deploying, and check the result against the chain."""
-    chain = Chain.connect(brownie_url())
+    try:
+        run(brownie_url())
+    except MedProofError as error:
+        print(f"The deployment stops: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def run(url: str) -> None:
+    """Deploy as the environment says."""
+    chain = Chain.connect(url)
     deployment = deploy(
         chain,
         payer_of(chain, os.environ.get("MEDPROOF_KEYSTORE")),
         manifest=manifest_of(chain.chain_id),
-        admin=os.environ.get("MEDPROOF_ADMIN"),
+        admin=os.environ.get("MEDPROOF_ADMIN") or None,
         overwrite=os.environ.get("MEDPROOF_OVERWRITE") == "1",
         report=print,
     )

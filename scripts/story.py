@@ -26,7 +26,7 @@ from medproof.client.record_pointers import PointerKey, Status
 from medproof.client.registrar import EVERYONE
 from medproof.contract_errors import AlreadyBilled
 from medproof.deployments import deploy
-from medproof.errors import UnclassifiedRecordError
+from medproof.errors import ClaimElementError, ManyPatientsError, UnclassifiedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import SaltedRecord, commit_bytes, new_salt, seal
 from medproof.policy.codes import (
@@ -424,15 +424,15 @@ def first_class(resource: Resource) -> DataClass:
 
 
 def choose_records(resources: Sequence[Resource], limit: int) -> list[Resource]:
-    """The records of the patient who has most, of different types first, without what has no class."""
+    """The records of the patient who has most, of different types first, without those that no consent can cover."""
     by_patient: dict[str, list[Resource]] = {}
     for resource in resources:
-        patient = fhir.patient_of(resource)
-        if patient is None or patient.reference is None or resource.resource_type in ("Patient", "Claim"):
-            continue
         try:
+            patient = fhir.patient_of(resource)
             fhir.data_class(resource)
-        except UnclassifiedRecordError:
+        except (ManyPatientsError, UnclassifiedRecordError):
+            continue
+        if patient is None or patient.reference is None or resource.resource_type in ("Patient", "Claim"):
             continue
         by_patient.setdefault(patient.reference, []).append(resource)
     if not by_patient:
@@ -444,6 +444,18 @@ def choose_records(resources: Sequence[Resource], limit: int) -> list[Resource]:
         seen[resource.resource_type] = seen.get(resource.resource_type, 0) + 1
         ranked.append((seen[resource.resource_type], resource))
     return [resource for _, resource in sorted(ranked, key=lambda pair: pair[0])][:limit]
+
+
+def choose_claim(resources: Sequence[Resource]) -> Resource | None:
+    """The first claim that says enough of its service to be billed."""
+    for resource in resources:
+        if resource.resource_type == "Claim":
+            try:
+                fhir.claim_nullifier(resource, new_salt(), patient="patient", provider="provider", registered="service")
+            except ClaimElementError:
+                continue
+            return resource
+    return None
 
 
 def tampered(content: Any) -> tuple[Any, str]:
