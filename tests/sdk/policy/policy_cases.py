@@ -184,7 +184,7 @@ CASES: tuple[Case, ...] = (
     Case("a second before", (PERMIT,), REQUEST, R.NOT_YET_VALID, 0, now=BEGIN - timedelta(seconds=1)),
     Case("in force to the last second", (PERMIT,), REQUEST, R.PERMITTED, 0, now=END - timedelta(seconds=1)),
     Case("over at the end", (PERMIT,), REQUEST, R.EXPIRED, 0, now=END),
-    Case("no end", (OPEN,), REQUEST, R.PERMITTED, 0, now=datetime(2400, 1, 1, tzinfo=UTC)),
+    Case("no end", (OPEN,), REQUEST, R.PERMITTED, 0, now=datetime(2149, 6, 6, 23, 59, tzinfo=UTC)),
     Case("revoked", (replace(PERMIT, revoked=True),), REQUEST, R.REVOKED, 0),
     Case("revoked comes before expired", (replace(PERMIT, revoked=True),), REQUEST, R.REVOKED, 0, now=END),
     # the scope of a permit

@@ -138,13 +138,16 @@ def test_revocation_for_another_contract_reverts(relay, registrar, patient, clin
 
 
 @pytest.mark.spec("C23")
-def test_revocation_after_its_deadline_reverts(relay, patient, clinic, sign, revocation_message, chain):
-    until = chain.time() + 600
-    signature = sign(patient, revocation_message(patient, clinic, 0, 1, deadline=until))
-    chain.mine(timestamp=until + 100)
+def test_revocation_counts_up_to_its_deadline(
+    consent_registry, relayer, patient, clinic, sign, revocation_message, deadline, chain
+):
+    arguments = (patient, clinic, 0, 1, deadline, sign(patient, revocation_message(patient, clinic, 0, 1)))
 
-    with pytest.raises(Exception, match=f"MessageExpired: {until}, "):
-        relay(patient, clinic, 0, 1, signature, until=until)
+    chain.mine(timestamp=deadline)
+    consent_registry.revokeRuleFor.call(*arguments, {"from": relayer})
+    chain.mine(timestamp=deadline + 1)
+    with reverts("MessageExpired", deadline, deadline + 1):
+        consent_registry.revokeRuleFor.call(*arguments, {"from": relayer})
 
 
 @pytest.mark.spec("C25")

@@ -238,25 +238,14 @@ def test_message_for_a_contract_of_another_name_reverts(
 
 
 @pytest.mark.spec("C23")
-def test_message_counts_until_its_deadline(
-    consent_registry, relay, patient, clinic, rule_word, sign, rule_message, chain
-):
-    until = chain.time() + 600
-    signature = sign(patient, rule_message(patient, clinic, rule_word(), deadline=until))
-    chain.mine(timestamp=until - 1)
-    pending = consent_registry.setRuleFor.call(patient, clinic, rule_word(), until, signature, {"from": patient})
+def test_message_counts_up_to_its_deadline(relay_call, patient, clinic, rule_word, sign, rule_message, deadline, chain):
+    signature = sign(patient, rule_message(patient, clinic, rule_word()))
 
-    assert pending == ()
-
-
-@pytest.mark.spec("C23")
-def test_message_after_its_deadline_reverts(relay, patient, clinic, rule_word, sign, rule_message, chain):
-    until = chain.time() + 600
-    signature = sign(patient, rule_message(patient, clinic, rule_word(), deadline=until))
-    chain.mine(timestamp=until + 100)
-
-    with pytest.raises(Exception, match=f"MessageExpired: {until}, "):
-        relay(patient, clinic, rule_word(), signature, until=until)
+    chain.mine(timestamp=deadline)
+    relay_call(patient, clinic, rule_word(), signature)
+    chain.mine(timestamp=deadline + 1)
+    with reverts("MessageExpired", deadline, deadline + 1):
+        relay_call(patient, clinic, rule_word(), signature)
 
 
 # -- the form of a signature -------------------------------------------------------------------------------------
