@@ -96,6 +96,21 @@ def test_research_without_a_research_purpose_is_malformed(decide, grant, clinic,
         assert decide(clinic, ask(research=research)) == (Reason.MALFORMED_REQUEST, NOBODY, 0)
 
 
+@pytest.mark.spec("C44", "C46")
+def test_is_permitted_says_what_decide_says_and_changes_nothing(
+    consent_registry, grant, patient, clinic, payer, rule_word, chain
+):
+    grant(clinic, rule_word())
+    height = chain.height
+
+    for actor, permitted in ((clinic, True), (payer, False)):
+        assert consent_registry.isPermitted(patient, actor, ask()) is permitted
+        assert (consent_registry.decide(patient, actor, ask())[0] == Reason.PERMITTED) is permitted
+    functions = {item["name"]: item["stateMutability"] for item in consent_registry.abi if item["type"] == "function"}
+    assert functions["isPermitted"] == functions["decide"] == "view"
+    assert chain.height == height
+
+
 @pytest.mark.spec("C31")
 def test_malformed_comes_before_inactive(reason_of, stranger):
     assert reason_of(stranger, 1) is Reason.MALFORMED_REQUEST
