@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pytest
+from brownie import web3
+from hypothesis import strategies as st
+
+from medproof import messages
+from tests.support.fixtures import NOBODY
+from tests.support.reverts import reverts
+
+DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
+SETTINGS = {"max_examples": 150, "stateful_step_count": 40} if DEEP else {"max_examples": 12, "stateful_step_count": 15}
+POSTED, ACCEPTED, DISPUTED, AMENDED = 1, 2, 3, 4
+ZERO = "0x" + "00" * 32
+REASON = b"\x33" * 32
+NO_END = 2**256 - 1
+
+
+@dataclass
+class Pointer:
+    """What the model keeps of a pointer, under its subject, origin and commitment."""
+
+    custodian: str
+    data_class: int
+    status: int = POSTED
+    version: int = 1
+    sequence: int = 1
+    previous: tuple[str, str, bytes] | None = None
+    offered: str | None = None
+
+
+class StateMachine:
+    st_subject = st.integers(0, 1)
+    st_origin = st.integers(0, 2)
+    st_commitment = st.integers(1, 2)
+    st_new = st.integers(1, 3)
+    st_sender = st.integers(0, 2)
+    st_to = st.integers(-1, 3)
+    st_class = st.integers(0, 23)
+    st_status = st.sampled_from([ACCEPTED, DISPUTED])
+    st_letter = st.integers(0, 7)
+
+    def __init__(cls, record_pointers, registrar, admin, subjects, providers, spares, relayer, sign, domain):  # noqa: N805 - Brownie calls it on the class
+        cls.contract, cls.registrar, cls.admin = record_pointers, registrar, admin
+        cls.subjects, cls.providers, cls.spares = subjects, providers, spares
+        cls.relayer, cls.sign, cls.domain = relayer, staticmethod(sign), domain
+
+    def setup(self):
+        self.pointers: dict[tuple[str, str, bytes], Pointer] = {}
+        self.accounts = {provider: provider for provider in self.providers}  # which acts for the identity
+        self.suspended: set[str] = set()
+        self.unused = list(self.spares)
+        self.letters: list[tuple[tuple[str, str, bytes], int, int, bytes]] = []  # signed answers, sent or not
+
+    # -- the model ----------------------------------------------------------------------------------------------
+
+    def key(self, subject, origin, commitment):
+        return (self.subjects[subject], self.providers[origin], bytes([commitment]) * 32)
+
+    def id_of(self, key):
+        return str(self.contract.pointerId(*key))
+
+    def send(self, method, *arguments, sender, error):
+        """Send a transaction that reverts as the model says, or does not; tells whether it went through."""
+        if error is not None:
+            with reverts(*error):
+                method.call(*arguments, {"from": sender})
+            return None
+        return method(*arguments, {"from": sender})
+
+    def inactive(self, identity):
+        return ("ProviderRequired", self.accounts[identity]) if identity in self.suspended else None
+
+    def not_current(self, key):
+        if key not in self.pointers:
+            return ("PointerUnknown", self.id_of(key))
+        return ("PointerOutdated", self.id_of(key)) if self.pointers[key].status == AMENDED else None
+
+    def not_held(self, key, identity):
+        error = self.not_current(key) or self.inactive(identity)
+        if error is None and self.pointers[key].custodian != identity:
+            error = ("CustodianRequired", self.id_of(key), self.pointers[key].custodian)
+        return error
+
+    def not_answered(self, key, status):
+        error = self.not_current(key)
+        if error is None and self.pointers[key].status == status:
+            error = ("AnswerUnchanged", self.id_of(key))
+        return error
+
+    # -- posting ------------------------------------------------------------------------------------------------
+
+    def initialize_pointers(self, st_class):
+        for subject in (0, 1):
+            self.rule_post(subject, subject, 1, min(st_class, 21))
+
+    def rule_post(self, st_subject, st_origin, st_commitment, st_class):
+        key = self.key(st_subject, st_origin, st_commitment)
+        subject, identity, commitment = key
+        error = ("DataClassUnknown", st_class) if st_class > 21 else self.inactive(identity)
+        if error is None and key in self.pointers:
+            error = ("PointerExists", self.id_of(key))
+        sender = self.accounts[identity]
+        if self.send(self.contract.post, subject, st_class, commitment, sender=sender, error=error):
+            self.pointers[key] = Pointer(identity, st_class)
+
+    def rule_amend(self, st_subject, st_origin, st_commitment, st_new, st_sender):
+        self.amend(self.key(st_subject, st_origin, st_commitment), st_new, self.providers[st_sender])
+
+    def rule_amend_as_custodian(self, st_subject, st_origin, st_commitment, st_new):
+        key = self.key(st_subject, st_origin, st_commitment)
+        self.amend(key, st_new, self.pointers[key].custodian if key in self.pointers else self.providers[0])
+
+    def amend(self, key, new, identity):
+        new_key = (key[0], identity, bytes([new]) * 32)
+        error = self.not_held(key, identity)
+        if error is None and new_key in self.pointers:
+            error = ("PointerExists", self.id_of(new_key))
+        sender = self.accounts[identity]
+        if self.send(self.contract.amend, *key, new_key[2], sender=sender, error=error):
+            old = self.pointers[key]
+            old.status, old.sequence, old.offered = AMENDED, old.sequence + 1, None
+            self.pointers[new_key] = Pointer(identity, old.data_class, version=old.version + 1, previous=key)
+
+    # -- the subject's answer -----------------------------------------------------------------------------------
+
+    def rule_answer(self, st_subject, st_origin, st_commitment, st_status):
+        key = self.key(st_subject, st_origin, st_commitment)
+        self.answer(key, st_status)
+
+    def answer(self, key, status):
+        subject, origin, commitment = key
+        error = self.not_answered(key, status)
+        if status == ACCEPTED:
+            tx = self.send(self.contract.accept, origin, commitment, sender=subject, error=error)
+        else:
+            tx = self.send(self.contract.dispute, origin, commitment, REASON, sender=subject, error=error)
+        if tx:
+            self.mark(key, status)
+
+    def mark(self, key, status):
+        self.pointers[key].status = status
+        self.pointers[key].sequence += 1
+
+    def rule_sign(self, st_subject, st_origin, st_commitment, st_status):
+        """The subject signs an answer to a pointer as it stands now; whether it is ever sent is another matter."""
+        key = self.key(st_subject, st_origin, st_commitment)
+        if key not in self.pointers:
+            return
+        subject, origin, commitment = key
+        fields = {"subject": subject, "custodian": origin, "commitment": commitment, "deadline": NO_END}
+        fields["sequence"] = self.pointers[key].sequence
+        if st_status == ACCEPTED:
+            message = messages.acceptance(self.domain, **fields)
+        else:
+            message = messages.dispute(self.domain, reason=REASON, **fields)
+        self.letters.append((key, st_status, fields["sequence"], self.sign(subject, message)))
+
+    def rule_relay(self, st_letter):
+        """Anyone sends a signed answer, or sends it again."""
+        if not self.letters:
+            return
+        key, status, sequence, signature = self.letters[st_letter % len(self.letters)]
+        error = None
+        if self.pointers[key].sequence != sequence:
+            error = ("PointerChanged", self.id_of(key), self.pointers[key].sequence)
+        error = error or self.not_answered(key, status)
+        rest = (sequence, NO_END, signature)
+        if status == ACCEPTED:
+            tx = self.send(self.contract.acceptFor, *key, *rest, sender=self.relayer, error=error)
+        else:
+            tx = self.send(self.contract.disputeFor, *key, REASON, *rest, sender=self.relayer, error=error)
+        if tx:
+            self.mark(key, status)
+
+    # -- custody ------------------------------------------------------------------------------------------------
+
+    def rule_offer_custody(self, st_subject, st_origin, st_commitment, st_to):
+        key = self.key(st_subject, st_origin, st_commitment)
+        self.offer(key, st_to, self.pointers[key].custodian if key in self.pointers else self.providers[0])
+
+    def rule_offer_custody_as_anyone(self, st_subject, st_origin, st_commitment, st_to, st_sender):
+        self.offer(self.key(st_subject, st_origin, st_commitment), st_to, self.providers[st_sender])
+
+    def offer(self, key, to, identity):
+        taker = [*self.providers, self.relayer, NOBODY][to]  # -1 withdraws
+        sender = self.accounts[identity]
+        error = self.not_held(key, identity)
+        if self.send(self.contract.offerCustody, *key, taker, sender=sender, error=error):
+            self.pointers[key].offered = None if taker == NOBODY else taker
+
+    def rule_take_custody(self, st_subject, st_origin, st_commitment, st_sender):
+        self.take(self.key(st_subject, st_origin, st_commitment), self.providers[st_sender])
+
+    def rule_take_custody_as_offered(self, st_subject, st_origin, st_commitment):
+        key = self.key(st_subject, st_origin, st_commitment)
+        offered = self.pointers[key].offered if key in self.pointers else None
+        self.take(key, offered if offered in self.providers else self.providers[0])
+
+    def take(self, key, identity):
+        error = self.not_current(key) or self.inactive(identity)
+        if error is None and self.pointers[key].offered != identity:
+            error = ("CustodyNotOffered", self.id_of(key), identity)
+        if self.send(self.contract.takeCustody, *key, sender=self.accounts[identity], error=error):
+            pointer = self.pointers[key]
+            pointer.custodian, pointer.offered = identity, None
+            pointer.sequence += 1
+
+    # -- what happens to providers meanwhile --------------------------------------------------------------------
+
+    def rule_suspend_or_reinstate(self, st_sender):
+        identity = self.providers[st_sender]
+        if identity in self.suspended:
+            self.registrar.reinstate(identity, {"from": self.admin})
+        else:
+            self.registrar.suspend(identity, {"from": self.admin})
+        self.suspended ^= {identity}
+
+    def rule_rotate(self, st_sender):
+        identity = self.providers[st_sender]
+        if identity in self.suspended or not self.unused:
+            return
+        account = self.unused.pop()
+        self.registrar.offerAccount(account, {"from": self.accounts[identity]})
+        self.registrar.takeAccount(identity, {"from": account})
+        self.accounts[identity] = account
+
+    # -- the proof ----------------------------------------------------------------------------------------------
+
+    def invariant_contract_agrees_with_the_model(self):
+        """Every pointer reads in the contract as in the model, and those that were not posted as zero."""
+        keys = [self.key(*numbers) for numbers in ((s, o, c) for s in (0, 1) for o in (0, 1, 2) for c in (1, 2, 3))]
+        known = [key for key in keys if key in self.pointers]
+        unknown = next((key for key in keys if key not in self.pointers), None)
+        ids = read_all(self.contract, [("pointerId", *key) for key in known])
+        id_of = dict(zip(known, ids, strict=True))
+        views = ("pointerOf", "previousOf", "nextCustodianOf")
+        found = iter(read_all(self.contract, [(view, id_of[key]) for key in known for view in views]))
+        for key in known:
+            entry = self.pointers[key]
+            assert next(found) == (entry.custodian, entry.data_class, entry.status, entry.version, entry.sequence)
+            assert next(found) == (id_of[entry.previous] if entry.previous else ZERO)
+            assert next(found) == (entry.offered or NOBODY)
+        if unknown is not None:
+            assert self.contract.pointerOf(self.id_of(unknown)) == (NOBODY, 0, 0, 0, 0)
+
+    def teardown(self):
+        """The subject of every pointer that stands can give the other answer."""
+        for key, pointer in self.pointers.items():
+            if pointer.status != AMENDED:
+                self.answer(key, ACCEPTED if pointer.status == DISPUTED else DISPUTED)
+        self.invariant_contract_agrees_with_the_model()
+
+
+def read_all(contract, calls):
+    """Ask views of a contract, each given as its name and arguments, in one request."""
+    methods = [getattr(contract, name) for name, *_ in calls]
+    requests = [
+        ("eth_call", [{"to": contract.address, "data": method.encode_input(*arguments)}, "latest"])
+        for method, (_, *arguments) in zip(methods, calls, strict=True)
+    ]
+    answers = web3.provider.make_batch_request(requests) if requests else []
+    return [method.decode_output(answer["result"]) for method, answer in zip(methods, answers, strict=True)]
+
+
+@pytest.mark.spec("P8", "P11", "P13", "P19", "P25", "P31", "P33", "P35")
+def test_record_pointers_agree_with_their_model(
+    state_machine,
+    record_pointers,
+    registrar,
+    parties,
+    admin,
+    patient,
+    second_patient,
+    clinic,
+    second_clinic,
+    emergency_department,
+    relayer,
+    accounts,
+    sign,
+    domain_of,
+):
+    state_machine(
+        StateMachine,
+        record_pointers,
+        registrar,
+        admin,
+        [patient.address, second_patient.address],
+        [clinic.address, second_clinic.address, emergency_department.address],
+        [account.address for account in accounts[13:17]],
+        relayer.address,
+        sign,
+        domain_of(record_pointers),
+        settings=SETTINGS,
+    )
