@@ -7,10 +7,10 @@ TOOLS := $(PYTHON) scripts/local_chain.py --no-chain --
 CHAIN := $(PYTHON) scripts/local_chain.py --
 
 # Values from the command line reach the recipes as environment variables: no quoting to get wrong.
-export BUNDLE URL ARGS
+export BUNDLE URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep coverage lint format build bench brownie clean distclean
+.PHONY: help setup demo deploy test test-deep coverage lint format build bench brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,12 @@ demo: setup ## The whole story on a local chain (BUNDLE=patient.json for your ow
 	@set -- $(PYTHON) scripts/demo.py; \
 	if [ -n "$$BUNDLE" ]; then set -- "$$@" --bundle "$$BUNDLE"; fi; \
 	if [ -n "$$URL" ]; then exec $(TOOLS) "$$@" --url "$$URL"; else exec $(CHAIN) "$$@"; fi
+
+deploy: setup ## Deploy the suite to a chain (URL=https://… KEYSTORE=deployer.json ADMIN=0x…); again to go on
+	@set -- $(PYTHON) scripts/deploy.py --url "$$URL"; \
+	if [ -n "$$KEYSTORE" ]; then set -- "$$@" --keystore "$$KEYSTORE"; fi; \
+	if [ -n "$$ADMIN" ]; then set -- "$$@" --admin "$$ADMIN"; fi; \
+	exec $(TOOLS) "$$@" $(ARGS)
 
 test: setup ## All tests, in lanes side by side (ARGS="-k revoke" goes to pytest)
 	@exec $(PYTHON) scripts/test.py -- $(ARGS)

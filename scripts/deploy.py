@@ -1,18 +1,22 @@
-"""Deploy the suite to the network that Brownie is connected to: ``brownie run deploy --network …``.
+"""Deploy the suite, or go on with a deployment that was interrupted.
+
+    make deploy URL=https://… KEYSTORE=deployer.json ADMIN=0x…    a testnet or a consortium's chain
+    make brownie ARGS="run deploy --network ganache-cli"          any network of your Brownie configuration
 
 The record is written to ``deployments/<chain id>.json``, or to ``deployments/local`` for a development chain. Deploying
-again goes on where it stopped. MEDPROOF_KEYSTORE names the key file of the account that pays (its password is asked
-for, or stands in MEDPROOF_PASSWORD), MEDPROOF_ADMIN the account that is to administer, MEDPROOF_OVERWRITE=1 lets a
-manifest of another deployment be replaced.
+again goes on where it stopped. The key file's password is asked for, or stands in MEDPROOF_PASSWORD. Inside Brownie,
+MEDPROOF_KEYSTORE, MEDPROOF_ADMIN, MEDPROOF_OVERWRITE=1 and MEDPROOF_YES=1 stand for the options.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-if __package__ in (None, ""):  # started by Brownie
+if __package__ in (None, ""):  # started as a file, or by Brownie
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from medproof.artifacts import CONTRACTS
@@ -31,27 +35,61 @@ def manifest_of(chain_id: int) -> Path:
     return folder / f"{chain_id}.json"
 
 
-def main() -> None:
-    """Deploy, or go on deploying, and check the result against the chain."""
-    try:
-        run(brownie_url())
-    except MedProofError as error:
-        print(f"The deployment stops: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-
-
-def run(url: str) -> None:
-    """Deploy as the environment says."""
-    chain = Chain.connect(url)
-    deployment = deploy(
-        chain,
-        payer_of(chain, os.environ.get("MEDPROOF_KEYSTORE")),
-        manifest=manifest_of(chain.chain_id),
-        admin=os.environ.get("MEDPROOF_ADMIN") or None,
-        overwrite=os.environ.get("MEDPROOF_OVERWRITE") == "1",
-        report=print,
-    )
+def run(network: str, *, keystore: str | None, admin: str | None, overwrite: bool, yes: bool) -> None:
+    """Say what is going to happen, ask, deploy, and check the result against the chain."""
+    chain = Chain.connect(network)
+    payer = payer_of(chain, keystore)
+    manifest = manifest_of(chain.chain_id)
+    balance = chain.balance(payer.address) / 10**18
+    print(f"Chain {chain.chain_id}. {payer.address} pays and has {balance:.4f} ether; five contracts and their roles")
+    print(f"take about 12 million gas. Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
+    if chain.chain_id not in DEVELOPMENT and not yes:
+        answer = input("Deploy? [y/N] ") if sys.stdin.isatty() else ""
+        if answer.strip().lower() not in ("y", "yes"):
+            raise MedProofError("Nothing was deployed. Say yes, or give --yes where nobody can be asked.")
+    deployment = deploy(chain, payer, manifest=manifest, admin=admin, overwrite=overwrite, report=print)
     verify(chain, deployment)
     for name in CONTRACTS:
         print(f"{name:16} {deployment.address(name)}")
-    print(f"Recorded in {manifest_of(chain.chain_id).relative_to(ROOT)}, admin {deployment.admin}.")
+    print(f"Recorded in {manifest.relative_to(ROOT)}, admin {deployment.admin}.")
+
+
+def main() -> None:
+    """Deploy to the network that Brownie is connected to: ``brownie run deploy --network …``."""
+    arguments = ["--url", brownie_url()]
+    for option in ("keystore", "admin"):
+        if value := os.environ.get(f"MEDPROOF_{option.upper()}"):
+            arguments += [f"--{option}", value]
+    arguments += [f"--{flag}" for flag in ("overwrite", "yes") if os.environ.get(f"MEDPROOF_{flag.upper()}") == "1"]
+    if code := command_line(arguments):
+        raise SystemExit(code)
+
+
+def command_line(argv: Sequence[str] | None = None) -> int:
+    """Deploy as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", required=True, help="the node's URL, or a named network of the package")
+    parser.add_argument("--keystore", help="key file of the account that pays, where the node holds none")
+    parser.add_argument("--admin", help="who is to administer; the account that pays where nobody is named")
+    parser.add_argument("--overwrite", action="store_true", help="replace the record of another deployment")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    options = parser.parse_args(argv)
+    try:
+        run(
+            options.url,
+            keystore=options.keystore,
+            admin=options.admin,
+            overwrite=options.overwrite,
+            yes=options.yes,
+        )
+    except MedProofError as error:
+        print(f"The deployment stops: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nThe deployment was interrupted. Deploying again goes on where it stopped.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command_line())
