@@ -40,7 +40,8 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.evaluation import Reason
-from medproof.policy.sentence import describe, explain
+from medproof.policy.explanation import explain
+from medproof.policy.sentence import describe
 from medproof.policy.word import EPOCH_DAY, Request, Rule
 from medproof.recovery import recover
 from medproof.signing import LocalSigner

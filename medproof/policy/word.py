@@ -26,6 +26,8 @@ from medproof.policy.codes import (
     ResearchUse,
     Sensitivity,
 )
+from medproof.policy.phrases import FIRST_DAY
+from medproof.policy.sentence import describe
 
 __all__ = [
     "DEFINED",
@@ -52,7 +54,7 @@ WORD_BITS = 256
 NO_END_DAY = 0xFFFF  # dataUntil of a rule or request without an end
 NO_END_MINUTE = (1 << 28) - 1  # validUntil of a rule without an end
 LAST_SEQUENCE = 0xFFFE  # highest sequence of a written rule; 0xFFFF is kept for its revocation
-EPOCH_DAY = date(1970, 1, 1)  # day 0; as dataFrom it stands for that day and everything earlier
+EPOCH_DAY = FIRST_DAY  # day 0; as dataFrom it stands for that day and everything earlier
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE = timedelta(minutes=1)
@@ -149,8 +151,6 @@ class Rule:
 
     def __str__(self) -> str:
         """Return the rule as a sentence that a patient understands."""
-        from medproof.policy.sentence import describe
-
         return describe(self)
 
 

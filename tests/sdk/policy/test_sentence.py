@@ -18,7 +18,8 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.evaluation import Reason
-from medproof.policy.sentence import describe, explain
+from medproof.policy.explanation import explain
+from medproof.policy.sentence import describe
 from medproof.policy.word import DEFINED, Request, Rule, decode
 from tests.sdk.policy.policy_cases import (
     CASES,
