@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,7 +33,8 @@ from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, NO_END_MINUTE, valid
 from tests.support.fixtures import DAY
 
 DEEP = bool(os.environ.get("MEDPROOF_DEEP"))
-WORLDS, REQUESTS = (220, 40) if DEEP else (24, 30)  # sets of rules, and the requests that each decides
+WORLDS = 220 if DEEP else 20
+SUBJECTS, REQUESTS = 4, 10  # subjects with random rules in each world, and the requests about each
 WRITES = 10_000 if DEEP else 1000  # words that the contract is asked to store
 VECTORS = Path(__file__).parents[1] / "vectors" / "policy.json"
 
@@ -153,6 +154,10 @@ def actors(accounts: Any, registrar: Any, admin: Any) -> list[Actor]:
 # -- random rules and requests ---------------------------------------------------------------------------------
 
 
+# Where a rule is narrow, or not in force.
+MISSES = ("nothing", "revoked", "begin", "end", "partyKinds", *CODES, "research", "days")
+
+
 class Draw(Random):
     """Random words that nearly agree. Seeded by Hypothesis, which draws so many fields slowly and unevenly."""
 
@@ -168,27 +173,27 @@ class Draw(Random):
 
     def days(self) -> tuple[int, int]:
         first, last = sorted((self.randrange(1, 9), self.randrange(1, 9)))
-        return self.rarely(first, 0, one_in=5), self.rarely(last, NO_END_DAY, one_in=5)
+        return self.rarely(0, first, one_in=4), self.rarely(NO_END_DAY, last, one_in=4)
 
-    def rule(self, now: int, *, index: int) -> int:
-        """A rule that may be written: wide, in force, and with one or the other field narrow."""
+    def rule(self, now: int, *, index: int, miss: str = "") -> int:
+        """A rule that may be written: wide and in force, but for the miss."""
+        miss = miss or self.choice(MISSES)
         word = 1 << FIELDS["sequence"].offset | index << FIELDS["index"].offset
-        word |= self.rarely(DENY, 0, one_in=6)
+        word |= self.rarely(DENY, 0, one_in=8)
         word |= self.rarely(self.getrandbits(12), 0) << FIELDS["terms"].offset if self.terms else 0
         word |= self.rarely(3 << 21, 0)  # delegable, break-glass refused
         for name in ("partyKinds", *CODES):
-            word |= self.rarely(self.some(name), FIELDS[name].defined, one_in=16)
-        first, last = self.days()
+            word |= self.some(name) if miss == name else self.rarely(self.some(name), FIELDS[name].defined, one_in=30)
+        first, last = self.days() if miss == "days" else (0, NO_END_DAY)
         word |= first << FIELDS["dataFrom"].offset | last << FIELDS["dataUntil"].offset
-        begin, end = self.rarely(now + self.randrange(3), 0), self.rarely(now + self.randrange(2), NO_END_MINUTE)
-        if begin >= end:
-            begin = 0
+        begin = now + self.randrange(5) if miss == "begin" else 0
+        end = now + self.randrange(2) if miss == "end" else NO_END_MINUTE
         word |= begin << FIELDS["validFrom"].offset | end << FIELDS["validUntil"].offset
         if word >> FIELDS["purposes"].offset & Purpose.RESEARCH.value:
-            permissions = ResearchUse(self.rarely(self.randrange(1, 32), 31, one_in=3))
+            permissions = ResearchUse(self.randrange(1, 32) if miss == "research" else 31)
             research = permissions if word & DENY else permissions.with_narrower()
-            if not word & DENY:
-                research |= ResearchUse(self.rarely(self.getrandbits(18) & self.getrandbits(18), 0, one_in=4) << 5)
+            if miss == "research" and not word & DENY:
+                research |= ResearchUse((self.getrandbits(18) & self.getrandbits(18)) << 5)
             word |= research.value << FIELDS["research"].offset
         return word
 
@@ -202,8 +207,8 @@ class Draw(Random):
             word |= self.rarely(0, few if few else self.some(name), one_in=8)
         if self.randrange(2):
             word &= ~(Purpose.RESEARCH.value << FIELDS["purposes"].offset)
-        first, last = self.days()
-        first, last = self.rarely((last & 15, first), (first, last), one_in=24)
+        first, last = sorted((self.randrange(9), self.randrange(1, 9)))
+        first, last = self.rarely((last, first), (first, last), one_in=24)
         word |= first << FIELDS["dataFrom"].offset | last << FIELDS["dataUntil"].offset
         purposes = word >> FIELDS["purposes"].offset & Purpose.ALL.value
         if not purposes or purposes & Purpose.RESEARCH.value or self.randrange(24) == 0:
@@ -229,33 +234,46 @@ reached: Counter[Reason] = Counter()
 def test_contract_and_package_decide_alike(registry: Registry, actors: list[Actor], chain: Any, seed: int) -> None:
     draw = Draw(seed)
     draw.terms = False
-    key = registry.fresh_key()
     now = web3.eth.get_block("latest")["timestamp"]
-    deadline = now + DAY
-    asking = draw.sample(actors, 5)
-    candidates = sorted({grantee for actor in actors for grantee in actor.grantees})
-    named = draw.sample(candidates, draw.randrange(1, 5)) + draw.sample(asking[0].grantees or candidates, 1)
-
-    lists: dict[str, list[int]] = {}
-    inputs = []
-    for grantee in named:
-        if grantee in lists or (draw.randrange(4) == 0 and len(lists) > 0):
-            continue
-        words = [draw.rule(now // 60, index=index) for index in range(draw.choice((1, 1, 2, 3, 5)))]
-        inputs += [registry.set_rule_for(key, grantee, word, deadline) for word in words]
-        for index in range(len(words)):
-            if draw.randrange(10) == 0:
-                inputs.append(registry.revoke_rule_for(key, grantee, index, 2, deadline))
-                words[index] = words[index] + 1 | REVOKED
-        lists[grantee] = [*(word | FOLLOWS for word in words[:-1]), words[-1]]
+    active = [actor for actor in actors if actor.kind is not None]
+    inactive = [actor for actor in actors if actor.kind is None]
+    inputs: list[str] = []
+    questions: list[tuple[Any, Actor, int]] = []
+    rules_of: dict[Any, dict[str, list[int]]] = {}
+    for _ in range(SUBJECTS):
+        key = registry.fresh_key()
+        asking = [draw.choice(active), draw.rarely(draw.choice(inactive), draw.choice(active), one_in=8)]
+        miss = next(misses)
+        rules_of[key] = random_lists(draw, asking, now // 60, miss)
+        for grantee, words in rules_of[key].items():
+            inputs += [registry.set_rule_for(key, grantee, word, now + DAY) for word in words]
+            for index, word in enumerate(words):
+                if draw.randrange(12) == 0 or (miss == "revoked" and index == 0):
+                    inputs.append(registry.revoke_rule_for(key, grantee, index, 2, now + DAY))
+                    words[index] = word + 1 | REVOKED
+            words[:-1] = [word | FOLLOWS for word in words[:-1]]
+        questions += [(key, draw.choice(asking), draw.request()) for _ in range(REQUESTS)]
     registry.send(inputs)
 
-    questions = [(draw.choice(asking), draw.request()) for _ in range(REQUESTS)]
-    answers = registry.decide([(key.address, actor.account, request) for actor, request in questions])
+    answers = registry.decide([(key.address, actor.account, request) for key, actor, request in questions])
     block = datetime.fromtimestamp(web3.eth.get_block("latest")["timestamp"], tz=UTC)
-    for (actor, request), answer in zip(questions, answers, strict=True):
+    for (key, actor, request), answer in zip(questions, answers, strict=True):
+        lists = rules_of[key]
         assert answer == expected(actor, lists, block, request), f"{actor} asks {request:#x} of {lists}"
         reached[answer[0]] += 1
+
+
+misses = cycle(MISSES)
+
+
+def random_lists(draw: Draw, asking: list[Actor], now: int, miss: str) -> dict[str, list[int]]:
+    """The rules of one subject: a near miss for the one who asks, others for everyone and groups now and then."""
+    candidates = {EVERYONE, *(grantee for actor in asking for grantee in actor.grantees)}
+    grantees = [grantee for grantee in sorted(candidates) if draw.randrange(6) == 0]
+    lists = {grantee: [draw.rule(now, index=n) for n in range(draw.choice((1, 1, 2, 3)))] for grantee in grantees}
+    if draw.randrange(8):
+        lists[asking[0].grantees[0]] = [draw.rule(now, index=0, miss=miss)]
+    return lists
 
 
 @pytest.mark.spec("C43", "C48")
