@@ -7,14 +7,15 @@ from typing import Any
 
 DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
 DEEPER = 12  # how many times as many examples, of twice the steps
+TINY = 10  # Hypothesis begins with at least as many examples that hardly do anything: look at what a machine takes
 
 
 def effort(examples: int, *, steps: int | None = None) -> dict[str, Any]:
-    """Hypothesis settings: so many examples, for a state machine of so many steps; more when deep.
+    """Hypothesis settings: so many examples after the tiny ones, for a state machine of so many steps; more when deep.
 
     For ``state_machine(…, settings=effort(20, steps=15))`` and for ``@settings(**effort(50))``.
     """
-    chosen: dict[str, Any] = {"max_examples": examples * (DEEPER if DEEP else 1), "deadline": None}
+    chosen: dict[str, Any] = {"max_examples": TINY + examples * (DEEPER if DEEP else 1), "deadline": None}
     if steps is not None:
         chosen["stateful_step_count"] = steps * (2 if DEEP else 1)
     return chosen
