@@ -7,6 +7,7 @@ deploying again goes on where it stopped.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -158,7 +159,8 @@ class Deployment:
                 f"The manifest {path} cannot be written ({error.strerror}). Name a place that can be written to."
             ) from error
         finally:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # not there, or not even its folder
+                draft.unlink()
 
 
 def _doubtful(deployment: Deployment) -> Iterator[tuple[str, object]]:
@@ -355,8 +357,10 @@ def _role_steps(chain: Chain, sender: Sender, state: Deployment) -> Iterator[tup
         target = state.address(role.contract)
         selectors = [function_signature_to_4byte_selector(signature) for signature in role.functions]
         missing = [s for s in selectors if ask("getTargetFunctionRole", target, s) != role.number]
-        if missing:  # the label first: nobody can ask for it, and so it cannot be made up for
+        labels = chain.events(authority, "RoleLabel", filters={"roleId": role.number}, from_block=state.first_block)
+        if not any(event.arguments["label"] == role.label for event in labels):
             yield f"label role {role.label}", act("labelRole", role.number, role.label)
+        if missing:
             yield (
                 f"let role {role.label} call {role.contract}",
                 act("setTargetFunctionRole", target, missing, role.number),

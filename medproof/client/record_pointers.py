@@ -107,7 +107,7 @@ class RecordPointers(ContractClient):
 
     def sign_acceptance(self, signer: Signer, key: PointerKey, *, lifetime: int = _HOUR) -> SignedMessage:
         """Sign an acceptance for anyone to relay; `lifetime` is how long it counts, in seconds."""
-        deadline, sequence = self._deadline(lifetime), self._sequence(key)
+        deadline, sequence = self._deadline(lifetime), self._sequence(key, signer)
         message = messages.acceptance(
             self.domain,
             subject=signer.address,
@@ -123,7 +123,7 @@ class RecordPointers(ContractClient):
         self, signer: Signer, key: PointerKey, *, reason: bytes = bytes(32), lifetime: int = _HOUR
     ) -> SignedMessage:
         """Sign a dispute for anyone to relay."""
-        deadline, sequence = self._deadline(lifetime), self._sequence(key)
+        deadline, sequence = self._deadline(lifetime), self._sequence(key, signer)
         message = messages.dispute(
             self.domain,
             subject=signer.address,
@@ -162,6 +162,10 @@ class RecordPointers(ContractClient):
         for event in sorted((*posted, *amended), key=lambda event: (event.block, event.index)):
             yield PointerKey(subject, event.arguments["custodian"], event.arguments["commitment"])
 
-    def _sequence(self, key: PointerKey) -> int:
+    def _sequence(self, key: PointerKey, signer: Signer) -> int:
+        if signer.address != key.subject:
+            raise ArgumentError(
+                f"The pointer is of another subject than {signer.address}. Sign with the pseudonym {key.subject}."
+            )
         pointer = self.pointer(key)
         return pointer.sequence if pointer else 0
