@@ -8,6 +8,7 @@ that send the very same call of one account at the same moment may therefore fin
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import defaultdict
@@ -355,7 +356,6 @@ class Chain:
         """Send a signed transaction, the same bytes again while the answer is unclear: that cannot double it."""
         transaction = _hash_of(raw)
         unclear: NodeError | None = None
-        lost: _NonceLostError | None = None
         for attempt in range(_DELIVERIES):
             time.sleep(self.poll * attempt)
             try:
@@ -363,23 +363,24 @@ class Chain:
                 return transaction
             except _UnclearError as failure:
                 unclear = failure
-            except NodeError as failure:
-                if _says(failure, _KNOWN):
+                if self._surely_knows(transaction):
                     return transaction
-                if not _says(failure, _NONCE_LOST):
+            except NodeError as failure:
+                # The nonce may be lost to this very transaction: it came through, and the answer did not.
+                if _KNOWN.search(str(failure)) or (unclear is not None and self._surely_knows(transaction)):
+                    return transaction
+                if not _NONCE_LOST.search(str(failure)):
+                    if self._surely_knows(transaction):
+                        return transaction  # Ganache refuses what failed, and has mined it: the receipt tells more
                     raise
-                lost = _NonceLostError(str(failure))
-                if unclear is None:
-                    raise lost from failure
-                break  # perhaps lost to this very transaction: it came through, and the answer did not
-        try:
-            if self.knows(transaction):
-                return transaction
-        except NodeError:
-            lost = None  # nobody can tell
-        if lost is not None:
-            raise lost
+                raise _NonceLostError(str(failure)) from failure
         raise ConfirmationTimeoutError(transaction, self.confirmations) from unclear
+
+    def _surely_knows(self, transaction: str) -> bool:
+        try:
+            return self.knows(transaction)
+        except NodeError:
+            return False
 
     def _next_nonce(self, address: str) -> int:
         return _ask(lambda: int(self.web3.eth.get_transaction_count(to_checksum_address(address), "pending")))
@@ -486,17 +487,10 @@ def _short(error: Exception) -> str:
     return text if len(text) <= 300 else f"{text[:300]}…"
 
 
-_KNOWN = ("already known", "alreadyknown", "known transaction", "already imported")
-_NONCE_LOST = (
-    "nonce too low",
-    "nonce is too low",
-    "oldnonce",
-    "correct nonce",
-    "replacement transaction underpriced",
-    "could not replace existing",
-    "replacementnotallowed",
+# What nodes say: geth, Besu, Erigon, Nethermind ("OldNonce"), Anvil ("already imported"), Ganache. An underpriced
+# transaction is one that would replace another, unless its tip is below the node's floor.
+_KNOWN = re.compile("already ?known|known transaction|already imported", re.IGNORECASE)
+_NONCE_LOST = re.compile(
+    "nonce (is )?too low|oldnonce|correct nonce|underpriced(?!: )|could not replace existing|replacementnotallowed",
+    re.IGNORECASE,
 )
-
-
-def _says(error: Exception, texts: Sequence[str]) -> bool:
-    return any(text in str(error).lower() for text in texts)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3.contract import Contract
@@ -20,6 +21,7 @@ __all__ = ["Event", "decode_error", "decode_log", "decode_logs", "revert_data"]
 _ERRORS: dict[bytes, type[ContractError]] = {keccak(text=cls.signature)[:4]: cls for cls in contract_errors.ALL}
 _REVERT = bytes.fromhex("08c379a0")  # Error(string), of require and revert with a text
 _HEX = re.compile(r"(?:Reverted )?0x((?:[0-9a-fA-F]{2}){4,})")  # the word is of older Parity-like nodes
+_HASH_DIGITS = 64  # the hash of a transaction that Ganache did not take stands in the same place
 _PANIC = bytes.fromhex("4e487b71")  # Panic(uint256), of assert, overflow, a bad enum
 
 
@@ -45,7 +47,7 @@ def decode_error(data: bytes) -> ContractError | UnknownRevertError:
             return UnknownRevertError(data, repr(decode(["string"], arguments)[0]))
         if selector == _PANIC:
             return UnknownRevertError(data, f"panic {decode(['uint256'], arguments)[0]:#x}")
-    except (ValueError, OverflowError):
+    except (DecodingError, ValueError, OverflowError):
         pass  # cut short, no text at all, or a foreign error whose selector happens to be one of ours
     return UnknownRevertError(data)
 
@@ -68,7 +70,7 @@ def revert_data(error: Exception) -> bytes | None:
         if isinstance(place, Mapping):
             # Ganache: {"result": data} in a call's or a transaction's error; Anvil and geth: {"data": data}.
             places += [place.get("result"), place.get("data")]
-        elif isinstance(place, str) and (found := _HEX.fullmatch(place)):
+        elif isinstance(place, str) and (found := _HEX.fullmatch(place)) and len(found[1]) != _HASH_DIGITS:
             return bytes.fromhex(found[1])
     return None
 
