@@ -1,0 +1,128 @@
+"""Imports inside the package point down, and nothing happens at import."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local_chain import ROOT
+
+PACKAGE = ROOT / "medproof"
+FORBIDDEN = {"brownie", "solcx", "vyper", "rich", "yaml", "pytest", "hypothesis", "scripts", "tests", "bench"}
+
+# From the top down: a module imports from rows below its own. A new module gets its place here.
+LAYERS = (
+    {"recovery"},
+    {"client"},
+    {"client.facade"},
+    {"client.claim_anchor", "client.consent_registry", "client.record_pointers", "client.registrar"},
+    {"client.contract"},
+    {"deployments", "wallet"},
+    {"chain"},
+    {"artifacts", "decoding", "networks", "signing"},
+    {"contract_errors", "messages"},
+    {"fhir"},
+    {"fhir.claims", "fhir.classification", "fhir.differences"},
+    {"fhir.resource"},
+    {"fhir.structure"},
+    {"policy"},
+    {"policy.explanation"},
+    {"policy.evaluation"},
+    {"policy.word"},
+    {"policy.sentence"},
+    {"policy.phrases"},
+    {"policy.codes"},
+    {"hashing"},
+    {"errors"},
+    {""},  # medproof itself, which knows its version
+)
+ROW = {name: number for number, names in enumerate(LAYERS) for name in names}
+
+
+def modules() -> dict[str, Path]:
+    """Every module by its name below `medproof`."""
+    names = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = list(path.relative_to(PACKAGE).with_suffix("").parts)
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return names
+
+
+MODULES = modules()
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Everything in a module but what only a type checker reads."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield node
+            yield from statements(node)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The full names of all modules that a module imports, wherever in it."""
+    for node in statements(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide where they point"
+            assert node.module is not None
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}".removeprefix("medproof.")
+                yield f"medproof.{inner}" if node.module.startswith("medproof") and inner in MODULES else node.module
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(MODULES) == set(ROW)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES), ids=lambda name: name or "medproof")
+def test_imports_point_down(name: str) -> None:
+    for target in imports(MODULES[name]):
+        top, _, inner = target.partition(".")
+        assert top not in FORBIDDEN, f"{name} imports {target}"
+        if top == "medproof":
+            assert ROW[inner] > ROW[name], f"{name} imports {inner or 'medproof'}, which does not lie below it"
+
+
+IMPORT_ALL = """
+import importlib, json, sys, threading
+names, seen = json.loads(sys.argv[1]), []
+for name in names:
+    importlib.import_module(name)
+loaded = sorted(sys.modules)
+for name in names:  # what others do at import is theirs; ours is imported a second time, and watched
+    del sys.modules[name]
+def watch(event, arguments):
+    writing = event == "open" and (
+        (isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")) or (arguments[2] or 0) & 0x3
+    )
+    acting = event.startswith(("socket.connect", "socket.bind", "subprocess.", "os.mkdir", "os.rename", "os.remove"))
+    if writing or acting:
+        seen.append((event, str(arguments[0])))
+sys.addaudithook(watch)
+for name in names:
+    importlib.import_module(name)
+print(json.dumps([seen, threading.active_count(), loaded]))
+"""
+
+
+def test_nothing_happens_at_import(tmp_path: Path) -> None:
+    names = json.dumps([f"medproof.{name}" if name else "medproof" for name in MODULES])
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    output = subprocess.run(
+        [sys.executable, "-c", IMPORT_ALL, names], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+    )
+    seen, threads, loaded = json.loads(output.stdout)
+    assert seen == []
+    assert threads == 1
+    assert not FORBIDDEN & {name.partition(".")[0] for name in loaded}
+    assert output.stderr == ""
+    assert not list(tmp_path.iterdir())
