@@ -97,6 +97,8 @@ class ClaimMachine:
         """A step of some claim, mostly one that is possible."""
         known = self._picked()
         possible = sorted(POSSIBLE[known.state] - {"replace", "submit"})
+        if "settle" in possible:
+            possible = ["settle", "settle", "settle", "void"]
         step = self.chance.choice(possible if possible and self.chance.random() < 0.8 else STEPS[1:-1])
         if step == "void" and self.chance.random() < 0.5:  # else few claims would live to be settled
             return
