@@ -11,7 +11,7 @@ from eth_utils.crypto import keccak
 
 from medproof.chain import Chain
 from medproof.client import MedProof
-from medproof.client.claim_anchor import Agreement, Claim, ClaimAnchor, ClaimState, ClaimStatus, Outcome, Rules
+from medproof.client.claim_anchor import Agreement, Claim, ClaimAnchor, ClaimStatus, Outcome, Rules
 from medproof.contract_errors import (
     AlreadyBilled,
     ClaimExists,
@@ -51,6 +51,11 @@ def corrected(claim: Claim) -> Claim:
     return dataclasses.replace(claim, commitment=b"\x22" * 32)
 
 
+def kept(anchor: ClaimAnchor, claim: Claim) -> tuple[ClaimStatus, Outcome, int, bytes]:
+    state = anchor.state(claim)
+    return state.status, state.outcome, state.rules, state.response
+
+
 def status(anchor: ClaimAnchor, claim: Claim) -> ClaimStatus:
     return anchor.state(claim).status
 
@@ -68,7 +73,7 @@ def test_rules_in_force(chain: Chain, anchor: ClaimAnchor, payer: LocalSigner) -
         assert anchor.rules_in_force(payer.address, day) == expected
     assert anchor.rules(payer.address, 2) == second
     with pytest.raises(RulesRetroactive):
-        anchor.publish_rules(RESPONSE, today, sender=payer)
+        anchor.publish_rules(RESPONSE, today - timedelta(days=1), sender=payer)
 
 
 @pytest.mark.parametrize("form", ["direct", "relayed"])
@@ -86,7 +91,7 @@ def test_each_step(
     def by(owner: LocalSigner, role: str, agree: Any) -> dict[str, Any]:
         return {"sender": owner} if direct else {"sender": relayer, role: agree()}
 
-    assert anchor.state(claim) == ClaimState(ClaimStatus.NONE, Outcome.NONE, 0, bytes(32))
+    assert kept(anchor, claim) == (ClaimStatus.NONE, Outcome.NONE, 0, bytes(32))
     receipt = anchor.submit(
         claim, rules, **by(clinic, "provider", lambda: anchor.agree_to_submit(clinic, claim, rules))
     )
@@ -96,7 +101,7 @@ def test_each_step(
     assert status(anchor, claim) is ClaimStatus.PENDED
     decided = (claim, Outcome.PARTIAL, rules, RESPONSE)
     anchor.adjudicate(*decided, **by(payer, "payer", lambda: anchor.agree_to_adjudicate(payer, *decided)))
-    assert anchor.state(claim) == ClaimState(ClaimStatus.ADJUDICATED, Outcome.PARTIAL, rules, RESPONSE)
+    assert kept(anchor, claim) == (ClaimStatus.ADJUDICATED, Outcome.PARTIAL, rules, RESPONSE)
     assert anchor.state(claim, block=receipt.block).status is ClaimStatus.SUBMITTED
     if direct:
         anchor.settle(claim, payer=anchor.agree_to_settle(payer, claim), sender=clinic)
