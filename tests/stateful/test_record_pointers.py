@@ -187,8 +187,8 @@ class StateMachine:
         if not self.letters:
             return
         key, status, sequence, signature = self.letters[st_letter % len(self.letters)]
-        error = None
-        if self.pointers[key].sequence != sequence:
+        error = self.not_current(key)
+        if error is None and self.pointers[key].sequence != sequence:
             error = ("PointerChanged", self.id_of(key), self.pointers[key].sequence)
         error = error or self.not_answered(key, status)
         rest = (sequence, NO_END, signature)
