@@ -115,6 +115,7 @@ def deployed(
 ) -> tuple[Chain, Deployment]:
     """The suite, with its parties accredited."""
     chain = Chain.connect(node.url, poll=0.005, timeout=20.0)
+    chain.web3.provider._request_kwargs["timeout"] = 5  # type: ignore[attr-defined]  # Ganache may drop an estimate
     deployment = deploy(chain, admin, manifest=tmp_path_factory.mktemp("deployment") / "manifest.json")
     registrar = MedProof(chain, deployment, sender=admin).registrar
     for signer, kind in (
