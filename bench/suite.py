@@ -318,6 +318,7 @@ class _Suite:
                 payer=payer,
                 commitment=commitment,
                 nullifier=nullifier,
+                rules_number=1,
                 rules=RULES,
                 deadline=deadline,
             )

@@ -13,8 +13,8 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
     using PartyWord for uint256;
 
     bytes32 private constant SUBMISSION_TYPEHASH = keccak256(
-        "Submission(address provider,address payer,bytes32 commitment,bytes32 nullifier,bytes32 rules,"
-        "uint256 deadline)"
+        "Submission(address provider,address payer,bytes32 commitment,bytes32 nullifier,uint32 rulesNumber,"
+        "bytes32 rules,uint256 deadline)"
     );
     bytes32 private constant PEND_TYPEHASH = keccak256("Pend(bytes32 claim,bytes32 request,uint256 deadline)");
     bytes32 private constant ADJUDICATION_TYPEHASH = keccak256(
@@ -25,7 +25,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
     );
     bytes32 private constant VOID_TYPEHASH = keccak256("Void(bytes32 claim,uint256 deadline)");
     bytes32 private constant REPLACEMENT_TYPEHASH = keccak256(
-        "Replacement(bytes32 claim,bytes32 correction,bytes32 rules,uint256 deadline)"
+        "Replacement(bytes32 claim,bytes32 correction,uint32 rulesNumber,bytes32 rules,uint256 deadline)"
     );
 
     /// @param hash The keccak-256 hash of the rules' text.
@@ -51,18 +51,15 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
     /* RULES */
 
     /// @inheritdoc IClaimAnchor
-    /// @dev Rules follow one another without overlap, and none but the first reach back: no rule changes the past.
+    /// @dev None but the first reach back: no rules change the past. Rules that have not begun are corrected by
+    /// publishing others: of those that have begun by a day, the last published are in force.
     function publishRules(bytes32 rules, uint16 validFrom) external returns (uint32 number) {
         if (rules == 0) revert RulesMissing();
         uint256 standing = registrar.standingOf(msg.sender);
         if (standing.kind() != IRegistrar.Kind.Payer) revert KindNotAdmitted(msg.sender, standing.kind());
         address payer = standing.id();
         uint32 count = _rulesCounts[payer];
-        if (count != 0) {
-            uint256 next = uint256(_rules[payer][count].validFrom) + 1;
-            uint256 earliest = next > _today() ? next : _today();
-            if (validFrom < earliest) revert RulesRetroactive(validFrom, earliest);
-        }
+        if (count != 0 && validFrom < _today()) revert RulesRetroactive(validFrom, _today());
 
         number = count + 1;
         _rulesCounts[payer] = number;
@@ -91,25 +88,25 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         bytes calldata signature
     ) external returns (bytes32 id) {
         bytes32 structHash = keccak256(
-            abi.encode(SUBMISSION_TYPEHASH, claim, _rulesHash(claim.payer, rules), deadline)
+            abi.encode(SUBMISSION_TYPEHASH, claim, rules, _rulesHash(claim.payer, rules), deadline)
         );
         IRegistrar.Kind kind = _requireAgreed(claim.provider, structHash, deadline, signature);
         if (kind != IRegistrar.Kind.Provider && kind != IRegistrar.Kind.Pharmacy) {
             revert KindNotAdmitted(claim.provider, kind);
         }
 
-        return _submit(claim, rules);
+        return _submit(claim, rules, false);
     }
 
     /// @dev That the payer is a payer follows from its having rules.
-    function _submit(Claim calldata claim, uint32 rules) private returns (bytes32 id) {
+    function _submit(Claim calldata claim, uint32 rules, bool paid) private returns (bytes32 id) {
         if (claim.commitment == 0 || claim.nullifier == 0) revert ClaimIncomplete();
         id = claimId(claim);
         if (_states[id].status != Status.None) revert ClaimExists(id);
         bytes32 by = _claims[claim.nullifier];
         if (by != 0) revert AlreadyBilled(claim.nullifier, by);
 
-        _states[id] = ClaimState(Status.Submitted, Outcome.None, rules);
+        _states[id] = ClaimState(Status.Submitted, Outcome.None, rules, paid);
         _claims[claim.nullifier] = id;
 
         emit ClaimSubmitted(id, claim.provider, claim.payer, claim.commitment, claim.nullifier, rules);
@@ -149,7 +146,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         );
         _requireAgreed(claim.payer, structHash, deadline, signature);
 
-        _states[id] = ClaimState(Status.Adjudicated, outcome, rules);
+        _states[id] = ClaimState(Status.Adjudicated, outcome, rules, state.paid);
         _responses[id] = response;
 
         emit ClaimAdjudicated(id, outcome, response);
@@ -182,7 +179,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         _requireAgreed(claim.provider, structHash, deadline, providerSignature);
         _requireAgreed(claim.payer, structHash, deadline, payerSignature);
 
-        _states[id].status = Status.Settled;
+        _states[id] = ClaimState(Status.Settled, state.outcome, state.rules, true);
 
         emit ClaimSettled(id);
     }
@@ -190,6 +187,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
     /* CORRECTION */
 
     /// @inheritdoc IClaimAnchor
+    /// @dev A provider that was removed does not come back to void anything: its claims must not block a service.
     function void(
         Claim calldata claim,
         uint256 deadline,
@@ -197,8 +195,14 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         bytes calldata payerSignature
     ) external {
         bytes32 id = claimId(claim);
+        ClaimState memory state = _openState(id);
         bytes32 structHash = keccak256(abi.encode(VOID_TYPEHASH, id, deadline));
-        _close(claim, id, Status.Voided, structHash, deadline, providerSignature, payerSignature);
+        if (registrar.accountOf(claim.provider) != address(0)) {
+            _requireAgreed(claim.provider, structHash, deadline, providerSignature);
+        }
+        if (state.paid) _requireAgreed(claim.payer, structHash, deadline, payerSignature);
+
+        _close(claim, id, Status.Voided);
 
         emit ClaimVoided(id);
     }
@@ -213,35 +217,29 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         bytes calldata payerSignature
     ) external returns (bytes32 id) {
         bytes32 replaced = claimId(claim);
+        ClaimState memory state = _openState(replaced);
         if (claim.provider != correction.provider || claim.payer != correction.payer) {
             revert ReplacementMismatch(replaced);
         }
         id = claimId(correction);
         bytes32 structHash = keccak256(
-            abi.encode(REPLACEMENT_TYPEHASH, replaced, id, _rulesHash(claim.payer, rules), deadline)
+            abi.encode(REPLACEMENT_TYPEHASH, replaced, id, rules, _rulesHash(claim.payer, rules), deadline)
         );
-        _close(claim, replaced, Status.Replaced, structHash, deadline, providerSignature, payerSignature);
-        _submit(correction, rules);
+        _requireAgreed(claim.provider, structHash, deadline, providerSignature);
+        if (state.paid) _requireAgreed(claim.payer, structHash, deadline, payerSignature);
+
+        _close(claim, replaced, Status.Replaced);
+        _submit(correction, rules, state.paid);
 
         emit ClaimReplaced(replaced, id);
     }
 
-    /// @dev A claim that was paid is undone only with the payer's agreement: its nullifier becomes free, and the
-    /// service could be billed elsewhere.
-    function _close(
-        Claim calldata claim,
-        bytes32 id,
-        Status closed,
-        bytes32 structHash,
-        uint256 deadline,
-        bytes calldata providerSignature,
-        bytes calldata payerSignature
-    ) private {
-        Status status = _states[id].status;
-        if (status == Status.None || status > Status.Settled) revert StepNotPossible(id, status);
-        _requireAgreed(claim.provider, structHash, deadline, providerSignature);
-        if (status == Status.Settled) _requireAgreed(claim.payer, structHash, deadline, payerSignature);
+    function _openState(bytes32 id) private view returns (ClaimState memory state) {
+        state = _states[id];
+        if (state.status == Status.None || state.status > Status.Settled) revert StepNotPossible(id, state.status);
+    }
 
+    function _close(Claim calldata claim, bytes32 id, Status closed) private {
         _states[id].status = closed;
         delete _claims[claim.nullifier];
     }

@@ -98,16 +98,19 @@ contract ConsentRegistry is IConsentRegistry, SignedMessages, AccessManaged {
         emit RuleSet(subject, grantee, word);
     }
 
-    /// @dev Marks the rule before `index` as followed, so that evaluation reaches this one.
+    /// @dev Marks the rules before `index` as followed, down to one that is marked, so that evaluation reaches this one.
+    /// Those that are not marked yet are tombstones whose revocation came before them, or the last rule so far.
     function _follow(address subject, address grantee, Rules storage rules, uint256 index) private {
-        uint256 before = _read(rules, index - 1);
-        if (before == 0) revert RuleIndexGap(index);
-        if (before & RuleWord.FOLLOWS != 0) return;
+        for (; index != 0; --index) {
+            uint256 before = _read(rules, index - 1);
+            if (before == 0) revert RuleIndexGap(index);
+            if (before & RuleWord.FOLLOWS != 0) return;
 
-        before |= RuleWord.FOLLOWS;
-        _write(rules, index - 1, before);
+            before |= RuleWord.FOLLOWS;
+            _write(rules, index - 1, before);
 
-        emit RuleSet(subject, grantee, before);
+            emit RuleSet(subject, grantee, before);
+        }
     }
 
     function _read(Rules storage rules, uint256 index) private view returns (uint256 word) {

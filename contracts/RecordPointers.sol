@@ -58,6 +58,7 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     ) external returns (bytes32 pointer) {
         bytes32 previous = pointerId(subject, origin, commitment);
         Pointer memory entry = _heldByCaller(previous);
+        if (entry.version == type(uint16).max) revert VersionsExhausted(previous);
 
         entry.status = Status.Amended;
         entry.sequence += 1;
@@ -174,7 +175,7 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     }
 
     function _requireSequence(bytes32 pointer, uint32 sequence) private view {
-        uint32 stored = PointerWord.unpack(_pointers[pointer]).sequence;
+        uint32 stored = _currentPointer(pointer).sequence;
         if (stored != sequence) revert PointerChanged(pointer, stored);
     }
 

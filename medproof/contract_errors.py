@@ -253,11 +253,11 @@ class RulePeriodEmpty(ContractError):
 
 
 class RuleResearchMismatch(ContractError):
-    """Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, or a deny rule with modifiers."""
+    """Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not name every permission that its permissions include."""
 
     signature = "RuleResearchMismatch(uint256)"
-    rule = "Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, or a deny rule with modifiers."
-    step = "Set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule."
+    rule = "Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not name every permission that its permissions include."
+    step = "Set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule; with NRES also GRU, with GRU also HMB and POA, with HMB also DS."
     word: int
 
 
@@ -405,6 +405,15 @@ class SubjectMissing(ContractError):
     step = "Give the subject's pseudonym with this custodian."
 
 
+class VersionsExhausted(ContractError):
+    """Thrown when a record has 65,535 versions and is amended once more."""
+
+    signature = "VersionsExhausted(bytes32)"
+    rule = "Thrown when a record has 65,535 versions and is amended once more."
+    step = "Post the record anew, under a new salt."
+    pointer: bytes
+
+
 class AlreadyBilled(ContractError):
     """Thrown when the service was billed before: its nullifier belongs to another claim."""
 
@@ -478,10 +487,10 @@ class RulesMissing(ContractError):
 
 
 class RulesRetroactive(ContractError):
-    """Thrown when rules would begin before today or before the rules they follow."""
+    """Thrown when a payer's rules other than its first would begin before today."""
 
     signature = "RulesRetroactive(uint256,uint256)"
-    rule = "Thrown when rules would begin before today or before the rules they follow."
+    rule = "Thrown when a payer's rules other than its first would begin before today."
     step = "Give a first day (days since 1970-01-01) from `earliest` on; only a payer's first rules reach back."
     valid_from: int
     earliest: int
@@ -748,6 +757,7 @@ ALL: tuple[type[ContractError], ...] = (
     PointerUnknown,
     ProviderRequired,
     SubjectMissing,
+    VersionsExhausted,
     AlreadyBilled,
     ClaimExists,
     ClaimIncomplete,

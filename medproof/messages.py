@@ -45,13 +45,14 @@ MESSAGE_TYPES: Mapping[str, str] = {
     "Acceptance": "address subject,address custodian,bytes32 commitment,uint32 sequence,uint256 deadline",
     "Dispute": ("address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"),
     "Submission": (
-        "address provider,address payer,bytes32 commitment,bytes32 nullifier,bytes32 rules,uint256 deadline"
+        "address provider,address payer,bytes32 commitment,bytes32 nullifier,uint32 rulesNumber,bytes32 rules,"
+        "uint256 deadline"
     ),
     "Pend": "bytes32 claim,bytes32 request,uint256 deadline",
     "Adjudication": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Settlement": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Void": "bytes32 claim,uint256 deadline",
-    "Replacement": "bytes32 claim,bytes32 correction,bytes32 rules,uint256 deadline",
+    "Replacement": "bytes32 claim,bytes32 correction,uint32 rulesNumber,bytes32 rules,uint256 deadline",
 }
 
 
@@ -167,10 +168,11 @@ def submission(
     payer: str,
     commitment: bytes,
     nullifier: bytes,
+    rules_number: int,
     rules: bytes,
     deadline: int,
 ) -> TypedData:
-    """A provider's submission of a claim under the payer's rules with the 32-byte hash `rules`."""
+    """A provider's submission of a claim under the payer's rules of that number and 32-byte hash."""
     return TypedData(
         domain,
         "Submission",
@@ -179,6 +181,7 @@ def submission(
             "payer": payer,
             "commitment": commitment,
             "nullifier": nullifier,
+            "rulesNumber": rules_number,
             "rules": rules,
             "deadline": deadline,
         },
@@ -209,12 +212,20 @@ def void(domain: Domain, *, claim: bytes, deadline: int) -> TypedData:
     return TypedData(domain, "Void", {"claim": claim, "deadline": deadline})
 
 
-def replacement(domain: Domain, *, claim: bytes, correction: bytes, rules: bytes, deadline: int) -> TypedData:
+def replacement(
+    domain: Domain, *, claim: bytes, correction: bytes, rules_number: int, rules: bytes, deadline: int
+) -> TypedData:
     """The agreement that `correction` replaces `claim`; both are claim ids."""
     return TypedData(
         domain,
         "Replacement",
-        {"claim": claim, "correction": correction, "rules": rules, "deadline": deadline},
+        {
+            "claim": claim,
+            "correction": correction,
+            "rulesNumber": rules_number,
+            "rules": rules,
+            "deadline": deadline,
+        },
     )
 
 

@@ -44,10 +44,13 @@ interface IClaimAnchor is ISignedMessages {
     /// @param status Where the claim stands.
     /// @param outcome What the payer decided; `None` before adjudication.
     /// @param rules The number of the payer's adjudication rules that govern the claim.
+    /// @param paid Whether the service was settled, under this claim or one that it replaced: from then on it is undone
+    /// only with the payer's agreement, since the service could be billed elsewhere.
     struct ClaimState {
         Status status;
         Outcome outcome;
         uint32 rules;
+        bool paid;
     }
 
     /// @notice Thrown when the account that takes or signs a step does not act, active, for the party that owns it.
@@ -86,7 +89,7 @@ interface IClaimAnchor is ISignedMessages {
     /// @dev Mend: give the keccak-256 hash of the rules' text.
     error RulesMissing();
 
-    /// @notice Thrown when rules would begin before today or before the rules they follow.
+    /// @notice Thrown when a payer's rules other than its first would begin before today.
     /// @dev Mend: give a first day (days since 1970-01-01) from `earliest` on; only a payer's first rules reach back.
     error RulesRetroactive(uint256 validFrom, uint256 earliest);
 
@@ -98,7 +101,7 @@ interface IClaimAnchor is ISignedMessages {
     /// @dev Mend: void the claim instead, and submit the new one.
     error ReplacementMismatch(bytes32 claim);
 
-    /// @notice Emitted when a payer publishes adjudication rules, in force from a day until the next rules begin.
+    /// @notice Emitted when a payer publishes adjudication rules, in force from a day until others, published later, are.
     event RulesPublished(address indexed payer, uint32 indexed number, bytes32 rules, uint16 validFrom);
 
     /// @notice Emitted when a claim is submitted.
@@ -137,7 +140,7 @@ interface IClaimAnchor is ISignedMessages {
     /// @dev Warning: the service date is health data and stays inside the commitment, so the contract checks that the
     /// rules exist and have begun, and both parties sign for them; that they govern the service date is checked by
     /// whoever is shown the claim. An accredited provider that copies another's nullifier from a waiting transaction
-    /// can block it until it is voided, under its own name and for all to see.
+    /// can block it until it is voided, under its own name and for all to see; once it is removed, anyone voids it.
     function submit(
         Claim calldata claim,
         uint32 rules,
@@ -171,8 +174,9 @@ interface IClaimAnchor is ISignedMessages {
         bytes calldata payerSignature
     ) external;
 
-    /// @notice Voids a claim and frees its nullifier. Owned by the provider; once settled, by the payer too.
-    /// @param payerSignature Read only where the claim is settled.
+    /// @notice Voids a claim and frees its nullifier. Owned by the provider; once the service was settled, by the payer
+    /// too. A provider that was removed is not asked: anyone may void what it left open and unpaid.
+    /// @param payerSignature Read only where the service was settled.
     function void(
         Claim calldata claim,
         uint256 deadline,
@@ -181,9 +185,9 @@ interface IClaimAnchor is ISignedMessages {
     ) external;
 
     /// @notice Replaces a claim by a corrected one to the same payer, which takes over the nullifier. Owned by the
-    /// provider; once settled, by the payer too.
+    /// provider; once the service was settled, by the payer too.
     /// @param rules The number of the rules that govern the corrected claim.
-    /// @param payerSignature Read only where the replaced claim is settled.
+    /// @param payerSignature Read only where the service was settled.
     function replace(
         Claim calldata claim,
         Claim calldata correction,

@@ -64,6 +64,10 @@ interface IRecordPointers is ISignedMessages {
     /// @dev Mend: use the newer version's pointer.
     error PointerOutdated(bytes32 pointer);
 
+    /// @notice Thrown when a record has 65,535 versions and is amended once more.
+    /// @dev Mend: post the record anew, under a new salt.
+    error VersionsExhausted(bytes32 pointer);
+
     /// @notice Thrown when a subject gives the answer that already stands.
     /// @dev Mend: nothing needs doing.
     error AnswerUnchanged(bytes32 pointer);

@@ -69,6 +69,7 @@ class ClaimState:
     status: ClaimStatus
     outcome: Outcome
     rules: int  # the number of the payer's rules that govern it
+    paid: bool  # whether the service was settled, under this claim or one that it replaced
     response: bytes  # 32 bytes, the commitment to the payer's response; zero before adjudication
 
 
@@ -203,6 +204,7 @@ class ClaimAnchor(ContractClient):
             payer=claim.payer,
             commitment=claim.commitment,
             nullifier=claim.nullifier,
+            rules_number=rules,
             rules=self._rules_hash(claim.payer, rules),
             deadline=until,
         )
@@ -262,6 +264,7 @@ class ClaimAnchor(ContractClient):
             self.domain,
             claim=claim.id,
             correction=correction.id,
+            rules_number=rules,
             rules=self._rules_hash(claim.payer, rules),
             deadline=until,
         )
@@ -271,9 +274,9 @@ class ClaimAnchor(ContractClient):
 
     def state(self, claim: Claim, *, block: int | str = "latest") -> ClaimState:
         """A claim as it stands."""
-        status, outcome, rules = self._call("stateOf", claim.id, block=block)
+        status, outcome, rules, paid = self._call("stateOf", claim.id, block=block)
         response = self._call("responseOf", claim.id, block=block)
-        return ClaimState(ClaimStatus(status), Outcome(outcome), rules, bytes(response))
+        return ClaimState(ClaimStatus(status), Outcome(outcome), rules, paid, bytes(response))
 
     def claim_of(self, nullifier: bytes) -> bytes | None:
         """The id of the claim that holds a nullifier."""

@@ -92,6 +92,7 @@ class ClaimRecord:
     status: int = 1
     outcome: int = 0
     response: bytes = ZERO
+    paid: bool = False
 
 
 @dataclass
@@ -227,13 +228,14 @@ class Replayed:
         self._claim(claim, status=3, outcome=outcome, response=response)
 
     def on_ClaimSettled(self, claim):  # noqa: N802
-        self._claim(claim, status=4)
+        self._claim(claim, status=4, paid=True)
 
     def on_ClaimVoided(self, claim):  # noqa: N802
         self._closed(claim, 5)
 
     def on_ClaimReplaced(self, claim, by):  # noqa: N802
         self._closed(claim, 6)
+        self._claim(by, paid=self.claims[claim].paid)
 
     def _closed(self, claim, status):
         """A replacement's own submission comes first: the nullifier may be the new claim's already."""
@@ -450,7 +452,7 @@ def assert_pointers(state, pointers):
 
 def assert_claims(state, anchor):
     for claim, record in state.claims.items():
-        assert tuple(anchor.stateOf(claim)) == (record.status, record.outcome, record.rules)
+        assert tuple(anchor.stateOf(claim)) == (record.status, record.outcome, record.rules, record.paid)
         assert bytes(anchor.responseOf(claim)) == record.response
     for nullifier in state.seen_nullifiers:
         assert bytes(anchor.claimOf(nullifier)) == state.nullifiers.get(nullifier, ZERO)

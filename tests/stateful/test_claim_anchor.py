@@ -49,6 +49,7 @@ class Known:
     claim: Claim
     status: int
     outcome: int = 0
+    paid: bool = False
 
     @property
     def state(self):
@@ -139,7 +140,7 @@ class ClaimMachine:
 
     def _step(self, known, step, **what):
         claim = known.claim
-        joint = step == "settle" or (step in ("void", "replace") and known.status == SETTLED)
+        joint = step == "settle" or (step in ("void", "replace") and known.paid)
         form = self.chance.choice([OWNER, PAYER, RELAYER] if joint else [OWNER, RELAYER])
 
         error = None
@@ -157,13 +158,15 @@ class ClaimMachine:
         known.status = LEADS_TO[step]
         if step == "adjudicate":
             known.outcome = what["outcome"]
+        if step == "settle":
+            known.paid = True
         if step in ("void", "replace"):
             del self.holder[claim.nullifier]
         if step == "replace":
-            self._submitted(what["correction"])
+            self._submitted(what["correction"], paid=known.paid)
 
-    def _submitted(self, claim):
-        self.known[claim.id] = Known(claim, SUBMITTED)
+    def _submitted(self, claim, *, paid=False):
+        self.known[claim.id] = Known(claim, SUBMITTED, paid=paid)
         self.holder[claim.nullifier] = claim.id
 
     def _not_submittable(self, claim, replaced=None):

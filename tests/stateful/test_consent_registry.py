@@ -37,9 +37,7 @@ RUNS = {"max_examples": 120, "stateful_step_count": 40} if DEEP else {"max_examp
 
 HOUR = 3600
 INDICES = 3
-# Where a revocation may come before its rule. Not in the middle of a list: see the expected failure in
-# tests/unit/ConsentRegistry/test_decide.py.
-AHEAD = (0, INDICES - 1)
+AHEAD = tuple(range(INDICES))  # where a revocation may come before its rule
 FOLLOWS, REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("follows", "revoked"))
 
 OPEN: dict[str, Any] = {
@@ -250,8 +248,13 @@ class ConsentMachine:
         stored = sequence_of(self.words.get((grantee, index), 0))
         if sequence_of(word) != stored + 1:
             return "SequenceStale", stored, sequence_of(word)
-        if index and (grantee, index - 1) not in self.words:
-            return "RuleIndexGap", index
+        while index:
+            before = self.words.get((grantee, index - 1), 0)
+            if not before:
+                return "RuleIndexGap", index
+            if before & FOLLOWS:
+                return None
+            index -= 1
         return None
 
     def _refusal_of_revocation(self, grantee: str, word: int) -> tuple[Any, ...] | None:
@@ -272,8 +275,10 @@ class ConsentMachine:
         if revocation:
             self.words[place] = stored & ~0xFFFFF | word | REVOKED
         else:
-            before = (grantee, place[1] - 1)
-            if place[1] and not self.words[before] & FOLLOWS:
+            for index in range(place[1], 0, -1):
+                before = (grantee, index - 1)
+                if self.words[before] & FOLLOWS:
+                    break
                 self.words[before] |= FOLLOWS
                 announced.append(self.words[before])
             self.words[place] = word | stored & FOLLOWS

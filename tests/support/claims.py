@@ -97,8 +97,8 @@ class Desk:
         """The owners of a step as the claim stands: "provider", "payer" or both."""
         if step in ("pend", "adjudicate"):
             return ("payer",)
-        settled = self.contract.stateOf(claim.id)[0] == SETTLED
-        joint = step == "settle" or (step in ("void", "replace") and settled)
+        paid = self.contract.stateOf(claim.id)[3]
+        joint = step == "settle" or (step in ("void", "replace") and paid)
         return ("provider", "payer") if joint else ("provider",)
 
     def message(self, step: str, claim: Claim, what: What, *, domain: Domain | None = None) -> TypedData:
@@ -109,7 +109,9 @@ class Desk:
             number = self.contract.stateOf(claim.id)[2]
         rules = what.rules_hash or bytes(self.contract.rulesOf(claim.payer, number)[0])
         if step == "submit":
-            return messages.submission(domain, **claim._asdict(), rules=rules, deadline=what.deadline)
+            return messages.submission(
+                domain, **claim._asdict(), rules_number=number, rules=rules, deadline=what.deadline
+            )
         if step == "pend":
             return messages.pend(domain, claim=claim.id_bytes, request=what.request, deadline=what.deadline)
         if step == "void":
@@ -120,6 +122,7 @@ class Desk:
                 domain,
                 claim=claim.id_bytes,
                 correction=what.correction.id_bytes,
+                rules_number=number,
                 rules=rules,
                 deadline=what.deadline,
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections import defaultdict
@@ -22,34 +23,17 @@ ROOT = Path(__file__).resolve().parents[2]
 COPY = ROOT / ".cache" / "coverage"
 COPIED = ("contracts", "medproof", "scripts", "tests", "docs")
 LEAST = 95.0  # per cent of statements and of branches, over all sources
-IDLE_CALLS = 100  # a view function whose last calls, this many, reached nothing new is followed no further
+IDLE_CALLS = 10  # a function whose last calls in a test, this many, reached nothing new is followed no further there
+MOST_GAS = 3_000_000  # beyond this it is a wallet that burns its gas, for millions of instructions
 
-# What the copy says differently: file, exact text, replacement. Without viaIR the compiler keeps at most 16 values at
-# hand, so the typed data of a rule is encoded in three parts, which join to the same bytes.
+# What the copy says differently: file, exact text, replacement.
 SUBSTITUTIONS = (
     ("brownie-config.yaml", "    viaIR: true", "    viaIR: false"),
     ("brownie-config.yaml", "      enabled: true\n", "      enabled: false\n"),
-    (
-        "contracts/ConsentRegistry.sol",
-        "                abi.encode(\n                    RULE_TYPEHASH,",
-        "                bytes.concat(abi.encode(\n                    RULE_TYPEHASH,",
-    ),
-    (
-        "contracts/ConsentRegistry.sol",
-        "                    terms,\n",
-        "                    terms), abi.encode(\n",
-    ),
-    (
-        "contracts/ConsentRegistry.sol",
-        "                    (word >> 149) & 0xFFFFFF,\n",
-        "                    (word >> 149) & 0xFFFFFF), abi.encode(\n",
-    ),
-    (
-        "contracts/ConsentRegistry.sol",
-        "                    word >> 233,\n                    deadline\n                )\n",
-        "                    word >> 233,\n                    deadline\n                ))\n",
-    ),
 )
+
+# Without viaIR the compiler keeps at most 16 values at hand: the members of typed data are encoded so many at a time.
+TOGETHER = 4
 
 
 # -- the copy ---------------------------------------------------------------------------------------------------
@@ -75,6 +59,41 @@ def prepare() -> None:
                 "Adapt SUBSTITUTIONS in tests/support/coverage.py."
             )
         path.write_text(source.replace(text, replacement), encoding="utf-8")
+
+    for path in (COPY / "contracts").glob("*.sol"):
+        path.write_text(split_encodings(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def split_encodings(source: str) -> str:
+    """The source with each ``keccak256(abi.encode(…))`` of many words encoded in parts and joined: the same bytes.
+
+    The members of typed data are all words, or structs of words, for which this holds; with another type the tests of
+    signatures would fail.
+    """
+    opening = re.compile(r"keccak256\(\s*abi\.encode\(")
+    written, position = "", 0
+    while found := opening.search(source, position):
+        arguments, end = _arguments(source, found.end())
+        parts = [",".join(arguments[first : first + TOGETHER]) for first in range(0, len(arguments), TOGETHER)]
+        written += source[position : found.start()]
+        joined = "), abi.encode(".join(parts)
+        written += f"keccak256(bytes.concat(abi.encode({joined}))"
+        position = end
+    return written + source[position:]
+
+
+def _arguments(source: str, start: int) -> tuple[list[str], int]:
+    """The arguments from `start` to the closing parenthesis, as they stand there, and the place after it."""
+    arguments, depth, begun = [], 0, start
+    for position in range(start, len(source)):
+        character = source[position]
+        if depth == 0 and character in ",)":
+            arguments.append(source[begun:position])
+            begun = position + 1
+            if character == ")":
+                return arguments, position + 1
+        depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(character, 0)
+    raise SystemExit("A call of abi.encode has no end")
 
 
 def main() -> None:
@@ -112,6 +131,8 @@ class Collector:
 
     def follow(self, transaction: str, receiver: Any) -> None:
         """Add what a mined transaction reached."""
+        if int(self._ask("eth_getTransactionReceipt", transaction)["result"]["gasUsed"], 16) > MOST_GAS:
+            return
         # Brownie's own evaluation asks for the memory at each instruction, and takes ten times as long.
         options = {"disableMemory": True, "disableStorage": True}
         trace = self._ask("debug_traceTransaction", transaction, options)["result"]["structLogs"]
@@ -195,6 +216,11 @@ class Collector:
 
 
 collector = Collector()
+
+
+def pytest_runtest_setup() -> None:
+    """Follow every function anew in each test."""
+    collector.idle.clear()
 
 
 def pytest_configure(config: Any) -> None:

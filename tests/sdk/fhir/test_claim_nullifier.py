@@ -8,10 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from fhir_records import CLAIM, PATIENT, changed
 
 from medproof import fhir
 from medproof.errors import ClaimElementError, IdentifierError
+from tests.sdk.fhir.fhir_records import CLAIM, PATIENT, changed
 
 KEY = bytes(range(32))
 FIRST, SECOND = CLAIM["item"]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fhir_records import (
+
+from medproof import fhir
+from medproof.errors import UnclassifiedRecordError
+from medproof.policy.codes import CareSetting, Condition, DataClass, Sensitivity
+from tests.sdk.fhir.fhir_records import (
     ACT_CODE,
     CATEGORY,
     CLAIM,
@@ -17,10 +21,6 @@ from fhir_records import (
     bundle,
     changed,
 )
-
-from medproof import fhir
-from medproof.errors import UnclassifiedRecordError
-from medproof.policy.codes import CareSetting, Condition, DataClass, Sensitivity
 
 V2_0074 = "http://terminology.hl7.org/CodeSystem/v2-0074"
 ORGANIZATION = {"resourceType": "Organization", "id": "org", "name": "Clinic"}

@@ -6,12 +6,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from fhir_records import OBSERVATION, PATIENT, bundle, changed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medproof import fhir, hashing
 from medproof.fhir import Change
+from tests.sdk.fhir.fhir_records import OBSERVATION, PATIENT, bundle, changed
 
 VALUES = st.sampled_from([None, True, False, 0, 1, Decimal("1.0"), Decimal("1.00"), "", "1", "a"])
 TREES = st.recursive(

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fhir_records import OBSERVATION, PATIENT, bundle, changed
 
 from medproof import fhir, hashing
 from medproof.errors import (
@@ -18,6 +17,7 @@ from medproof.errors import (
     NotFhirError,
     RecordFileError,
 )
+from tests.sdk.fhir.fhir_records import OBSERVATION, PATIENT, bundle, changed
 
 EXTENSION = {"extension": [{"url": "http://x", "valueCode": "unknown"}]}
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fhir_records import CLAIM, ENCOUNTER, OBSERVATION, PATIENT, bundle, changed
 
 from medproof import fhir
 from medproof.errors import ManyPatientsError
+from tests.sdk.fhir.fhir_records import CLAIM, ENCOUNTER, OBSERVATION, PATIENT, bundle, changed
 
 
 def patient_of(record: dict[str, Any]) -> fhir.PatientReference | None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fhir_records import EXAMPLES, needs_examples
 
 from medproof import fhir, hashing
 from medproof.errors import ClaimElementError, EmptyBundleError, InvalidRecordError, RecordError
 from medproof.hashing import Json
+from tests.sdk.fhir.fhir_records import EXAMPLES, needs_examples
 
 pytestmark = needs_examples
 

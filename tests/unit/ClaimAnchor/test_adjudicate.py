@@ -15,7 +15,7 @@ def test_claim_is_adjudicated_and_announced(claim_anchor, desk, claim, form, sta
 
     tx = desk.take("adjudicate", claim, form, outcome=outcome)
 
-    assert claim_anchor.stateOf(claim.id) == (ADJUDICATED, outcome, 1)
+    assert claim_anchor.stateOf(claim.id) == (ADJUDICATED, outcome, 1, False)
     assert claim_anchor.responseOf(claim.id) == "0x" + RESPONSE.hex()
     assert claim_anchor.claimOf(claim.nullifier) == claim.id
     assert len(tx.events) == 1
@@ -66,7 +66,7 @@ def test_adjudication_keeps_the_claims_rules_after_later_ones_begin(claim_anchor
 
     desk.take("adjudicate", claim, form, rules=1)
 
-    assert claim_anchor.stateOf(claim.id) == (ADJUDICATED, APPROVED, 1)
+    assert claim_anchor.stateOf(claim.id) == (ADJUDICATED, APPROVED, 1, False)
 
 
 @pytest.mark.parametrize("changed", [{"outcome": DENIED}, {"response": b"\x54" * 32}])

@@ -124,11 +124,14 @@ def test_signature_of_a_suspended_owner_counts_after_reinstatement(
     assert claim_anchor.stateOf(ready.id)[0] != owned[1]
 
 
-@pytest.mark.spec("K6")
+@pytest.mark.spec("K6", "K29")
 def test_step_of_a_removed_owner_reverts(desk, ready, owned, what, send, registrar, admin, accounts):
     owner = getattr(ready, owned[2])
     signature = desk.signature(owned[0], ready, owned[2], what)
     registrar.remove(owner, {"from": admin})
+    if (owned[0], owned[2]) == ("void", "provider"):
+        send(b"")  # nobody waits for a provider that does not come back
+        return
 
     with reverts("StepNotYours", owner, "0x" + "00" * 20):
         send(signature)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from brownie.exceptions import VirtualMachineError
 
 from tests.support.claims import RULES_HASH
 from tests.support.fixtures import DAY, PAYER
@@ -57,12 +56,13 @@ def test_retroactive_rules_revert(claim_anchor, published, payer, today):
         claim_anchor.publishRules(NEXT_RULES, today - 1, {"from": payer})
 
 
-@pytest.mark.spec("K22")
-def test_rules_on_the_day_of_those_they_follow_revert(claim_anchor, published, payer, today):
+@pytest.mark.spec("K22", "K23")
+def test_rules_published_later_for_the_same_day_are_in_force(claim_anchor, published, payer, today):
     claim_anchor.publishRules(NEXT_RULES, today + 5, {"from": payer})
+    claim_anchor.publishRules(RULES_HASH, today + 5, {"from": payer})
 
-    with reverts("RulesRetroactive", today + 5, today + 6):
-        claim_anchor.publishRules(NEXT_RULES, today + 5, {"from": payer})
+    assert claim_anchor.rulesInForce(payer, today + 4) == 1
+    assert claim_anchor.rulesInForce(payer, today + 5) == 3
 
 
 def test_rules_without_hash_revert(claim_anchor, parties, payer, today):
@@ -113,12 +113,12 @@ def test_rules_belong_to_the_identity_not_to_the_account(
     assert claim_anchor.rulesCount(fresh_account) == 0
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=VirtualMachineError,
-    reason="rules dated too far ahead lock a payer out of publishing until that day",
-)
+@pytest.mark.spec("K22", "K23")
 def test_rules_that_have_not_begun_can_be_corrected(claim_anchor, published, payer, today):
     claim_anchor.publishRules(NEXT_RULES, 65535, {"from": payer})  # a slip: the year 2149
 
     claim_anchor.publishRules(NEXT_RULES, today + 1, {"from": payer})
+
+    assert claim_anchor.rulesInForce(payer, today) == 1
+    assert claim_anchor.rulesInForce(payer, today + 1) == 3
+    assert claim_anchor.rulesInForce(payer, 65535) == 3

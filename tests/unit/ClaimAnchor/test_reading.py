@@ -20,7 +20,7 @@ def test_claim_id_changes_with_each_member(claim_anchor, claim, stranger, member
 def test_what_is_unknown_reads_zero(claim_anchor, claim, payer):
     nothing = "0x" + "00" * 32
 
-    assert claim_anchor.stateOf(claim.id) == (0, 0, 0)
+    assert claim_anchor.stateOf(claim.id) == (0, 0, 0, False)
     assert claim_anchor.responseOf(claim.id) == nothing
     assert claim_anchor.claimOf(claim.nullifier) == nothing
     assert claim_anchor.rulesOf(payer, 1) == (nothing, 0)

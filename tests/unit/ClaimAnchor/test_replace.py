@@ -18,10 +18,10 @@ from tests.support.reverts import reverts
 UNPAID = [(SUBMITTED, 0), (PENDED, 0), (ADJUDICATED, APPROVED), (ADJUDICATED, PARTIAL), (ADJUDICATED, DENIED)]
 
 
-def assert_replaced(claim_anchor, tx, claim, correction, outcome):
+def assert_replaced(claim_anchor, tx, claim, correction, outcome, *, paid=False):
     assert tx.return_value == correction.id
-    assert claim_anchor.stateOf(claim.id) == (REPLACED, outcome, 1)
-    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 1)
+    assert claim_anchor.stateOf(claim.id) == (REPLACED, outcome, 1, paid)
+    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 1, paid)
     assert not any(bytes(claim_anchor.responseOf(correction.id)))
     assert claim_anchor.claimOf(correction.nullifier) == correction.id
     assert len(tx.events) == 2
@@ -54,7 +54,7 @@ def test_settled_claim_is_replaced_by_both_and_announced(claim_anchor, desk, cla
 
     tx = desk.take("replace", claim, joint_form, correction=correction)
 
-    assert_replaced(claim_anchor, tx, claim, correction, APPROVED)
+    assert_replaced(claim_anchor, tx, claim, correction, APPROVED, paid=True)
 
 
 @pytest.mark.spec("K5")
@@ -142,8 +142,8 @@ def test_replacement_names_its_own_rules(claim_anchor, desk, claim, correction, 
 
     desk.take("replace", claim, form, correction=correction, rules=2)
 
-    assert claim_anchor.stateOf(claim.id) == (REPLACED, 0, 1)
-    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 2)
+    assert claim_anchor.stateOf(claim.id) == (REPLACED, 0, 1, False)
+    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 2, False)
 
 
 @pytest.mark.spec("K24")

@@ -14,7 +14,7 @@ def test_claim_is_settled_and_announced(claim_anchor, desk, claim, joint_form, o
 
     tx = desk.take("settle", claim, joint_form)
 
-    assert claim_anchor.stateOf(claim.id) == (SETTLED, outcome, 1)
+    assert claim_anchor.stateOf(claim.id) == (SETTLED, outcome, 1, True)
     assert claim_anchor.responseOf(claim.id) == "0x" + RESPONSE.hex()
     assert claim_anchor.claimOf(claim.nullifier) == claim.id
     assert len(tx.events) == 1

@@ -15,7 +15,7 @@ def test_unpaid_claim_is_voided_by_its_provider_and_announced(claim_anchor, desk
 
     tx = desk.take("void", claim, form)
 
-    assert claim_anchor.stateOf(claim.id) == (VOIDED, outcome, 1)
+    assert claim_anchor.stateOf(claim.id) == (VOIDED, outcome, 1, False)
     assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
@@ -27,7 +27,7 @@ def test_settled_claim_is_voided_by_both_and_announced(claim_anchor, desk, claim
 
     tx = desk.take("void", claim, joint_form)
 
-    assert claim_anchor.stateOf(claim.id) == (VOIDED, APPROVED, 1)
+    assert claim_anchor.stateOf(claim.id) == (VOIDED, APPROVED, 1, True)
     assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
@@ -88,14 +88,57 @@ def test_closed_claim_does_not_release_the_nullifier_again(claim_anchor, desk, c
     assert claim_anchor.claimOf(claim.nullifier) == correction.id
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=pytest.fail.Exception,
-    reason="once a settled claim is replaced, its provider alone voids the replacement and bills the service elsewhere",
-)
-def test_replacement_of_a_settled_claim_is_not_voided_by_its_provider_alone(claim_anchor, desk, claim, correction):
+@pytest.mark.spec("K28")
+def test_replacement_of_a_settled_claim_is_not_voided_by_its_provider_alone(
+    claim_anchor, desk, claim, correction, clinic
+):
     desk.bring(claim, SETTLED)
     desk.take("replace", claim, correction=correction)
 
-    with reverts("StepNotYours", claim.payer, claim.provider):
-        desk.take("void", correction)
+    with reverts("StepNotYours", claim.payer, clinic.address):
+        claim_anchor.void(correction, desk.deadline, b"", b"", {"from": clinic})
+    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 1, True)
+
+
+@pytest.mark.spec("K28")
+def test_replacement_of_a_settled_claim_is_voided_by_both(claim_anchor, desk, claim, correction, joint_form):
+    desk.bring(claim, SETTLED)
+    desk.take("replace", claim, correction=correction)
+
+    desk.take("void", correction, joint_form)
+
+    assert claim_anchor.stateOf(correction.id) == (VOIDED, 0, 1, True)
+
+
+@pytest.mark.spec("K29")
+def test_open_claim_of_a_removed_provider_is_voided_by_anyone(claim_anchor, desk, claim, registrar, admin, stranger):
+    desk.bring(claim, SUBMITTED)
+    registrar.remove(claim.provider, {"from": admin})
+
+    claim_anchor.void(claim, 0, b"", b"", {"from": stranger})
+
+    assert claim_anchor.stateOf(claim.id)[0] == VOIDED
+    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+
+
+@pytest.mark.spec("K29")
+def test_paid_claim_of_a_removed_provider_is_voided_by_its_payer_alone(
+    claim_anchor, desk, claim, registrar, admin, stranger, payer
+):
+    desk.bring(claim, SETTLED)
+    registrar.remove(claim.provider, {"from": admin})
+
+    with reverts("StepNotYours", claim.payer, stranger.address):
+        claim_anchor.void(claim, 0, b"", b"", {"from": stranger})
+    claim_anchor.void(claim, 0, b"", b"", {"from": payer})
+
+    assert claim_anchor.stateOf(claim.id)[0] == VOIDED
+
+
+@pytest.mark.spec("K29")
+def test_claim_of_a_suspended_provider_is_not_voided_by_anyone(claim_anchor, desk, claim, registrar, admin, stranger):
+    desk.bring(claim, SUBMITTED)
+    registrar.suspend(claim.provider, {"from": admin})
+
+    with reverts("StepNotYours", claim.provider, stranger.address):
+        claim_anchor.void(claim, 0, b"", b"", {"from": stranger})

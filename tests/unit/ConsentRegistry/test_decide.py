@@ -644,10 +644,6 @@ def test_tombstone_that_came_before_its_rule_permits_nothing(decide, revoke, cli
 
 
 @pytest.mark.spec("C12")
-@pytest.mark.xfail(
-    strict=True,
-    reason="a tombstone without a rule is taken for the rule before, though nothing points to it: the deny is not read",
-)
 def test_deny_after_a_revocation_that_came_first_is_reached(decide, grant, revoke, clinic, rule_word):
     """A relayer who drops the grant of rule 1, and sends its revocation and then deny rule 2, disarms the deny."""
     grant(clinic, rule_word())

@@ -181,7 +181,6 @@ def test_last_version_is_stored(record_pointers, pointer, write_word, amend, cli
 
 
 @pytest.mark.spec("P16")
-@pytest.mark.xfail(strict=True, reason="the 65,536th version reverts with Panic(0x11), not an error of the contract")
 def test_versions_exhausted_reverts(pointer, write_word, amend, clinic):
     write_word(pointer, custodian=clinic, version=65535)
 

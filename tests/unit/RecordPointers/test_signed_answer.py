@@ -206,7 +206,6 @@ def test_sequence_other_than_the_pointers_reverts(pointer, answers, verb, patien
 
 
 @pytest.mark.spec("P13")
-@pytest.mark.xfail(strict=True, reason="PointerChanged tells the subject to sign again, which can never succeed")
 def test_pointer_outdated_since_it_was_signed_reverts(pointer, answer, record_pointers, clinic, patient):
     signature = answer.signature(patient)
     record_pointers.amend(patient, clinic, SALTED, b"\x44" * 32, {"from": clinic})
@@ -224,7 +223,6 @@ def test_pointer_outdated_reverts(pointer, amended, answers, verb, patient):
 
 
 @pytest.mark.spec("P15")
-@pytest.mark.xfail(strict=True, reason="PointerChanged(pointer, 0) where no such pointer exists")
 def test_pointer_unknown_reverts(record_pointers, answer, clinic, patient):
     with reverts("PointerUnknown", str(record_pointers.pointerId(patient, clinic, SALTED))):
         answer.send(answer.signature(patient))
