@@ -156,7 +156,6 @@ class ClaimMachine:
         self.desk.take(step, claim, form, **what)
         self.taken.append(step)
         known.status = LEADS_TO[step]
-        known.paid = known.paid or step == "settle"
         if step == "adjudicate":
             known.outcome = what["outcome"]
         if step == "settle":
