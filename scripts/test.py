@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -112,6 +113,17 @@ def copy_lines(name: str, stream: IO[str]) -> None:
             print(f"{name:10} {line}", end="", flush=True)
 
 
+def compile_contracts() -> bool:
+    """Let Brownie compile once, before lanes that would compile into one folder at the same time."""
+    command = [str(PYTHON.parent / "brownie"), "compile"]
+    result = subprocess.run(
+        command, cwd=ROOT, env=tool_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        print(result.stdout + result.stderr, file=sys.stderr)
+    return result.returncode == 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lanes; the exit code is 0 only when every lane passed."""
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
@@ -132,6 +144,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = [lane for lane in chosen if lane.name in options.lane]
 
     REPORTS.mkdir(parents=True, exist_ok=True)
+    if not compile_contracts():
+        return 1
     with Runner() as runner:
         threads = [threading.Thread(target=run_lane, args=(lane, runner, extra)) for lane in chosen if lane.present()]
         for thread in threads:

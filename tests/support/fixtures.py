@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +21,7 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.word import Rule, encode
+from tests.support.speed import swift_isolation  # noqa: F401 - a fixture of every contract test
 
 DAY = 24 * 60 * 60
 CREDENTIAL = b"\x11" * 32
@@ -34,15 +32,6 @@ EMERGENCY_GROUP = "0x" + "00" * 19 + "02"
 
 # Registrar kinds, by number as in the contract.
 PROVIDER, PAYER, PHARMACY, RESEARCHER, DEVICE_MAKER, AUTHORITY = range(1, 7)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def quick_brownie() -> None:
-    """Spare Brownie 0.3 s a test: it looks for its caller's name in the whole stack, and collects all garbage."""
-    rpc: Any = sys.modules["brownie.network.rpc"]  # the attribute of that name is not the module
-    rpc.inspect = SimpleNamespace(stack=lambda: [None, SimpleNamespace(frame=sys._getframe(2))])
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="module", autouse=True)
