@@ -31,7 +31,6 @@ from tests.support.claims import (
     Desk,
 )
 from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
-from tests.support.speed import swift_isolation  # noqa: F401
 
 ZERO = bytes(32)
 CONTRACTS = ("Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")

@@ -33,7 +33,6 @@ from tests.support.claims import (
 from tests.support.fixtures import DAY
 from tests.support.profiles import DEEP
 from tests.support.reverts import reverts
-from tests.support.speed import swift_isolation  # noqa: F401
 
 LEADS_TO = {"pend": PENDED, "adjudicate": ADJUDICATED, "settle": SETTLED, "void": VOIDED, "replace": REPLACED}
 NULLIFIERS = [bytes([0x30 + number]) * 32 for number in range(5)]

@@ -4,7 +4,6 @@ import pytest
 
 from tests.support.fixtures import CREDENTIAL, DAY, PROVIDER
 from tests.support.reverts import reverts
-from tests.support.speed import swift_isolation  # noqa: F401
 
 ACCREDITOR = 7  # any role number
 

@@ -4,7 +4,6 @@ import pytest
 
 from tests.support.claims import OWNER, PAYER, PROVIDER, RELAYER, RULES_HASH, Claim, Desk
 from tests.support.fixtures import DAY, SALTED
-from tests.support.speed import swift_isolation  # noqa: F401
 
 
 @pytest.fixture(scope="module")
