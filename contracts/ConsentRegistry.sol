@@ -98,7 +98,7 @@ contract ConsentRegistry is IConsentRegistry, SignedMessages, AccessManaged {
         emit RuleSet(subject, grantee, word);
     }
 
-    /// @dev Marks the rules before `index` as followed, down to one that is marked, so that evaluation reaches this one.
+    /// @dev Marks the rules before `index` as followed, down to one that is marked, so that evaluation reaches it.
     /// Those that are not marked yet are tombstones whose revocation came before them, or the last rule so far.
     function _follow(address subject, address grantee, Rules storage rules, uint256 index) private {
         for (; index != 0; --index) {

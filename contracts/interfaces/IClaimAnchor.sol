@@ -101,7 +101,7 @@ interface IClaimAnchor is ISignedMessages {
     /// @dev Mend: void the claim instead, and submit the new one.
     error ReplacementMismatch(bytes32 claim);
 
-    /// @notice Emitted when a payer publishes adjudication rules, in force from a day until others, published later, are.
+    /// @notice Emitted when a payer publishes adjudication rules, in force from a day until later ones are.
     event RulesPublished(address indexed payer, uint32 indexed number, bytes32 rules, uint16 validFrom);
 
     /// @notice Emitted when a claim is submitted.

@@ -52,8 +52,8 @@ interface IConsentRegistry is ISignedMessages {
     /// @notice Thrown when a rule's research field does not go with its purposes: research purposes without a
     /// permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not
     /// name every permission that its permissions include.
-    /// @dev Mend: set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule; with NRES
-    /// also GRU, with GRU also HMB and POA, with HMB also DS.
+    /// @dev Mend: set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule; with
+    /// NRES also GRU, with GRU also HMB and POA, with HMB also DS.
     error RuleResearchMismatch(uint256 word);
 
     /// @notice Thrown when a rule does not carry the sequence that follows the stored one.
