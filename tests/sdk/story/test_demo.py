@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -221,19 +222,22 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def brownie_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def brownie_project() -> Iterator[Path]:
     """The project as Brownie sees it, without the contracts: the package brings them compiled.
 
-    The contract tests compile them at the same time, in the project's own folder.
+    The contract tests compile them at the same time, in the project's own folder. Not in the folder of temporary
+    files, which is in `.cache`: Brownie makes a module's name of a script's path and cannot import below a dot.
     """
-    project = tmp_path_factory.mktemp("brownie")
-    for name in ("contracts", "interfaces"):
-        (project / name).mkdir()
-    for name in ("node_modules", ".cache", ".venv"):
-        (project / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "brownie-config.yaml", project)
-    return project
+    (ROOT / "build").mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=ROOT / "build", prefix="brownie_") as folder:
+        project = Path(folder)
+        for name in ("contracts", "interfaces"):
+            (project / name).mkdir()
+        for name in ("node_modules", ".cache", ".venv"):
+            (project / name).symlink_to(ROOT / name)
+        shutil.copytree(ROOT / "scripts", project / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "brownie-config.yaml", project)
+        yield project
 
 
 @pytest.fixture(scope="module")
