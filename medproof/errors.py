@@ -29,6 +29,16 @@ class RuleFieldError(MedProofError):
         super().__init__(f"{field} is {value!r}, but {rule}. {step}")
 
 
+class DataUseError(MedProofError):
+    """A use of data for research cannot be stated so in the terms of DUO."""
+
+    def __init__(self, field: str, value: object, rule: str, step: str) -> None:
+        """Name the field, quote its value, the rule it broke and what to do."""
+        self.field = field  # name of the field, as in medproof.policy.duo
+        self.value = value  # what was given
+        super().__init__(f"{field} is {value!r}, but {rule}. {step}")
+
+
 class ReservedBitsError(MedProofError):
     """A word has bits set that no field or no code stands behind."""
 
@@ -118,6 +128,36 @@ class ClaimElementError(RecordError):
         """Name the element, what is wrong with it and what to do."""
         self.path = path  # the element, such as "Claim.provider"
         super().__init__(f"{path} {rule}, and the claim nullifier needs it: {step}.")
+
+
+class ConsentNotCompilableError(RecordError):
+    """A FHIR Consent says what neither rule words nor a policy document can hold without changing its meaning."""
+
+    def __init__(self, path: str, rule: str, step: str) -> None:
+        """Name the element, why it cannot be compiled and what to do."""
+        self.path = path  # the element, such as "Consent.provision.provision[0].code[0]"
+        self.rule = rule  # why
+        super().__init__(f"{path} {rule}, so the consent was not compiled: {step}.")
+
+
+class ConsentDocumentError(MedProofError):
+    """Rules that a policy document makes narrower are asked for without its terms, which would widen them."""
+
+    def __init__(self) -> None:
+        """Say how the document gets its number."""
+        super().__init__(
+            "The rules of this consent are only bounds and name no terms: without them they would permit more than the "
+            "consent. Publish .document.hash as terms and take the rules of .under(number)."
+        )
+
+
+class PolicyDocumentError(MedProofError):
+    """A JSON value is no policy document; the message gives the path and shows no values."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        """Name the place and the rule that it breaks."""
+        self.path = path  # such as "$.provisions[0].rule"
+        super().__init__(f"{path} {rule}. Give the document as it was published.")
 
 
 class ContractError(MedProofError):

@@ -33,7 +33,7 @@ LAYERS = (
     {"fhir.resource"},
     {"fhir.structure"},
     {"policy"},
-    {"policy.explanation"},
+    {"policy.duo", "policy.explanation"},
     {"policy.evaluation"},
     {"policy.word"},
     {"policy.sentence"},
