@@ -267,3 +267,7 @@ class RuleStateError(MedProofError):
 
 class MessageError(MedProofError):
     """A signed message cannot be read, or is for another contract than the one it is given to."""
+
+
+class DelegationError(MedProofError):
+    """A delegation, or the guardians of a recovery, cannot be written so, or meet a state that they do not go with."""
