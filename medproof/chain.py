@@ -46,7 +46,7 @@ from medproof.errors import (
 from medproof.networks import Network, network_named
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["ArgumentError", "Chain", "Event", "Receipt", "Sender"]
+__all__ = ["ArgumentError", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
 
 Sender = TransactionSigner | NodeSigner
 
@@ -54,6 +54,7 @@ _SEND_ATTEMPTS = 20  # times a transaction is signed again after losing its nonc
 _DELIVERIES = 3  # times the same bytes are sent to a node that gives no clear answer
 _GAS_MARGIN = 1.2  # on top of the estimate: the state may change before the transaction is mined
 _LOG_RANGE = 2_000  # blocks asked for at once; halved when a provider refuses
+_CALLS_AT_ONCE = 100  # in one request; providers limit it
 _LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled again
 _LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
 
@@ -64,7 +65,7 @@ class ArgumentError(MedProofError):
     """A function cannot take these arguments; nothing was sent."""
 
 
-class _UnclearError(NodeError):
+class UnclearAnswerError(NodeError):
     """The node gave no answer, or none that can be used: what was asked of it may have happened."""
 
 
@@ -150,6 +151,41 @@ class Chain:
         bound, _ = _bind(contract, function, arguments)
         return _ask(lambda: bound.call(block_identifier=block))
 
+    def call_each(
+        self, contract: Contract, function: str, arguments: Sequence[Sequence[Any]]
+    ) -> list[ContractError | UnknownRevertError | None]:
+        """Try a function with each of several arguments as of the newest block, many in one request.
+
+        Returns:
+            For each, why the contract refused, or None where it did not.
+
+        Raises:
+            NodeError: nobody answers, or the node answers something else.
+            ArgumentError: the function cannot take these arguments.
+        """
+        calls = [
+            ("eth_call", [{"to": contract.address, "data": self.call_data(contract, function, one)}, "latest"])
+            for one in arguments
+        ]
+        provider = cast(Any, self.web3.provider)
+        refusals: list[ContractError | UnknownRevertError | None] = []
+        for start in range(0, len(calls), _CALLS_AT_ONCE):
+            part = calls[start : start + _CALLS_AT_ONCE]
+            answers = _ask(lambda part=part: provider.make_batch_request(part))  # type: ignore[misc]
+            if not isinstance(answers, list) or len(answers) != len(part):
+                raise UnclearAnswerError("The node does not answer several calls at once. Name another node.")
+            refusals += [_refusal(answer) for answer in answers]
+        return refusals
+
+    @staticmethod
+    def call_data(contract: Contract, function: str, arguments: Sequence[Any]) -> str:
+        """The data of a call, 0x…
+
+        Raises:
+            ArgumentError: the function cannot take these arguments.
+        """
+        return str(_bind(contract, function, arguments)[1])
+
     def block_number(self) -> int:
         """The number of the newest block."""
         return _ask(lambda: int(self.web3.eth.block_number))
@@ -157,6 +193,10 @@ class Chain:
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""
         return _ask(lambda: int(self.web3.eth.get_block(cast(Any, block))["timestamp"]))
+
+    def gas_limit(self) -> int:
+        """How much gas the newest block may use."""
+        return _ask(lambda: int(self.web3.eth.get_block("latest")["gasLimit"]))
 
     def code(self, address: str) -> bytes:
         """The code at an address; empty where there is none."""
@@ -168,11 +208,16 @@ class Chain:
         of = _address(address)
         return _ask(lambda: int(self.web3.eth.get_balance(cast(Any, of))))
 
+    def transaction_count(self, address: str, *, block: int | str = "pending") -> int:
+        """How many transactions an account has sent: the nonce of its next one."""
+        of = _address(address)
+        return _ask(lambda: int(self.web3.eth.get_transaction_count(cast(Any, of), block)))  # type: ignore[arg-type]
+
     def accounts(self) -> tuple[str, ...]:
         """The accounts whose keys the node holds; none on a public node."""
         try:
             return tuple(str(account) for account in _ask(lambda: self.web3.eth.accounts))
-        except _UnclearError:
+        except UnclearAnswerError:
             raise
         except NodeError:  # a node that holds no keys may not even know the question
             return ()
@@ -262,13 +307,62 @@ class Chain:
         """
         request = {**transaction, "from": sender.address, "value": transaction.get("value", 0)}
         if "gas" not in request:
-            # The estimate runs the transaction: a refusal shows here, before anything is spent.
-            estimate = _ask(lambda: int(self.web3.eth.estimate_gas(cast(Any, request))))
-            request["gas"] = int(estimate * _GAS_MARGIN) if request.get("data") else estimate
-        request |= self._fees()
+            request["gas"] = self.gas(request)
+        request |= self.fees()
         if isinstance(sender, NodeSigner):
             return _ask(lambda: "0x" + bytes(self.web3.eth.send_transaction(cast(Any, request))).hex())
         return self._send_signed({**request, "chainId": self.chain_id}, sender, signed)
+
+    def broadcast(self, raw: bytes) -> str:
+        """Send a signed transaction and return its hash: the same bytes again while the answer is unclear.
+
+        That cannot double it.
+
+        Raises:
+            ConfirmationTimeoutError: no clear answer; the node may have it.
+            NodeError: the node refuses it.
+        """
+        transaction = transaction_hash(raw)
+        unclear: NodeError | None = None
+        for attempt in range(_DELIVERIES):
+            time.sleep(self.poll * attempt)
+            try:
+                _ask(lambda: self.web3.eth.send_raw_transaction(raw))
+                return transaction
+            except UnclearAnswerError as failure:
+                unclear = failure
+                if self._surely_knows(transaction):
+                    return transaction
+            except NodeError as failure:
+                # The nonce may be lost to this very transaction: it came through, and the answer did not.
+                if _KNOWN.search(str(failure)) or (unclear is not None and self._surely_knows(transaction)):
+                    return transaction
+                if not _NONCE_LOST.search(str(failure)):
+                    if self._surely_knows(transaction):
+                        return transaction  # Ganache refuses what failed, and has mined it: the receipt tells more
+                    raise
+                raise _NonceLostError(str(failure)) from failure
+        raise ConfirmationTimeoutError(transaction, self.confirmations) from unclear
+
+    def gas(self, transaction: Mapping[str, Any]) -> int:
+        """The gas to send with a transaction, with a margin where it runs code.
+
+        The estimate runs the transaction: a refusal shows here, before anything is spent.
+
+        Raises:
+            ContractError: the contract refused, as the exception of its error's name.
+            NodeError: nobody answers, or it takes more gas than a block has.
+        """
+        estimate = _ask(lambda: int(self.web3.eth.estimate_gas(cast(Any, transaction))))
+        return int(estimate * _GAS_MARGIN) if transaction.get("data") else estimate
+
+    def fees(self) -> dict[str, int]:
+        """Fees of EIP-1559: twice the base fee, so that six full blocks may pass; a gas price where there is none."""
+        base = _ask(lambda: self.web3.eth.get_block("latest")).get("baseFeePerGas")
+        if base is None:
+            return {"gasPrice": int(_ask(lambda: self.web3.eth.gas_price))}
+        tip = int(_ask(lambda: self.web3.eth.max_priority_fee))
+        return {"maxFeePerGas": 2 * int(base) + tip, "maxPriorityFeePerGas": tip}
 
     def wait(self, transaction: str, *, timeout: float | None = None) -> Receipt:
         """Wait until a transaction has its confirmations, also when the chain reorganises meanwhile.
@@ -286,7 +380,7 @@ class Chain:
             try:
                 # The newest block first: what is read after it lies as deep as it seems, or deeper.
                 newest = self.block_number()
-                found = self._find(transaction)
+                found = self.find(transaction)
                 depth = 0 if found is None else max(newest - found["blockNumber"], 0) + 1
                 if found is not None and depth >= self.confirmations:
                     return self._receipt(transaction, found)
@@ -304,10 +398,12 @@ class Chain:
             ContractError: it is in a block and the contract refused it there.
             TransactionFailedError: it is in a block, failed, and the reason cannot be found.
         """
-        found = self._find(transaction)
+        found = self.find(transaction)
         return None if found is None else self._receipt(transaction, found)
 
-    def _find(self, transaction: str) -> Mapping[str, Any] | None:
+    def find(self, transaction: str) -> Mapping[str, Any] | None:
+        """What the node's receipt says of a transaction, succeeded or failed; None while it is in no block."""
+
         def ask() -> Mapping[str, Any]:
             found = self.web3.eth.get_transaction_receipt(cast(Any, transaction))
             return {
@@ -341,10 +437,10 @@ class Chain:
         with self._locks[sender.address]:
             for attempt in range(_SEND_ATTEMPTS):
                 time.sleep(self.poll * attempt)
-                raw = sender.sign_transaction({**fields, "nonce": self._next_nonce(sender.address)})
-                signed(_hash_of(raw))
+                raw = sender.sign_transaction({**fields, "nonce": self.transaction_count(sender.address)})
+                signed(transaction_hash(raw))
                 try:
-                    return self._deliver(raw)
+                    return self.broadcast(raw)
                 except _NonceLostError as failure:
                     refusal = failure  # another sender of this account was quicker: sign again
         raise NodeError(
@@ -352,46 +448,11 @@ class Chain:
             "Send from fewer processes at once, or wait for the waiting transactions."
         )
 
-    def _deliver(self, raw: bytes) -> str:
-        """Send a signed transaction, the same bytes again while the answer is unclear: that cannot double it."""
-        transaction = _hash_of(raw)
-        unclear: NodeError | None = None
-        for attempt in range(_DELIVERIES):
-            time.sleep(self.poll * attempt)
-            try:
-                _ask(lambda: self.web3.eth.send_raw_transaction(raw))
-                return transaction
-            except _UnclearError as failure:
-                unclear = failure
-                if self._surely_knows(transaction):
-                    return transaction
-            except NodeError as failure:
-                # The nonce may be lost to this very transaction: it came through, and the answer did not.
-                if _KNOWN.search(str(failure)) or (unclear is not None and self._surely_knows(transaction)):
-                    return transaction
-                if not _NONCE_LOST.search(str(failure)):
-                    if self._surely_knows(transaction):
-                        return transaction  # Ganache refuses what failed, and has mined it: the receipt tells more
-                    raise
-                raise _NonceLostError(str(failure)) from failure
-        raise ConfirmationTimeoutError(transaction, self.confirmations) from unclear
-
     def _surely_knows(self, transaction: str) -> bool:
         try:
             return self.knows(transaction)
         except NodeError:
             return False
-
-    def _next_nonce(self, address: str) -> int:
-        return _ask(lambda: int(self.web3.eth.get_transaction_count(to_checksum_address(address), "pending")))
-
-    def _fees(self) -> dict[str, int]:
-        """Fees of EIP-1559: twice the base fee, so that six full blocks may pass; a gas price where there is none."""
-        base = _ask(lambda: self.web3.eth.get_block("latest")).get("baseFeePerGas")
-        if base is None:
-            return {"gasPrice": int(_ask(lambda: self.web3.eth.gas_price))}
-        tip = int(_ask(lambda: self.web3.eth.max_priority_fee))
-        return {"maxFeePerGas": 2 * int(base) + tip, "maxPriorityFeePerGas": tip}
 
     def _raise_failure(self, transaction: str, block: int) -> NoReturn:
         """Run a failed transaction again, on the states before and after its block, to learn the reason."""
@@ -405,6 +466,25 @@ class Chain:
         except (NodeError, TransactionNotFound, LookupError):
             pass  # the node keeps no such old state, or not the transaction
         raise TransactionFailedError(transaction, block)
+
+
+def transaction_hash(raw: bytes) -> str:
+    """The hash of a signed transaction, 0x…"""
+    return "0x" + keccak(raw).hex()
+
+
+def _refusal(answer: Mapping[str, Any]) -> ContractError | UnknownRevertError | None:
+    """Why a call in a request of several failed, if the contract refused it."""
+    if answer.get("error") is None:
+        return None
+    error = answer["error"]
+    said = str(error.get("message") if isinstance(error, Mapping) else error)
+    data = revert_data(Web3RPCError(said, rpc_response=cast(Any, answer)))
+    if data is not None:
+        return decode_error(data)
+    if _REVERTED.search(said):
+        return UnknownRevertError(b"", said)
+    raise NodeError(f"The node refused: {_short(Exception(said))}")
 
 
 def _logs(kind: Any, first: int, last: int, filters: dict[str, Any] | None) -> list[Event]:
@@ -436,13 +516,13 @@ def _ask(question: Callable[[], _T]) -> _T:
     except requests.RequestException as error:
         response = getattr(error, "response", None)
         status = 0 if response is None else int(response.status_code)
-        kind = NodeError if 400 <= status < 500 and status not in (408, 429) else _UnclearError
+        kind = NodeError if 400 <= status < 500 and status not in (408, 429) else UnclearAnswerError
         said = f"{type(error).__name__} {status}" if status else type(error).__name__
         raise kind(f"The node does not answer ({said}). Check its URL, and that it runs.") from error
     except Web3Exception as error:
-        raise _UnclearError(f"The node's answer cannot be used: {_short(error)}") from error
+        raise UnclearAnswerError(f"The node's answer cannot be used: {_short(error)}") from error
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
-        raise _UnclearError(
+        raise UnclearAnswerError(
             f"The node's answer cannot be used ({type(error).__name__}). "
             "Check that its URL is the JSON-RPC address of an Ethereum node."
         ) from error
@@ -472,10 +552,6 @@ def _address(value: str) -> str:
         raise ArgumentError(f"{value!r} is no address. Give 0x and 40 hexadecimal digits.") from error
 
 
-def _hash_of(raw: bytes) -> str:
-    return "0x" + keccak(raw).hex()
-
-
 def _origin(url: str) -> str:
     """A URL without its path and user, where providers put the keys of their customers."""
     parts = urlsplit(url)
@@ -490,6 +566,7 @@ def _short(error: Exception) -> str:
 # What nodes say: geth, Besu, Erigon, Nethermind ("OldNonce"), Anvil ("already imported"), Ganache. An underpriced
 # transaction is one that would replace another, unless its tip is below the node's floor.
 _KNOWN = re.compile("already ?known|known transaction|already imported", re.IGNORECASE)
+_REVERTED = re.compile("revert|out of gas|invalid opcode", re.IGNORECASE)
 _NONCE_LOST = re.compile(
     "nonce (is )?too low|oldnonce|correct nonce|underpriced(?!: )|could not replace existing|replacementnotallowed",
     re.IGNORECASE,
