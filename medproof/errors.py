@@ -271,3 +271,57 @@ class MessageError(MedProofError):
 
 class DelegationError(MedProofError):
     """A delegation, or the guardians of a recovery, cannot be written so, or meet a state that they do not go with."""
+
+
+class QueueError(MedProofError):
+    """The relayer's file cannot be used."""
+
+    def __init__(self, path: str, rule: str, step: str) -> None:
+        """Name the file, what is wrong with it and the next step."""
+        self.path = path  # the path as given
+        super().__init__(f"The relayer's queue {path} {rule}. {step}.")
+
+
+class UnknownMessageError(MedProofError):
+    """A relayer does not know a message."""
+
+    def __init__(self, id_: str) -> None:
+        """Quote the id."""
+        self.id = id_  # as given
+        super().__init__(f"{id_!r} is no message of this queue. Give the id that Relayer.submit returned.")
+
+
+class MessageGasError(MedProofError):
+    """A message takes more gas than a relayer allows one message."""
+
+    def __init__(self, allowed: int) -> None:
+        """Name the bound."""
+        self.allowed = allowed  # gas
+        super().__init__(
+            f"The message takes more than {allowed} gas, the most that this relayer allows one message. "
+            "Check the wallet that answers for its signer, or raise gas_each."
+        )
+
+
+class RelayerFundsError(MedProofError):
+    """A relayer's account cannot pay for what it is to send; everything stays queued."""
+
+    def __init__(self, address: str, balance: int, needed: int) -> None:
+        """Name the account, what it has and what it needs, in wei."""
+        self.address, self.balance, self.needed = address, balance, needed
+        super().__init__(
+            f"The relayer's account {address} has {balance} wei and needs {needed} for what it is to send. "
+            "Fund it: nothing is lost, and the queue goes on by itself."
+        )
+
+
+class FeesTooHighError(MedProofError):
+    """The chain asks for higher fees than a relayer may pay; everything stays queued."""
+
+    def __init__(self, fee: int, highest: int) -> None:
+        """Name both, in wei a unit of gas."""
+        self.fee, self.highest = fee, highest
+        super().__init__(
+            f"The chain asks for {fee} wei a unit of gas, and the relayer may pay {highest}. "
+            "Wait, or raise highest_fee: nothing is lost."
+        )

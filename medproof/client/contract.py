@@ -34,6 +34,11 @@ class SignedMessage:
     arguments: tuple[Any, ...]  # the signature is the last; bytes32 and signatures as bytes
     deadline: int  # seconds since 1970
 
+    @property
+    def subject(self) -> str:
+        """In whose name it acts: every function that takes a signed message names the subject first."""
+        return str(self.arguments[0])
+
     def to_json(self) -> str:
         """The message as JSON, to hand to a relayer; bytes as 0x…"""
         arguments = ["0x" + value.hex() if isinstance(value, bytes) else value for value in self.arguments]
@@ -93,8 +98,17 @@ class ContractClient:
         """Send a signed message; the sender pays and appears nowhere in what it does.
 
         Raises:
-            MessageError: it is for another contract, chain or address, or for a function that would act in the name of
-                whoever sends it.
+            MessageError: see `call_data`.
+        """
+        self.call_data(message)
+        return self._transact(message.function, *message.arguments, sender=sender)
+
+    def call_data(self, message: SignedMessage) -> bytes:
+        """The call that a signed message is, encoded.
+
+        Raises:
+            MessageError: it is for another contract, chain or address, its arguments do not fit, or it would act in
+                the name of whoever sends it.
         """
         if (message.contract, message.chain_id, message.address) != (self.name, self.chain.chain_id, self.address):
             raise MessageError(
@@ -107,9 +121,15 @@ class ContractClient:
                 "Do not send it, and ask where it comes from."
             )
         try:
-            return self._transact(message.function, *message.arguments, sender=sender)
+            data = self.chain.call_data(self.contract, message.function, message.arguments)
         except ArgumentError as error:
             raise MessageError(f"The message's arguments do not fit: {error}") from error
+        if not message.arguments[-1]:  # the signature; to the contracts an empty one is the sender's own word
+            raise MessageError(
+                f"The message to {self.name}.{message.function} has no signature: it would act in your name. "
+                "Do not send it, and ask its author to sign it."
+            )
+        return bytes.fromhex(data.removeprefix("0x"))
 
     def events(
         self,

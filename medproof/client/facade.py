@@ -65,9 +65,20 @@ class MedProof:
         return cls(chain, found, sender=sender)
 
     def relay(self, message: SignedMessage, *, sender: Sender | None = None) -> Receipt:
-        """Send anyone's signed message to the contract it is for."""
-        clients: tuple[ContractClient, ...] = (self.consent_registry, self.record_pointers)
-        for client in clients:
-            if client.name == message.contract:
-                return client.relay(message, sender=sender)
-        raise MessageError(f"{message.contract} takes no relayed messages. Check where the message comes from.")
+        """Send anyone's signed message to the contract it is for.
+
+        Raises:
+            MessageError: see `client_for` and `ContractClient.call_data`.
+        """
+        return self.client_for(message.contract).relay(message, sender=sender)
+
+    def client_for(self, contract: str) -> ContractClient:
+        """The client of a contract that takes signed messages, by the contract's name.
+
+        Raises:
+            MessageError: there is no such contract, or it takes none.
+        """
+        for client in vars(self).values():
+            if isinstance(client, ContractClient) and client.name == contract and client.signed_functions:
+                return client
+        raise MessageError(f"{contract} takes no relayed messages. Check where the message comes from.")

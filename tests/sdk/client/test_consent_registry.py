@@ -241,9 +241,8 @@ def test_lifetime(
         lambda arguments, other: (*arguments[:2], arguments[2] ^ 1 << 134, *arguments[3:]),
         lambda arguments, other: (*arguments[:3], arguments[3] + 1, arguments[4]),
         lambda arguments, other: (*arguments[:4], bytes(65)),
-        lambda arguments, other: (*arguments[:4], b""),
     ],
-    ids=["subject", "grantee", "word", "deadline", "zero signature", "no signature"],
+    ids=["subject", "grantee", "word", "deadline", "zero signature"],
 )
 def test_altered_message(
     registry: ConsentRegistry, message: SignedMessage, stranger: LocalSigner, relayer: LocalSigner, change: Any
@@ -251,6 +250,14 @@ def test_altered_message(
     altered = dataclasses.replace(message, arguments=change(message.arguments, stranger.address))
     with pytest.raises(SignatureInvalid):
         registry.relay(altered, sender=relayer)
+
+
+def test_unsigned_message_would_act_in_the_senders_name(
+    registry: ConsentRegistry, message: SignedMessage, patient: LocalSigner
+) -> None:
+    unsigned = dataclasses.replace(message, arguments=(*message.arguments[:-1], b""))
+    with pytest.raises(MessageError, match="has no signature"):
+        registry.relay(unsigned, sender=patient)
 
 
 @pytest.mark.parametrize(
