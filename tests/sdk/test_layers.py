@@ -19,7 +19,10 @@ FORBIDDEN = {"brownie", "solcx", "vyper", "rich", "yaml", "pytest", "hypothesis"
 
 # From the top down: a module imports from rows below its own. A new module gets its place here.
 LAYERS = (
-    {"recovery"},
+    {"relayer"},
+    {"relayer.service"},
+    {"relayer.batch"},
+    {"receipt", "recovery", "relayer.queue"},
     {"client"},
     {"client.facade"},
     {
@@ -35,11 +38,15 @@ LAYERS = (
     {"artifacts", "decoding", "networks", "signing"},
     {"contract_errors", "messages"},
     {"fhir"},
+    {"fhir.consent"},
+    {"fhir.consent.compiler", "fhir.consent.records", "fhir.consent.renderer"},
+    {"fhir.consent.reading"},
+    {"fhir.consent.boxes", "fhir.consent.vocabulary"},
     {"fhir.claims", "fhir.classification", "fhir.differences"},
     {"fhir.resource"},
     {"fhir.structure"},
     {"policy"},
-    {"policy.duo", "policy.explanation"},
+    {"policy.document", "policy.duo", "policy.explanation"},
     {"policy.delegation", "policy.evaluation"},
     {"policy.word"},
     {"policy.sentence"},
