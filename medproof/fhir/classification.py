@@ -6,14 +6,14 @@ out: a bit that is not asked for is a bit that no rule has to grant.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from medproof.errors import UnclassifiedRecordError, UnknownCodeError
 from medproof.fhir.resource import Resource, records
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import ICD_10_CM, V3_ACT_CODE, CareSetting, Condition, DataClass, Sensitivity
 
-__all__ = ["care_setting", "conditions", "data_class", "sensitivities"]
+__all__ = ["care_setting", "classes_of_types", "conditions", "data_class", "sensitivities"]
 
 _CLASS_OF_TYPE = {
     **dict.fromkeys(
@@ -165,6 +165,28 @@ def data_class(resource: Resource) -> DataClass:
     for _, coding in _codings(resource.content.get("category"), "category"):
         result |= _CLASS_OF_CATEGORY.get((_text(coding, "system"), _text(coding, "code")), DataClass(0))
     return result or default
+
+
+def classes_of_types(names: Collection[str]) -> tuple[DataClass, bool]:
+    """Return every data class that records of these resource types can have, and whether no other type has any.
+
+    Raises:
+        UnclassifiedRecordError: no data class stands for one of the types.
+    """
+    found = DataClass(0)
+    for name in names:
+        if name not in _CLASS_OF_TYPE:
+            raise UnclassifiedRecordError(name, "is a resource type without a data class")
+        found |= _classes_of_type(name)
+    return found, not any(_classes_of_type(name) & found for name in _CLASS_OF_TYPE.keys() - set(names))
+
+
+def _classes_of_type(name: str) -> DataClass:
+    result = _CLASS_OF_TYPE[name]
+    if name in _CATEGORISED_TYPES:
+        for refined in _CLASS_OF_CATEGORY.values():
+            result |= refined
+    return result
 
 
 def sensitivities(resource: Resource) -> Sensitivity:

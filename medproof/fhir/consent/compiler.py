@@ -1,0 +1,402 @@
+"""A FHIR R4 Consent compiled to rules, and to a policy document for what words cannot hold.
+
+The provision tree is read as FHIR gives it: a nested provision is an exception to the one around it and lies
+inside it, and where provisions side by side disagree, the refusal counts. On chain no rule means no, permits add
+up and a refusal beats them all. So permits become permit rules, refusals become deny rules, and a permit nested in
+a refusal is cut out of it: what is left is written as disjoint boxes.
+
+FHIR R4 gives the root provision no type, and HL7's own examples use such a root in both senses. What it does is
+told by what is nested in it, since only opposites are exceptions: refusals say that it permits, permits that it
+refuses. A root that refuses with permits in it, like one without any limit of its own, is a frame: no rule is
+written for it, because no rule means no. A limited root with nothing nested is refused unless the caller says what
+it does. The base rule (`policyRule`) names terms that the resource does not hold, so it permits nothing by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from medproof import hashing
+from medproof.errors import ConsentDocumentError
+from medproof.fhir.consent import vocabulary
+from medproof.fhir.consent.boxes import EVERYTHING, MOST_PIECES, Box, merge, rule_of, subtract
+from medproof.fhir.consent.reading import Bound, Effect, Provision, Reader, is_group
+from medproof.fhir.consent.vocabulary import items, refuse, text
+from medproof.fhir.resource import Resource, load
+from medproof.hashing import Json, JsonObject
+from medproof.policy.codes import ResearchUse
+from medproof.policy.document import EVERYONE, FinerProvision, PolicyDocument, scope_of
+from medproof.policy.word import FIELDS, Rule, encode
+
+__all__ = ["MOST_RULES", "CompiledConsent", "compile_consent"]
+
+MOST_RULES = 1 << FIELDS["index"].width
+"""The most rules that a subject may have for one grantee."""
+
+MOST_PROVISIONS = 256
+"""The most provisions that a consent may have: each is compared with all others."""
+
+_PROVISION = re.compile(r"Consent\.provision(\.provision\[\d+\])*", re.ASCII)
+_SALT = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+_STATUSES = {
+    "draft": "is a draft",
+    "proposed": "is not agreed to yet",
+    "rejected": "was rejected",
+    "inactive": "was terminated or replaced",
+    "entered-in-error": "was entered in error",
+}
+_SCOPES = ("patient-privacy", "research")
+_OPT_IN = frozenset({"OPTIN", "OPTINR"})
+_OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
+
+
+@dataclass(frozen=True)
+class CompiledConsent:
+    """What a consent says in rules.
+
+    Where there is a `document`, its permits are only bounds: publish `document.hash` as terms first, and take the
+    rules of `under(number)`. `rules` refuses to give bounds without their terms.
+    """
+
+    document: PolicyDocument | None  # what no word holds; None where the rules say it all
+    bounds: tuple[Bound, ...]  # every place where the rules say something else than the text
+    drafts: tuple[tuple[str, Rule], ...] = field(repr=False)  # grantee and rule, perhaps still without terms
+
+    @property
+    def rules(self) -> tuple[tuple[str, Rule], ...]:
+        """The rules to write, each with its grantee, in the order of their indices.
+
+        Raises:
+            ConsentDocumentError: the document's terms have no number yet.
+        """
+        if self.document and not all(rule.deny or rule.terms for _, rule in self.drafts):
+            raise ConsentDocumentError
+        return self.drafts
+
+    def under(self, terms: int) -> CompiledConsent:
+        """Return the same with every rule under the terms of this number."""
+        return replace(self, drafts=tuple((grantee, replace(rule, terms=terms)) for grantee, rule in self.drafts))
+
+
+def compile_consent(
+    source: Resource | str | os.PathLike[str] | bytes | Mapping[str, Json],
+    *,
+    grantees: Mapping[str, str],
+    custodian: str | None = None,
+    root: Literal["permit", "deny"] | None = None,
+    terms: int = 0,
+    salt: bytes | None = None,
+) -> CompiledConsent:
+    """Compile a FHIR R4 Consent to the rules to write, or refuse it with the element and the reason.
+
+    Args:
+        source: a Consent: loaded, or what `medproof.fhir.load` takes.
+        grantees: the account on chain of every actor, by FHIR reference as the consent writes it (or
+            `system|value` of its identifier): a party's identity, or a group in the form of an address.
+        custodian: the reference of the custodian whose subject writes the rules; actors in the role CST must be it.
+        root: what the root provision does where neither its type nor its exceptions tell.
+        terms: number of the published terms that the rules name, where the consent does not say itself.
+        salt: of the policy document; a fresh one unless the consent or the caller gives it.
+
+    Raises:
+        ConsentNotCompilableError: the consent cannot become rules; `path` and `rule` say what and why.
+        RecordError, JsonError: the source is no FHIR R4 resource; see `medproof.fhir.load`.
+    """
+    content = (source if isinstance(source, Resource) else load(source)).content
+    _check(content)
+    reader = Reader(grantees, custodian)
+    provision = _root(content, reader, Effect(root) if root else None)
+    compiler = _Compiler(provision, reader.bounds, terms)
+    drafts = compiler.drafts()
+    if not drafts:
+        refuse("Consent.provision", "neither permits nor refuses anything", "add a provision with a type")
+    finer = compiler.finer_provisions(drafts)
+    document = PolicyDocument(finer, salt or _salt(content) or hashing.new_salt()) if finer else None
+    rules = tuple((draft.grantee, draft.rule) for draft in drafts)
+    return CompiledConsent(document, tuple(sorted(reader.bounds)), rules)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A rule with the provision that it comes from."""
+
+    provision: Provision
+    grantee: str
+    rule: Rule
+
+
+class _Compiler:
+    """Turns one tree into rules."""
+
+    def __init__(self, root: Provision, bounds: set[Bound], terms: int) -> None:
+        self._bounds = bounds
+        self._terms = terms
+        self._permits = [provision for provision in _walk(root) if provision.effect is Effect.PERMIT]
+        # What is left of each permit that gets rules, and of each refusal on chain, by grantee.
+        self._left: dict[str, tuple[Provision, dict[str, list[Box]]]] = {}
+        self._finer: list[Provision] = []  # refusals that the document holds
+        self._visit(root, None)
+
+    def drafts(self) -> list[_Draft]:
+        """Return the rules, numbered for each grantee."""
+        found: dict[str, list[_Draft]] = {}
+        for provision, grantee, box in self._boxes():
+            rule = self._rule(provision, box)
+            listed = found.setdefault(grantee, [])
+            if rule is not None and rule not in [draft.rule for draft in listed]:
+                listed.append(_Draft(provision, grantee, rule))
+        for listed in found.values():
+            if len(listed) > MOST_RULES:
+                path = listed[MOST_RULES].provision.path
+                refuse(path, f"takes the rules for one actor beyond {MOST_RULES}", "say it with fewer exceptions")
+        return [draft for listed in found.values() for draft in _numbered(listed)]
+
+    def finer_provisions(self, drafts: list[_Draft]) -> tuple[FinerProvision, ...]:
+        """Return what the document holds; nothing where the words hold all."""
+        permits = [(provision, grantee, box) for provision, grantee, box in self._boxes() if not _denies(provision)]
+        if not self._finer and not any(_is_finer(provision) for provision, _, _ in permits):
+            return ()
+        for provision in self._permits:
+            self._bounds.update(provision.own_limits)
+        for provision in self._finer:
+            self._bounds.update(
+                replace(bound, word="nothing: the document refuses it") for bound in provision.own_limits
+            )
+            permits += [(provision, grantee, provision.box) for grantee in provision.grantees]
+        found = []
+        for provision, grantee, box in permits:
+            rule = self._rule(provision, box)
+            if rule is not None:
+                scope = scope_of(encode(rule))
+                found.append(FinerProvision(grantee, scope, provision.any_of, provision.starts, provision.ends))
+        return tuple(dict.fromkeys(found))
+
+    # -- the tree -----------------------------------------------------------------------------------------------
+
+    def _visit(self, provision: Provision, cover: Provision | None) -> None:
+        """Take in a provision; `cover` is the permit with rules that covers it."""
+        if _denies(provision):
+            self._refuse(provision, cover)
+            return
+        if provision.effect is Effect.PERMIT and cover is None:
+            self._add(provision, {grantee: [provision.box] for grantee in provision.grantees})
+            cover = provision
+        for child in provision.children:
+            self._visit(child, cover)
+
+    def _refuse(self, provision: Provision, cover: Provision | None) -> None:
+        """Take in a refusal: on chain, in the document, or by leaving it out of the permit around it."""
+        exceptions = [child for child in provision.children if child.effect is Effect.PERMIT]
+        if cover is not None and not exceptions and _takes_all(provision, cover):
+            step = "say in the exception what it is about"
+            refuse(provision.path, "refuses all that the provision around it permits", step)
+        strangers = self._strangers(provision)
+        needs_document = bool(provision.own_limits) and (cover is not None or bool(strangers))
+        if needs_document or (_is_finer(provision) and strangers) or (provision.own_limits and exceptions):
+            if exceptions:
+                step = "write the refusal in codes that a rule word has a bit for"
+                refuse(exceptions[0].path, "is an exception to a refusal that no rule word can hold", step)
+            self._finer.append(provision)
+        elif all(_can_be_cut_out(child, provision, cover, strangers) for child in exceptions):
+            self._bounds.update(replace(bound, document="") for bound in provision.own_limits)
+            left = {}
+            for grantee in provision.grantees:
+                concerned = [child for child in exceptions if grantee in child.grantees]
+                left[grantee] = _without([provision.box], concerned)
+            self._add(provision, left)
+        else:
+            self._leave_out(provision, cover, exceptions, strangers)
+            cover = None
+        for child in provision.children:
+            self._visit(child, cover)
+
+    def _leave_out(
+        self, provision: Provision, cover: Provision | None, exceptions: list[Provision], strangers: list[Provision]
+    ) -> None:
+        """Take a refusal out of the permit around it, so that no rule beats the exceptions."""
+        if cover is None or strangers or not set(provision.grantees) <= set(cover.grantees):
+            step = "write the permits without the refusal, or give the exception the actors and duties around it"
+            refuse(exceptions[0].path, "is an exception that a refusal on chain would beat", step)
+        left = self._left[cover.path][1]
+        for grantee in provision.grantees:
+            left[grantee] = _without(left[grantee], [provision])
+
+    def _strangers(self, provision: Provision) -> list[Provision]:
+        """Return the permits that share something with a provision and lie neither around nor in it."""
+        return [
+            permit
+            for permit in self._permits
+            if not f"{provision.path}.".startswith(f"{permit.path}.")
+            and not f"{permit.path}.".startswith(f"{provision.path}.")
+            and _may_share(permit.grantees, provision.grantees)
+            and permit.box.meets(provision.box)
+        ]
+
+    # -- rules --------------------------------------------------------------------------------------------------
+
+    def _add(self, provision: Provision, left: dict[str, list[Box]]) -> None:
+        self._left[provision.path] = (provision, left)
+
+    def _boxes(self) -> Iterator[tuple[Provision, str, Box]]:
+        for provision, left in self._left.values():
+            for grantee, boxes in left.items():
+                yield from ((provision, grantee, box) for box in merge(boxes))
+
+    def _rule(self, provision: Provision, box: Box) -> Rule | None:
+        deny = _denies(provision)
+        modifiers = ResearchUse.EMPTY if deny else provision.modifiers
+        rule = rule_of(box, deny=deny, modifiers=modifiers)
+        if rule is None:
+            return None
+        return replace(
+            rule,
+            terms=self._terms if provision.terms is None else provision.terms,
+            sequence=provision.sequence,
+            index=provision.index or 0,
+            delegable=provision.delegable,
+            break_glass_refused=provision.break_glass_refused,
+        )
+
+
+def _walk(provision: Provision) -> Iterator[Provision]:
+    yield provision
+    for child in provision.children:
+        yield from _walk(child)
+
+
+def _denies(provision: Provision) -> bool:
+    return provision.effect is Effect.DENY
+
+
+def _is_finer(provision: Provision) -> bool:
+    return bool(provision.any_of or provision.starts or provision.ends)
+
+
+def _may_share(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
+    """Whether an actor may be meant by both; who is in a group changes, so a group may share with anyone."""
+    return any(map(is_group, (*some, *others))) or not set(some).isdisjoint(others)
+
+
+def _can_be_cut_out(permit: Provision, refusal: Provision, cover: Provision | None, strangers: list[Provision]) -> bool:
+    """Whether a refusal on chain can leave room for a permit nested in it and decide as the tree does."""
+    if permit.grantees != refusal.grantees and any(map(is_group, refusal.grantees)):
+        return False  # a refusal for a group beats what a member of it is permitted
+    if cover is None:
+        return not (permit.own_limits and strangers)
+    return not permit.own_limits and _duties(permit) == _duties(cover)
+
+
+def _takes_all(refusal: Provision, permit: Provision) -> bool:
+    concerns_all = refusal.grantees in ((EVERYONE,), permit.grantees)
+    return concerns_all and not refusal.own_limits and not subtract([permit.box], refusal.box)
+
+
+def _duties(provision: Provision) -> tuple[object, ...]:
+    return provision.modifiers, provision.delegable, provision.break_glass_refused, provision.terms
+
+
+def _without(boxes: list[Box], taken: list[Provision]) -> list[Box]:
+    for provision in taken:
+        boxes = merge(subtract(boxes, provision.box))
+        if len(boxes) > MOST_PIECES:
+            step = "say it with fewer exceptions, or with exceptions in fewer fields"
+            refuse(provision.path, f"cuts what is around it into more than {MOST_PIECES} pieces", step)
+    return boxes
+
+
+def _numbered(drafts: list[_Draft]) -> Iterator[_Draft]:
+    """Give each rule of a grantee its index: the one that its provision names, else the next that is free."""
+    named: dict[int, _Draft] = {}
+    for draft in drafts:
+        if draft.provision.index is not None:
+            named.setdefault(draft.rule.index, draft)
+    free = iter(number for number in range(MOST_RULES) if number not in named)
+    for draft in drafts:
+        index = draft.rule.index if named.get(draft.rule.index) is draft else next(free)
+        yield replace(draft, rule=replace(draft.rule, index=index))
+
+
+# -- the resource ---------------------------------------------------------------------------------------------------
+
+
+def _check(content: JsonObject) -> None:
+    """Refuse what is no active consent to the use of data, and what changes its meaning in ways not known here."""
+    kind = text(content, "resourceType")
+    if kind != "Consent":
+        refuse(kind, "is no Consent", "give an HL7 FHIR R4 Consent")
+    _check_modifiers(content, "Consent")
+    if "implicitRules" in content:
+        refuse("Consent.implicitRules", "names rules that are not known here", "leave it out if they add nothing")
+    status = text(content, "status")
+    if status != "active":
+        step = "give the consent that is in force"
+        refuse("Consent.status", _STATUSES.get(status, "is no code of consent-state-codes"), step)
+    scopes = {
+        text(coding, "code")
+        for coding in items(_object(content.get("scope")).get("coding"))
+        if text(coding, "system") == vocabulary.CONSENT_SCOPE
+    }
+    if not scopes or not scopes <= set(_SCOPES):
+        refuse("Consent.scope", "is not about the use of data", f"rules are for the scopes {' and '.join(_SCOPES)}")
+
+
+def _check_modifiers(value: Json, path: str) -> None:
+    """Refuse modifier extensions but those of provisions (which the reader knows), and elements without a value."""
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            _check_modifiers(item, f"{path}[{number}]")
+        return
+    for name, item in _object(value).items():
+        if name == "modifierExtension" and not _PROVISION.fullmatch(path):
+            refuse(f"{path}.modifierExtension", "changes the meaning in a way not known here", "say it without")
+        if name.startswith("_") and name[1:] not in _object(value):
+            refuse(f"{path}.{name[1:]}", "has no value", "give it a value, or leave it out")
+        if name not in ("contained", "text"):
+            _check_modifiers(item, f"{path}.{name}")
+
+
+def _root(content: JsonObject, reader: Reader, untyped: Effect | None) -> Provision:
+    """Read the provision tree, or what the base rule alone says."""
+    base = {
+        text(coding, "code")
+        for coding in items(_object(content.get("policyRule")).get("coding"))
+        if text(coding, "system") == vocabulary.ACT_CODE
+    }
+    element = content.get("provision")
+    if isinstance(element, dict):
+        _check_size(element)
+        root = reader.root(element, "Consent.provision", untyped)
+        if base & _OPT_IN and root.effect is not Effect.PERMIT:
+            reader.bounds.add(Bound("Consent.policyRule", "no permit beyond those in the provision"))
+        return root
+    if not base & _OPT_OUT or base & _OPT_IN:
+        step = "add a provision that says to whom and what"
+        refuse("Consent.provision", "is missing, and the base rule names terms that the resource lacks", step)
+    return Provision("Consent.policyRule", Effect.DENY, (EVERYONE,), EVERYTHING)
+
+
+def _check_size(element: JsonObject) -> None:
+    waiting, count = [element], 0
+    while waiting:
+        count += 1
+        waiting += items(waiting.pop().get("provision"))
+    if count > MOST_PROVISIONS:
+        refuse("Consent.provision", f"has more than {MOST_PROVISIONS} provisions", "split the consent")
+
+
+def _salt(content: JsonObject) -> bytes | None:
+    for number, extension in enumerate(items(content.get("extension"))):
+        if text(extension, "url") == vocabulary.DOCUMENT_SALT:
+            value = text(extension, "valueString")
+            if not _SALT.fullmatch(value):
+                refuse(f"Consent.extension[{number}]", "is no salt", "give 0x and 64 hexadecimal digits")
+            return bytes.fromhex(value[2:])
+    return None
+
+
+def _object(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
