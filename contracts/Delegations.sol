@@ -84,9 +84,8 @@ contract Delegations is IDelegations, SignedMessages {
         if (!_succeeds(own) && word.kind() != uint256(Kind.Steward)) revert DelegationKindNotPossible(word.kind());
         uint256 held = own.scopes() ^ DelegationWord.DELEGATE;
         if (word.scopes() & ~held != 0) revert ScopesExceeded(word.scopes(), held);
-        if (word.validFrom() < own.validFrom() || word.validUntil() > own.validUntil()) {
-            revert PeriodExceeded(own.validFrom(), own.validUntil());
-        }
+        // The delegator's own period has begun, or it could not delegate; only the end needs a look.
+        if (word.validUntil() > own.validUntil()) revert PeriodExceeded(word.validUntil(), own.validUntil());
     }
 
     /// @dev Reverts unless `by` is a delegate that may delegate now and may write over what is stored: a successor over
@@ -308,8 +307,8 @@ contract Delegations is IDelegations, SignedMessages {
 
     /// @dev Reverts unless the message is the author's: it sends it itself (empty signature), or it signed it.
     function _requireAuthor(address by, bytes32 structHash, uint256 deadline, bytes calldata signature) private view {
-        if (signature.length == 0 && by == msg.sender) return;
-        _requireSigned(by, structHash, deadline, signature);
+        if (signature.length != 0) _requireSigned(by, structHash, deadline, signature);
+        else if (by != msg.sender) revert SignatureInvalid(by);
     }
 
     /* READING */

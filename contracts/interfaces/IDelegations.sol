@@ -89,9 +89,9 @@ interface IDelegations is ISignedMessages {
     /// @dev Mend: give no more than `held`.
     error ScopesExceeded(uint256 scopes, uint256 held);
 
-    /// @notice Thrown when a further delegation reaches beyond the period of its delegator's own (minutes since 1970).
-    /// @dev Mend: keep within the period given.
-    error PeriodExceeded(uint256 validFrom, uint256 validUntil);
+    /// @notice Thrown when a further delegation would outlast its delegator's own (minutes since 1970).
+    /// @dev Mend: end it at `held` at the latest.
+    error PeriodExceeded(uint256 validUntil, uint256 held);
 
     /// @notice Thrown when somebody other than the subject, or its successor, names guardians or objects to a recovery.
     /// @dev Mend: have the subject do it.
