@@ -325,3 +325,40 @@ class FeesTooHighError(MedProofError):
             f"The chain asks for {fee} wei a unit of gas, and the relayer may pay {highest}. "
             "Wait, or raise highest_fee: nothing is lost."
         )
+
+
+class ReceiptError(MedProofError):
+    """A consent receipt cannot be issued, read or verified."""
+
+
+class MalformedReceiptError(ReceiptError):
+    """A text is no consent receipt; the message shows no value of it."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        """Name the field and what is wrong with it."""
+        self.path = path  # such as "evidence.block"; empty for the whole text
+        step = "Give the text that ConsentReceipt.to_json wrote, or ask its issuer for another."
+        super().__init__(f"{path or 'The consent receipt'} {rule}. {step}")
+
+
+class ForeignReceiptError(ReceiptError):
+    """A consent receipt is for another chain or another registry than the one that is asked."""
+
+    def __init__(self, field: str, given: object, here: object) -> None:
+        """Name the field, what the receipt says and what answers here."""
+        self.field, self.given, self.here = field, given, here
+        super().__init__(
+            f"{field} of the receipt is {given}, and here it is {here}. Connect to the receipt's chain and deployment."
+        )
+
+
+class UnknownEvidenceError(ReceiptError):
+    """What a consent receipt stands on is not on the chain."""
+
+    def __init__(self, field: str, value: object) -> None:
+        """Name the field and quote its value."""
+        self.field, self.value = field, value
+        super().__init__(
+            f"{field} is {value}, and the chain has none of it there: the receipt was altered, or the chain has "
+            "reorganised since. Issue it anew, and wait for more confirmations before relying on it."
+        )
