@@ -217,18 +217,27 @@ class Queue:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """One change, whole or not at all, on disk when it is done."""
+        with self._using() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                step = "Check the disk, and that the relayer is not closed; what was stored before is safe"
+                raise QueueError(str(self.path), f"cannot be used ({error})", step) from error
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._database.execute(query, values).fetchall()
+        with self._using() as database:
+            return database.execute(query, values).fetchall()
 
     # -- messages -----------------------------------------------------------------------------------------------
 
@@ -283,6 +292,16 @@ class Queue:
     def waiting(self) -> list[Entry]:
         """All messages that are queued, in order of arrival."""
         return [_entry(row) for row in self._rows("SELECT * FROM messages WHERE state = 'queued' ORDER BY arrival")]
+
+    def late(self, now: int) -> list[Entry]:
+        """The messages that are queued and whose deadline, in seconds since 1970, has passed."""
+        query = "SELECT * FROM messages WHERE state = 'queued' AND deadline < ? ORDER BY arrival"
+        return [_entry(row) for row in self._rows(query, now)]
+
+    def open_count(self) -> int:
+        """How many messages are not final."""
+        states = ", ".join(f"'{state}'" for state in OPEN)
+        return int(self._rows(f"SELECT COUNT(*) AS count FROM messages WHERE state IN ({states})")[0]["count"])
 
     def before(self, subject: str, contract: str) -> list[Entry]:
         """The messages of a subject to a contract that wait or hold others back, in order of arrival."""

@@ -29,7 +29,7 @@ from medproof.errors import (
     UnknownRevertError,
 )
 from medproof.relayer.batch import mix, pick
-from medproof.relayer.queue import OPEN, Attempt, Batch, Entry, Fate, Queue, State
+from medproof.relayer.queue import Batch, Entry, Fate, Queue, State
 from medproof.signing import NodeSigner, TransactionSigner
 
 __all__ = ["MOST_GAS", "Relayer"]
@@ -194,7 +194,7 @@ class Relayer:
         self._expire()
         while self._send_next(flush):
             pass
-        return len(self._queue.fates(OPEN))
+        return self._queue.open_count()
 
     def run(
         self,
@@ -228,6 +228,7 @@ class Relayer:
         newest = self._chain.block_number()
         deep = max(newest - self._chain.confirmations + 1, 0)
         settled_nonce = self._chain.transaction_count(self._sender.address, block=deep)
+        first = True  # the others wait for the first that is in no block: paying more for them changes nothing
         for batch in batches:
             found = self._find(batch)
             if found is not None:
@@ -237,12 +238,14 @@ class Relayer:
                 self._queue.unmined(batch)
                 self._tell(batch.messages)
                 self._broadcast(batch)
-            elif settled_nonce > batch.nonce:
+            elif settled_nonce > batch.nonce and not any(self._chain.knows(one.hash) for one in batch.attempts):
                 _LOG.warning("batch %d: another transaction took nonce %d", batch.number, batch.nonce)
                 self._queue.lose(batch)
                 self._tell(batch.messages)
             else:
-                self._press(batch, newest)
+                if not (first and self._overdue(batch) and newest > batch.latest.block and self._raise(batch, newest)):
+                    self._remind(batch)
+                first = False
 
     def _find(self, batch: Batch) -> Mapping[str, Any] | None:
         for attempt in reversed(batch.attempts):
@@ -283,18 +286,21 @@ class Relayer:
             return State.QUEUED, None  # it may have been another's fault
         return State.REFUSED, str(MessageGasError(self._gas_each))
 
-    def _press(self, batch: Batch, newest: int) -> None:
-        """Keep a transaction on its way: replace it where it takes too long, else see that the node has it."""
-        if self._overdue(batch) and newest > batch.latest.block:
-            fees = _raised(batch.latest.fees, self._chain.fees())
-            if _price(fees) <= self._highest_fee:
-                self._require_funds(batch.request["gas"] * _price(fees))
-                batch = self._queue.replace(batch, fees, self._sender.sign_transaction, newest)
-                _LOG.info("batch %d: attempt %d, %s", batch.number, len(batch.attempts), batch.latest.hash)
-                self._tell(batch.messages)
-                self._broadcast(batch)
-                return
+    def _raise(self, batch: Batch, newest: int) -> bool:
+        """Replace a transaction by one with higher fees; False where they may not rise further."""
+        fees = _raised(batch.latest.fees, self._chain.fees())
+        if _price(fees) > self._highest_fee:
             _LOG.warning("batch %d: stuck, the fees may not rise further", batch.number)
+            return False
+        self._require_funds(batch.request["gas"] * _price(fees))
+        batch = self._queue.replace(batch, fees, self._sender.sign_transaction, newest)
+        _LOG.info("batch %d: attempt %d, %s", batch.number, len(batch.attempts), batch.latest.hash)
+        self._tell(batch.messages)
+        self._broadcast(batch)
+        return True
+
+    def _remind(self, batch: Batch) -> None:
+        """See that the node has a transaction."""
         if not self._chain.knows(batch.latest.hash):
             self._broadcast(batch)
 
@@ -302,16 +308,11 @@ class Relayer:
         return time.time() - batch.latest.signed >= self._patience
 
     def _expire(self) -> None:
-        waiting = self._queue.waiting()
-        if not waiting:
-            return
         now = self._chain.timestamp()
-        late = {
-            entry.id: str(MessageExpired(deadline=entry.deadline, timestamp=now))
-            for entry in waiting
-            if entry.deadline < now
-        }
-        self._finish(State.EXPIRED, late)
+        late = self._queue.late(now)
+        self._finish(
+            State.EXPIRED, {entry.id: str(MessageExpired(deadline=entry.deadline, timestamp=now)) for entry in late}
+        )
 
     # -- sending ------------------------------------------------------------------------------------------------
 
@@ -417,13 +418,12 @@ class Relayer:
         return {"to": client.address, "data": data, "value": 0, "chainId": self._chain.chain_id}
 
     def _broadcast(self, batch: Batch) -> None:
-        attempt: Attempt = batch.latest
         try:
-            self._chain.broadcast(attempt.raw)
+            self._chain.broadcast(batch.latest.raw)
         except (NodeError, ConfirmationTimeoutError) as error:
             # It is kept, and sent again with the next round unless it is found in a block by then.
             _LOG.warning("batch %d: not taken by the node (%s)", batch.number, type(error).__name__)
-            self._require_funds(batch.request["gas"] * _price(attempt.fees))
+            self._require_funds(batch.request["gas"] * _price(batch.latest.fees))
 
     def _require_funds(self, needed: int) -> None:
         balance = self._chain.balance(self._sender.address)
