@@ -76,12 +76,19 @@ EVERYTHING = Box()
 _DIMENSIONS = tuple(field.name for field in fields(Box))
 
 
-def subtract(boxes: Iterable[Box], taken: Box) -> list[Box]:
-    """Return disjoint boxes with what the boxes hold and the taken one does not."""
+def subtract(boxes: Iterable[Box], taken: Box, *, overlapping: bool = False) -> list[Box]:
+    """Return boxes with what the boxes hold and the taken one does not.
+
+    They are disjoint where the boxes are. `overlapping` makes each as large as it can be, which suits permits: one
+    permit must cover the whole of a request.
+    """
     left = [part for box in boxes for part in box.split()]
     for out in taken.split():
-        left = [piece for box in left for piece in _difference(box, out)]
-    return left
+        left = [piece for box in left for piece in _difference(box, out, overlapping=overlapping)]
+    if not overlapping:
+        return left
+    left = list(dict.fromkeys(left))
+    return [box for box in left if not any(box & other == box for other in left if other is not box)]
 
 
 def merge(boxes: Iterable[Box]) -> list[Box]:
@@ -154,8 +161,8 @@ def rule_of(box: Box, *, deny: bool, modifiers: ResearchUse = ResearchUse.EMPTY)
     )
 
 
-def _difference(box: Box, taken: Box) -> Iterator[Box]:
-    """Yield disjoint pieces of a box outside another; neither mixes research with other purposes."""
+def _difference(box: Box, taken: Box, *, overlapping: bool) -> Iterator[Box]:
+    """Yield the pieces of a box outside another; neither mixes research with other purposes."""
     common = box & taken
     if common.empty:
         yield box
@@ -165,7 +172,8 @@ def _difference(box: Box, taken: Box) -> Iterator[Box]:
         value, inside = getattr(rest, name), getattr(common, name)
         for outside in _outside(value, inside):
             yield _with(rest, name, outside)
-        rest = _with(rest, name, inside)
+        if not overlapping:
+            rest = _with(rest, name, inside)
 
 
 def _with(box: Box, name: str, value: Any) -> Box:

@@ -223,7 +223,7 @@ class _Compiler:
             refuse(exceptions[0].path, "is an exception that a refusal on chain would beat", step)
         left = self._left[cover.path][1]
         for grantee in provision.grantees:
-            left[grantee] = _without(left[grantee], [provision])
+            left[grantee] = _without(left[grantee], [provision], overlapping=True)
 
     def _strangers(self, provision: Provision) -> list[Provision]:
         """Return the permits that share something with a provision and lie neither around nor in it."""
@@ -299,9 +299,9 @@ def _duties(provision: Provision) -> tuple[object, ...]:
     return provision.modifiers, provision.delegable, provision.break_glass_refused, provision.terms
 
 
-def _without(boxes: list[Box], taken: list[Provision]) -> list[Box]:
+def _without(boxes: list[Box], taken: list[Provision], *, overlapping: bool = False) -> list[Box]:
     for provision in taken:
-        boxes = merge(subtract(boxes, provision.box))
+        boxes = merge(subtract(boxes, provision.box, overlapping=overlapping))
         if len(boxes) > MOST_PIECES:
             step = "say it with fewer exceptions, or with exceptions in fewer fields"
             refuse(provision.path, f"cuts what is around it into more than {MOST_PIECES} pieces", step)

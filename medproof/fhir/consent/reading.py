@@ -501,7 +501,7 @@ def _root_effect(element: JsonObject, path: str, untyped: Effect | None) -> Effe
     if given is not None:
         untyped = _effect(element, path)
     if untyped is not None:
-        return Effect.FRAME if untyped is Effect.DENY and Effect.PERMIT in nested else untyped
+        return Effect.FRAME if untyped is Effect.DENY and _permits_within(element) else untyped
     if not any(name in element for name in _LIMITING):
         return Effect.FRAME
     if not nested:
@@ -515,7 +515,16 @@ def _nested_effect(element: JsonObject, path: str, around: Effect) -> Effect:
     if effect is Effect.PERMIT and around is Effect.PERMIT:
         step = "leave it out, or put what it permits in place of the permit around it"
         refuse(f"{path}.type", "permits what the provision around it permits already", step)
+    if effect is Effect.DENY and around is Effect.DENY and _permits_within(element):
+        step = "put its exceptions into the refusal around it"
+        refuse(f"{path}.type", "refuses what the provision around it refuses already", step)
     return effect
+
+
+def _permits_within(element: JsonObject) -> bool:
+    """Whether anything nested in a provision, at any depth, permits."""
+    nested = items(element.get("provision"))
+    return any(text(child, "type") == Effect.PERMIT or _permits_within(child) for child in nested)
 
 
 def _effect(element: JsonObject, path: str) -> Effect:
