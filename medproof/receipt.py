@@ -320,12 +320,16 @@ def _notice(suite: MedProof, number: int, event: Event) -> PrivacyNotice | None:
 
 
 def _author(events: Sequence[Event], event: Event) -> str:
-    """Who made a rule: the delegate that the contract recorded right before, else the subject."""
-    subject, grantee = event.arguments["subject"], event.arguments["grantee"]
+    """Who made a rule: the delegate that the contract recorded right before, else the subject.
+
+    A further rule, when it is first written, comes after those that it marks as followed.
+    """
+    subject, grantee, word = (event.arguments[name] for name in ("subject", "grantee", "word"))
+    first = FIELDS["sequence"].of(word) == 1
     for before in reversed([one for one in events if one.index < event.index]):
         if before.name == "DelegateActed" and before.arguments["subject"] == subject:
             return str(before.arguments["delegate"])
-        marked = before.name == "RuleSet" and before.arguments["word"] & _FOLLOWS  # by this very rule, perhaps
+        marked = first and before.name == "RuleSet" and before.arguments["word"] & _FOLLOWS
         if not marked or (before.arguments["subject"], before.arguments["grantee"]) != (subject, grantee):
             break
     return str(subject)

@@ -255,23 +255,26 @@ def logged(index: int, name: str, **arguments: Any) -> Event:
 
 
 FOLLOWED = 1 << 23
+ACTED = ("DelegateActed", {"delegate": DELEGATE})
 
 
 @pytest.mark.parametrize(
-    ("before", "author"),
+    ("before", "sequence", "author"),
     [
-        ([], SUBJECT),
-        ([("DelegateActed", {"delegate": DELEGATE})], DELEGATE),
-        ([("DelegateActed", {"delegate": DELEGATE}), ("RuleSet", {"grantee": GRANTEE, "word": FOLLOWED})], DELEGATE),
-        ([("DelegateActed", {"delegate": DELEGATE}), ("RuleSet", {"grantee": GRANTEE, "word": 1})], SUBJECT),
-        ([("DelegateActed", {"delegate": DELEGATE}), ("RuleSet", {"grantee": DELEGATE, "word": FOLLOWED})], SUBJECT),
-        ([("DelegateActed", {"delegate": DELEGATE, "subject": GRANTEE})], SUBJECT),
-        ([("DelegateActed", {"delegate": DELEGATE}), ("TermsPublished", {"number": 1})], SUBJECT),
+        ([], 1, SUBJECT),
+        ([ACTED], 1, DELEGATE),
+        ([ACTED], 2, DELEGATE),
+        ([ACTED, ("RuleSet", {"grantee": GRANTEE, "word": FOLLOWED})], 1, DELEGATE),  # marked by the new rule
+        ([ACTED, ("RuleSet", {"grantee": GRANTEE, "word": FOLLOWED})], 2, SUBJECT),  # changed by the delegate
+        ([ACTED, ("RuleSet", {"grantee": GRANTEE, "word": 1})], 1, SUBJECT),
+        ([ACTED, ("RuleSet", {"grantee": DELEGATE, "word": FOLLOWED})], 1, SUBJECT),
+        ([("DelegateActed", {"delegate": DELEGATE, "subject": GRANTEE})], 1, SUBJECT),
+        ([ACTED, ("TermsPublished", {"number": 1})], 1, SUBJECT),
     ],
 )
-def test_a_delegates_act_is_the_delegates(before: list[tuple[str, dict[str, Any]]], author: str) -> None:
+def test_a_delegates_act_is_the_delegates(before: list[tuple[str, dict[str, Any]]], sequence: int, author: str) -> None:
     events = [logged(index, name, **arguments) for index, (name, arguments) in enumerate(before)]
-    event = logged(len(events), "RuleSet", grantee=GRANTEE, word=1 << 16)
+    event = logged(len(events), "RuleSet", grantee=GRANTEE, word=1 << 16 | sequence)
     later = logged(len(events) + 1, "DelegateActed", delegate=GRANTEE)
     assert receipts._author([*events, event, later], event) == author
 
