@@ -113,6 +113,7 @@ def answers(
     return found
 
 
+@pytest.mark.spec("C29", "C43")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_contract_decides_as_written(
     case: DecisionCase, answers: dict[str, Answer], askers: dict[Asker, str], grantees: dict[str, str]
