@@ -15,7 +15,7 @@ from medproof import messages
 from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.decoding import Event
-from medproof.errors import DelegationError, MessageError
+from medproof.errors import DelegationError
 from medproof.hashing import SALT_LENGTH, new_salt
 from medproof.policy.delegation import (
     DELEGATION_FIELDS,
@@ -159,19 +159,6 @@ class Delegations(ContractClient):
 
     name = "Delegations"
     signed_functions = ("setDelegation", "revokeDelegation", "nameGuardians", "objectToRecovery")
-
-    def relay(self, message: SignedMessage, *, sender: Sender | None = None) -> Receipt:
-        """Send a signed message; see `ContractClient.relay`.
-
-        Raises:
-            MessageError: it bears no signature, and would act in the name of whoever sends it.
-        """
-        if not message.arguments or not message.arguments[-1]:
-            raise MessageError(
-                f"The message for {self.name}.{message.function} bears no signature: it would act in your name. "
-                "Do not send it, and ask where it comes from."
-            )
-        return super().relay(message, sender=sender)
 
     # -- delegations --------------------------------------------------------------------------------------------
 
