@@ -169,8 +169,8 @@ class Relayer:
 
     def stuck(self) -> list[Batch]:
         """The batches that are in no block in time, and whose fees may not rise further."""
-        fees = self._chain.fees()
-        overdue = (batch for batch in self._queue.open_batches() if batch.state == "sent" and self._overdue(batch))
+        overdue = [batch for batch in self._queue.open_batches() if batch.state == "sent" and self._overdue(batch)]
+        fees = self._chain.fees() if overdue else {}
         return [batch for batch in overdue if _price(_raised(batch.latest.fees, fees)) > self._highest_fee]
 
     # -- work ---------------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ class Call:
         self.body = body
         self.upstream = upstream
         content = json.loads(body)
+        if isinstance(content, list):  # several calls at once go by the first's name
+            content = content[0]
         self.method: str = content["method"]
         self.parameters: list[Any] = content["params"]
         self.id = content["id"]

@@ -1,0 +1,110 @@
+"""Killed at any point, the relayer sends no message twice and loses none."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from medproof.client import MedProof
+from medproof.client.contract import SignedMessage
+from medproof.deployments import Deployment
+from medproof.relayer import State
+from medproof.signing import LocalSigner
+from scripts.local_chain import ROOT, LocalChain
+from tests.sdk.relayer.conftest import Open
+from tests.sdk.relayer.people import people, rules_set, work_off
+
+COUNT = 5
+
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(
+    suite: MedProof,
+    deployment: Deployment,
+    node: LocalChain,
+    store: Path,
+    tmp_path: Path,
+    relayer: LocalSigner,
+    grant: Callable[..., SignedMessage],
+) -> Start:
+    """`start(point)`: a relayer in a process of its own, which submits all messages and works."""
+    suite.chain.wait(suite.chain.send({"to": relayer.address}, sender=relayer))  # Ganache takes a second nonce 0
+    manifest, messages = tmp_path / "manifest.json", tmp_path / "messages.json"
+    deployment.save(manifest)
+    messages.write_text(json.dumps([grant(one).to_json() for one in people(COUNT)]))
+    key = "0x" + bytes(relayer._account.key).hex()  # the play money's
+
+    def start_(point: str) -> subprocess.Popen[str]:
+        arguments = (node.url, str(manifest), str(store), key, point, str(messages))
+        command = [sys.executable, "-m", "tests.sdk.relayer.crashing", *arguments]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    return start_
+
+
+def prove_each_once(suite: MedProof, work: Open, since: int) -> None:
+    """A relayer that goes on with the queue brings every message to the chain, once."""
+    again = work()
+    work_off(again)
+    assert [fate.state for fate in again.fates()] == [State.CONFIRMED] * COUNT
+    assert sorted(rules_set(suite, since)) == sorted(one.address for one in people(COUNT))
+
+
+@pytest.mark.parametrize(
+    ("point", "queued"),
+    [
+        ("before signing", COUNT),
+        ("signed, not stored", COUNT),
+        ("stored, not sent", COUNT - 2),
+        ("sent", COUNT - 2),
+        ("mined", 0),
+        ("confirmed", 0),
+    ],
+)
+def test_killed_at(
+    suite: MedProof, start: Start, open_relayer: Open, relayer: LocalSigner, point: str, queued: int
+) -> None:
+    before, nonce = suite.chain.block_number(), suite.chain.transaction_count(relayer.address)
+    process = start(point)
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (-signal.SIGKILL, "submitted\n")
+    assert len(open_relayer().fates(State.QUEUED)) == queued
+    prove_each_once(suite, open_relayer, before)
+    assert suite.chain.transaction_count(relayer.address) == nonce + 3  # batches of two, two and one
+
+
+def test_killed_while_submitting(
+    suite: MedProof, start: Start, open_relayer: Open, grant: Callable[..., SignedMessage]
+) -> None:
+    before, process = suite.chain.block_number(), start("queued")
+    output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (-signal.SIGKILL, "")
+    work = open_relayer()
+    assert len(work.fates(State.QUEUED)) == 1
+    for one in people(COUNT):  # whoever got no id submits again
+        work.submit(grant(one))
+    assert len(work.fates(State.QUEUED)) == COUNT
+    prove_each_once(suite, open_relayer, before)
+
+
+def test_killed_at_any_time(suite: MedProof, start: Start, open_relayer: Open) -> None:
+    before, chance = suite.chain.block_number(), random.Random(3)
+    for _ in range(3):
+        process = start("never")
+        assert process.stdout is not None
+        process.stdout.readline()  # submitted
+        time.sleep(chance.uniform(0.0, 0.12))
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    prove_each_once(suite, open_relayer, before)
