@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import fields
 
@@ -59,3 +60,13 @@ def test_the_document_lists_each_term() -> None:
     rows = [[cell.strip().strip("`") for cell in line.split("|")[1:5]] for line in text.splitlines()]
     listed = [tuple(row) for row in rows if row and row[0].startswith("DUO:")]
     assert listed == [(one.id, one.shorthand, one.label, one.parameter) for one in terms()]
+
+
+def test_the_document_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "duo.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    exec(code, names)
+    assert capsys.readouterr().out.startswith(
+        "Outcome.DENY\nNCU The consent obliges researchers to use it non-commercially,"
+    )
+    assert len(names["requests"]) == 1  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -490,3 +491,10 @@ def test_the_document_names_every_field(receipt: ConsentReceipt) -> None:
         path.rpartition(".")[0] if path.rpartition(".")[2] in ("system", "code", "display") else path for path in named
     }
     assert [path for path in sorted(coded) if f"`{path}`" not in text] == []
+
+
+def test_the_document_runs(suite: MedProof, granted: Rule, patient: LocalSigner, clinic: LocalSigner) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "receipt.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {"suite": suite, "subject": patient.address, "grantee": clinic.address}
+    exec(code, names)
+    assert names["found"].in_force
