@@ -114,7 +114,7 @@ def compile_consent(
     drafts = compiler.drafts()
     if not drafts:
         refuse("Consent.provision", "neither permits nor refuses anything", "add a provision with a type")
-    finer = compiler.finer_provisions(drafts)
+    finer = compiler.finer_provisions()
     document = PolicyDocument(finer, salt or _salt(content) or hashing.new_salt()) if finer else None
     rules = tuple((draft.grantee, draft.rule) for draft in drafts)
     return CompiledConsent(document, tuple(sorted(reader.bounds)), rules)
@@ -155,25 +155,23 @@ class _Compiler:
                 refuse(path, f"takes the rules for one actor beyond {MOST_RULES}", "say it with fewer exceptions")
         return [draft for listed in found.values() for draft in _numbered(listed)]
 
-    def finer_provisions(self, drafts: list[_Draft]) -> tuple[FinerProvision, ...]:
+    def finer_provisions(self) -> tuple[FinerProvision, ...]:
         """Return what the document holds; nothing where the words hold all."""
-        permits = [(provision, grantee, box) for provision, grantee, box in self._boxes() if not _denies(provision)]
-        if not self._finer and not any(_is_finer(provision) for provision, _, _ in permits):
+        places = [place for place in self._boxes() if not _denies(place[0])]
+        places += [(refusal, grantee, refusal.box) for refusal in self._finer for grantee in refusal.grantees]
+        found: set[FinerProvision] = set()
+        for provision, grantee, box in places:
+            rule = self._rule(provision, box)
+            if rule is not None:
+                found.add(_finer(provision, grantee, rule))
+        if not any(finer.deny or finer.any_of or finer.starts or finer.ends for finer in found):
             return ()
         for provision in self._permits:
             self._bounds.update(provision.own_limits)
         for provision in self._finer:
-            self._bounds.update(
-                replace(bound, word="nothing: the document refuses it") for bound in provision.own_limits
-            )
-            permits += [(provision, grantee, provision.box) for grantee in provision.grantees]
-        found = []
-        for provision, grantee, box in permits:
-            rule = self._rule(provision, box)
-            if rule is not None:
-                scope = scope_of(encode(rule))
-                found.append(FinerProvision(grantee, scope, provision.any_of, provision.starts, provision.ends))
-        return tuple(dict.fromkeys(found))
+            limits = (*provision.own_limits, *provision.own_times)
+            self._bounds.update(replace(limit, word="nothing: the document refuses it") for limit in limits)
+        return tuple(sorted(found, key=lambda finer: hashing.canonical(finer.to_json())))
 
     # -- the tree -----------------------------------------------------------------------------------------------
 
@@ -196,13 +194,13 @@ class _Compiler:
             refuse(provision.path, "refuses all that the provision around it permits", step)
         strangers = self._strangers(provision)
         needs_document = bool(provision.own_limits) and (cover is not None or bool(strangers))
-        if needs_document or (_is_finer(provision) and strangers) or (provision.own_limits and exceptions):
+        if needs_document or (provision.any_of and strangers) or (provision.own_limits and exceptions):
             if exceptions:
                 step = "write the refusal in codes that a rule word has a bit for"
                 refuse(exceptions[0].path, "is an exception to a refusal that no rule word can hold", step)
             self._finer.append(provision)
         elif all(_can_be_cut_out(child, provision, cover, strangers) for child in exceptions):
-            self._bounds.update(replace(bound, document="") for bound in provision.own_limits)
+            self._bounds.update(replace(bound, document="") for bound in (*provision.own_limits, *provision.own_times))
             left = {}
             for grantee in provision.grantees:
                 concerned = [child for child in exceptions if grantee in child.grantees]
@@ -272,8 +270,16 @@ def _denies(provision: Provision) -> bool:
     return provision.effect is Effect.DENY
 
 
-def _is_finer(provision: Provision) -> bool:
-    return bool(provision.any_of or provision.starts or provision.ends)
+def _finer(provision: Provision, grantee: str, rule: Rule) -> FinerProvision:
+    """Return what the document says beside a rule, with the times that are finer than the rule's."""
+    starts, ends = provision.starts, provision.ends
+    return FinerProvision(
+        grantee,
+        scope_of(encode(rule)),
+        provision.any_of,
+        starts if starts and starts > rule.valid_from else None,
+        ends if ends and (rule.valid_until is None or ends < rule.valid_until) else None,
+    )
 
 
 def _may_share(some: tuple[str, ...], others: tuple[str, ...]) -> bool:

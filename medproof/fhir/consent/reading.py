@@ -103,6 +103,7 @@ class Provision:
     starts: datetime | None = None  # where finer than the box
     ends: datetime | None = None
     own_limits: tuple[Bound, ...] = ()  # what it says itself, and no word holds
+    own_times: tuple[Bound, ...] = ()  # likewise, for a refusal's times; they become whole minutes on chain
     modifiers: ResearchUse = ResearchUse.EMPTY  # obligations
     delegable: bool = False
     break_glass_refused: bool = False
@@ -132,17 +133,17 @@ class Reader:
         reach = own.box(closed=True) & around.reach if effect is Effect.FRAME else box
         if box.empty:
             refuse(path, "lies outside the provision around it and would never apply", "move it out, or widen that one")
-        groups = [*around.any_of, *(group for group in own.groups if group not in around.any_of)]
         provision = Provision(
             path=path,
             effect=effect,
             grantees=self._narrowed(own.grantees, around.grantees, path),
             box=box,
             reach=reach,
-            any_of=tuple(groups),
+            any_of=tuple(sorted({*around.any_of, *own.groups})),
             starts=max(filter(None, (own.starts, around.starts)), default=None),
             ends=min(filter(None, (own.ends, around.ends)), default=None),
             own_limits=tuple(own.limits),
+            own_times=tuple(own.times),
             modifiers=own.modifiers | around.modifiers,
             delegable=bool(_one(extensions, vocabulary.DELEGABLE, False)),
             break_glass_refused=bool(_one(extensions, vocabulary.BREAK_GLASS_REFUSED, False))
@@ -201,6 +202,7 @@ class _Limits:
         self.exact = bool(_one(extensions, vocabulary.EXACT_CODES, False))
         self.groups: list[tuple[str, ...]] = []
         self.limits: list[Bound] = []
+        self.times: list[Bound] = []
         self.starts: datetime | None = None
         self.ends: datetime | None = None
         self.modifiers = ResearchUse.EMPTY
@@ -416,7 +418,7 @@ class _Limits:
     def _group(self, tags: tuple[str, ...], path: str, held: str) -> None:
         if not tags or not all(tags):
             refuse(path, "names no tag", "give at least one")
-        group = tuple(dict.fromkeys(tags))
+        group = tuple(sorted(set(tags)))
         self.groups.append(group)
         self.limits.append(Bound(path, held, f"one of {', '.join(group)}"))
 
@@ -446,8 +448,7 @@ class _Limits:
             self.ends = after
             held.append(Bound(f"{path}.end", "the whole minute around it", after.isoformat()))
         if self.effect is Effect.DENY:
-            self.starts = self.ends = None  # a refusal holds for the whole minute
-            self.reader.bounds.update(replace(bound, document="") for bound in held)
+            self.times = held
         else:
             self.limits += held
         return start, end
