@@ -1,14 +1,9 @@
-"""A relayer that kills its own process, as `kill -9` does, at a named point; run by test_crashes.py.
-
-Arguments: the node's URL, the deployment's manifest, the queue, the sender's key, the point, the messages' file.
-"""
+"""A relayer that kills its own process, as `kill -9` does, at a named point."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +47,17 @@ class CrashingChain(Chain):
         return sent
 
 
-def main(url: str, manifest: str, store: str, key: str, point: str, messages: str) -> None:
-    chain = CrashingChain.connect(url, poll=0.001)
-    suite = MedProof(chain, Deployment.load(manifest))
-    signer = CrashingSigner.from_key(key)
+def work(url: str, deployment: Deployment, store: Path, key: bytes, point: str, messages: list[SignedMessage]) -> None:
+    """Submit all messages and work until nothing is open, or until the point is reached."""
+    suite = MedProof(CrashingChain.connect(url, poll=0.001), deployment)
     CrashingChain.point = CrashingSigner.point = point
 
     def progress(fate: Fate) -> None:
         if fate.state == point:  # such as "mined"
             die()
 
-    relayer = Relayer(suite, Path(store), signer, size=2, progress=progress)
-    for message in json.loads(Path(messages).read_text()):
-        relayer.submit(SignedMessage.from_json(message))
-    print("submitted", flush=True)
+    relayer = Relayer(suite, store, CrashingSigner.from_key(key), size=2, progress=progress)
+    for message in messages:
+        relayer.submit(message)
     while relayer.run_once(flush=True):
         pass
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

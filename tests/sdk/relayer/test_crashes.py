@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -18,13 +17,14 @@ from medproof.client.contract import SignedMessage
 from medproof.deployments import Deployment
 from medproof.relayer import State
 from medproof.signing import LocalSigner
-from scripts.local_chain import ROOT, LocalChain
+from scripts.local_chain import LocalChain
+from tests.sdk.relayer import crashing
 from tests.sdk.relayer.conftest import Open
 from tests.sdk.relayer.people import people, rules_set, work_off
 
 COUNT = 5
 
-Start = Callable[[str], "subprocess.Popen[str]"]
+Start = Callable[[str], BaseProcess]
 
 
 @pytest.fixture
@@ -33,21 +33,18 @@ def start(
     deployment: Deployment,
     node: LocalChain,
     store: Path,
-    tmp_path: Path,
     relayer: LocalSigner,
     grant: Callable[..., SignedMessage],
 ) -> Start:
     """`start(point)`: a relayer in a process of its own, which submits all messages and works."""
     suite.chain.wait(suite.chain.send({"to": relayer.address}, sender=relayer))  # Ganache takes a second nonce 0
-    manifest, messages = tmp_path / "manifest.json", tmp_path / "messages.json"
-    deployment.save(manifest)
-    messages.write_text(json.dumps([grant(one).to_json() for one in people(COUNT)]))
-    key = "0x" + bytes(relayer._account.key).hex()  # the play money's
+    messages, key = [grant(one) for one in people(COUNT)], bytes(relayer._account.key)
 
-    def start_(point: str) -> subprocess.Popen[str]:
-        arguments = (node.url, str(manifest), str(store), key, point, str(messages))
-        command = [sys.executable, "-m", "tests.sdk.relayer.crashing", *arguments]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    def start_(point: str) -> BaseProcess:
+        arguments = (node.url, deployment, store, key, point, messages)
+        process = multiprocessing.get_context("fork").Process(target=crashing.work, args=arguments)
+        process.start()
+        return process
 
     return start_
 
@@ -76,8 +73,8 @@ def test_killed_at(
 ) -> None:
     before, nonce = suite.chain.block_number(), suite.chain.transaction_count(relayer.address)
     process = start(point)
-    output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output) == (-signal.SIGKILL, "submitted\n")
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     assert len(open_relayer().fates(State.QUEUED)) == queued
     prove_each_once(suite, open_relayer, before)
     assert suite.chain.transaction_count(relayer.address) == nonce + 3  # batches of two, two and one
@@ -87,8 +84,8 @@ def test_killed_while_submitting(
     suite: MedProof, start: Start, open_relayer: Open, grant: Callable[..., SignedMessage]
 ) -> None:
     before, process = suite.chain.block_number(), start("queued")
-    output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output) == (-signal.SIGKILL, "")
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
     work = open_relayer()
     assert len(work.fates(State.QUEUED)) == 1
     for one in people(COUNT):  # whoever got no id submits again
@@ -97,14 +94,17 @@ def test_killed_while_submitting(
     prove_each_once(suite, open_relayer, before)
 
 
-def test_killed_at_any_time(suite: MedProof, start: Start, open_relayer: Open) -> None:
+def test_killed_at_any_time(
+    suite: MedProof, start: Start, open_relayer: Open, grant: Callable[..., SignedMessage]
+) -> None:
     before, chance = suite.chain.block_number(), random.Random(3)
-    for _ in range(3):
+    messages = [grant(one) for one in people(COUNT)]
+    for _ in range(5):
         process = start("never")
-        assert process.stdout is not None
-        process.stdout.readline()  # submitted
-        time.sleep(chance.uniform(0.0, 0.12))
+        time.sleep(chance.uniform(0.05, 0.5))
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.join()
+    work = open_relayer()
+    for message in messages:
+        work.submit(message)
     prove_each_once(suite, open_relayer, before)
