@@ -23,7 +23,7 @@ contract Delegations is IDelegations, SignedMessages {
         "Guardians(address subject,address by,bytes32 commitment,uint48 round,uint256 deadline)"
     );
     bytes32 private constant RECOVERY_TYPEHASH = keccak256(
-        "Recovery(address subject,address successor,uint48 round,uint256 deadline)"
+        "Recovery(address guardian,address subject,address successor,uint48 round,uint256 deadline)"
     );
     bytes32 private constant OBJECTION_TYPEHASH = keccak256(
         "Objection(address subject,address by,uint48 round,uint256 deadline)"
@@ -209,7 +209,8 @@ contract Delegations is IDelegations, SignedMessages {
     /* RECOVERY */
 
     /// @inheritdoc IDelegations
-    /// @dev The round binds the approvals to these guardians: naming others takes a round of its own.
+    /// @dev The round binds the approvals to these guardians: naming others takes a round of its own. Accounts that
+    /// rise are different, and so there are no more of them than members.
     function startRecovery(
         address subject,
         address successor,
@@ -225,8 +226,15 @@ contract Delegations is IDelegations, SignedMessages {
         if (_guardians[subject] != commitment) revert GuardiansMismatch(subject, commitment);
         _requireInRange(guardians);
         if (approvals.length < guardians.threshold) revert ApprovalsTooFew(approvals.length, guardians.threshold);
-        bytes32 structHash = keccak256(abi.encode(RECOVERY_TYPEHASH, subject, successor, round, deadline));
-        _requireApproved(successor, guardians.members, approvals, structHash, deadline);
+        address last;
+        for (uint256 place = 0; place < approvals.length; ++place) {
+            Approval calldata approval = approvals[place];
+            if (approval.guardian <= last) revert ApprovalsUnordered(approval.guardian);
+            last = approval.guardian;
+            _requireNamed(successor, guardians.members, approval);
+            bytes32 structHash = keccak256(abi.encode(RECOVERY_TYPEHASH, last, subject, successor, round, deadline));
+            _requireAuthor(last, structHash, deadline, approval.signature);
+        }
 
         // A timestamp of 48 bits lasts nine million years; the round is below LAST_ROUND.
         uint48 readyAt = uint48(block.timestamp + guardians.delay);
@@ -246,28 +254,12 @@ contract Delegations is IDelegations, SignedMessages {
         }
     }
 
-    /// @dev Accounts that rise are different, and so there are no more of them than members. No guardian approves
-    /// itself as the successor.
-    function _requireApproved(
-        address successor,
-        bytes32[] calldata members,
-        Approval[] calldata approvals,
-        bytes32 structHash,
-        uint256 deadline
-    ) private view {
-        address last;
-        for (uint256 place = 0; place < approvals.length; ++place) {
-            Approval calldata approval = approvals[place];
-            address guardian = approval.guardian;
-            if (guardian <= last) revert ApprovalsUnordered(guardian);
-            last = guardian;
-            if (guardian == successor) revert SuccessorNotPossible(successor);
-            if (
-                approval.position >= members.length ||
-                members[approval.position] != keccak256(abi.encode(guardian, approval.salt))
-            ) revert GuardianNotNamed(guardian);
-            _requireAuthor(guardian, structHash, deadline, approval.signature);
-        }
+    /// @dev No guardian approves itself as the successor.
+    function _requireNamed(address successor, bytes32[] calldata members, Approval calldata approval) private pure {
+        if (approval.guardian == successor) revert SuccessorNotPossible(successor);
+        bytes32 member = keccak256(abi.encode(approval.guardian, approval.salt));
+        bool named = approval.position < members.length && members[approval.position] == member;
+        if (!named) revert GuardianNotNamed(approval.guardian);
     }
 
     /// @inheritdoc IDelegations

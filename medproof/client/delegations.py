@@ -312,6 +312,7 @@ class Delegations(ContractClient):
         """Approve a recovery, as a guardian."""
         message = messages.recovery(
             self.domain,
+            guardian=signer.address,
             subject=recovery.subject,
             successor=recovery.successor,
             round_number=recovery.round,

@@ -156,11 +156,10 @@ class DelegationMachine:
     def rule_start_recovery(self, to="st_other", step="st_step") -> None:
         successor, number, deadline = self.people[to].address, self.round + step, self._now() + DAY
         said = {"subject": self.subject.address, "successor": successor, "round_number": number, "deadline": deadline}
-        message = messages.recovery(self.domain, **said)
-        approvals = [
-            (place, account, self.shown.salt_of(account.address), self.sign(account, message))
-            for place, account in enumerate(self.guardians[:2])
-        ]
+        approvals = []
+        for place, account in enumerate(self.guardians[:2]):
+            message = messages.recovery(self.domain, guardian=account.address, **said)
+            approvals.append((place, account, self.shown.salt_of(account.address), self.sign(account, message)))
         arguments = (self.subject.address, successor, number, deadline, self.shown.shown, approvals)
         allowed = self.named and number == self.round + 1
         tx = self._send(allowed, "startRecovery", arguments)

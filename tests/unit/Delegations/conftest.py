@@ -77,7 +77,7 @@ def message(delegations, domain_of, deadline):
         "revokeDelegation": (messages.delegation_revocation, "subject", "delegate", "by", "sequence"),
         "nameGuardians": (messages.guardians, "subject", "by", "commitment", "round_number"),
         "objectToRecovery": (messages.objection, "subject", "by", "round_number"),
-        "startRecovery": (messages.recovery, "subject", "successor", "round_number"),
+        "startRecovery": (messages.recovery, "guardian", "subject", "successor", "round_number"),
     }
 
     def shown(function, *arguments, domain=None, until=None):
@@ -164,9 +164,13 @@ def approvals(guardians, guardian_accounts, message, sign, patient):
     """The signed approvals of a recovery, as the contract takes them."""
 
     def signed(successor, round_number, by=guardian_accounts[:THRESHOLD], subject=patient, shown=guardians, **options):
-        said = message("startRecovery", subject, successor, round_number, **options)
         return [
-            (shown.accounts.index(account.address), account, shown.salt_of(account.address), sign(account, said))
+            (
+                shown.accounts.index(account.address),
+                account,
+                shown.salt_of(account.address),
+                sign(account, message("startRecovery", account, subject, successor, round_number, **options)),
+            )
             for account in by
         ]
 

@@ -131,12 +131,16 @@ def test_hostile_guardian_stops_only_the_recovery_that_it_approves(
         0,
         wallet,
         shown.salt_of(wallet.address),
-        sign(second_patient, message("startRecovery", patient, successor, 2)),
+        sign(second_patient, message("startRecovery", wallet, patient, successor, 2)),
     )
     others = approvals(successor, 2, shown=shown)
-    with_wallet = sorted([by_wallet, others[0]], key=lambda approval: int(approval[1].address, 16))
+    by_its_owner = sign(second_patient, message("startRecovery", second_patient, patient, successor, 2))
+    order = 1 if int(others[0][1].address, 16) < int(wallet.address, 16) else -1
+    with_wallet = [others[0], by_wallet][::order]
 
     start(successor, 2, given=with_wallet, shown=shown, dry=True)
+    with reverts("SignatureInvalid", wallet.address):  # who approves for itself has not approved for its wallet
+        start(successor, 2, given=[others[0], (*by_wallet[:3], by_its_owner)][::order], shown=shown, dry=True)
     wallet.setMood(REVERTING, {"from": relayer})
     with reverts("SignatureInvalid", wallet.address):
         start(successor, 2, given=with_wallet, shown=shown, dry=True)
