@@ -45,7 +45,7 @@ SEQUENCE = f"{EXTENSION}sequence"  # valueInteger: counts the changes of the rul
 DOCUMENT_SALT = f"{EXTENSION}document-salt"  # valueString: salt of the policy document, 0x and 64 digits
 
 _FHIR_TIME = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(Z|[+-]\d\d:\d\d))?)?)?", re.ASCII
 )
 
 
@@ -60,10 +60,10 @@ def stretch(text: str, path: str) -> tuple[datetime, datetime]:
     A date without a time has no zone in FHIR and is read as UTC.
     """
     found = _FHIR_TIME.fullmatch(text)
-    if not found:
-        refuse(path, "is no FHIR dateTime with a zone", "write it as 2026-03-01 or 2026-03-01T12:00:00Z")
-    year, month, day, hour, minute, second, fraction, zone = found.groups()
     try:
+        if found is None:
+            raise ValueError
+        year, month, day, hour, minute, second, fraction, zone = found.groups()
         if hour is None:
             first = datetime(int(year), int(month or 1), int(day or 1), tzinfo=UTC)
             return first, _next(first, month, day)
@@ -71,10 +71,11 @@ def stretch(text: str, path: str) -> tuple[datetime, datetime]:
         first = datetime.fromisoformat(whole).astimezone(UTC)
         if fraction is None:
             return first, first + timedelta(seconds=1)
-        first += timedelta(microseconds=int(fraction[:6].ljust(6, "0")))
+        first += timedelta(microseconds=int(fraction.ljust(6, "0")))
         return first, first + timedelta(microseconds=1)
     except (ValueError, OverflowError):
-        refuse(path, "is no day or time of the calendar", "correct it")
+        step = "give a day or time of the years 1 to 9998, to the microsecond at most"
+        refuse(path, "is no FHIR dateTime that can be counted", step)
 
 
 def _next(first: datetime, month: str | None, day: str | None) -> datetime:
