@@ -57,6 +57,10 @@ class Cost:
     gas: int  # gas used, as the receipt says it
     floor: int  # what no contract could go below: transaction, calldata, storage left changed, logs
 
+    def each(self, count: int) -> Cost:
+        """The share of one of `count` items done together, rounded up."""
+        return Cost(-(-self.gas // count), -(-self.floor // count))
+
 
 @dataclass(frozen=True)
 class Contract:

@@ -26,13 +26,14 @@ from medproof.policy.codes import (
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
 
-CONTRACTS = ("Authority", "Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
 
 PROVIDER, PAYER = 1, 2  # Registrar kinds
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
 EMERGENCY_GROUP = 2
 APPROVED = 1  # ClaimAnchor outcome
 LABORATORY_CLASS = 2  # the bit of DataClass.LABORATORY
+GAS_EACH = 150_000  # what each relayed call may use at most
 LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
 RULES_FROM = 20_454  # the payer's rules govern service dates from 2026-01-01, in days since 1970
 
@@ -104,6 +105,7 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.deploy()
     suite.govern()
     suite.consent()
+    suite.batches()
     suite.checks()
     suite.pointers()
     suite.claims()
@@ -143,12 +145,15 @@ class _Suite:
         arguments: Mapping[str, tuple[str, ...]] = {
             "Authority": (),
             "Registrar": ("Authority",),
-            "ConsentRegistry": ("Authority", "Registrar"),
+            "Delegations": (),
+            "ConsentRegistry": ("Authority", "Registrar", "Delegations"),
             "RecordPointers": ("Registrar",),
             "ClaimAnchor": ("Registrar",),
         }
         for name in CONTRACTS:
-            given = [self._contracts[other].address for other in arguments[name]] or [self._admin.address]
+            given = [self._contracts[other].address for other in arguments[name]]
+            if name == "Authority":
+                given = [self._admin.address]
             self._contracts[name], sent = self._meter.deploy(self._admin, artifact(name), *given)
             self.costs[f"deploy_{name}"] = sent.cost
 
@@ -217,6 +222,47 @@ class _Suite:
         deadline, [signature] = signed(message, patient)
         given = (patient.address, grantee, word, deadline, signature)
         self._run(operation, self._relayer, "ConsentRegistry", "setRuleFor", *given)
+
+    def batches(self) -> None:
+        """Many grants at once, by one subject, and signed by many and sent by a relayer: the share of each."""
+        patient = fixed_account("patient of many")
+        changes = [(fixed_account(f"party {number}").address, encode(TREATMENT)) for number in range(100)]
+        self._run_each("grant_batch_100_each", 100, patient, "setRules", changes)
+        for count in (20, 100):
+            subjects = [fixed_account(f"patient {number} of {count}") for number in range(count)]
+            signed_changes = [self._signed_change(subject) for subject in subjects]
+            self._run_each(f"grant_signed_batch_{count}_each", count, self._relayer, "setRulesFor", signed_changes)
+        registry = self._contracts["ConsentRegistry"]
+        subjects = [fixed_account(f"patient {number} of the mixed batch") for number in range(100)]
+        calls = [registry.call("setRuleFor", *self._signed_rule(subject, TREATMENT)) for subject in subjects]
+        self._run_each("grant_relayed_skipping_100_each", 100, self._relayer, "relay", calls, GAS_EACH)
+
+    def _run_each(self, operation: str, count: int, sender: LocalAccount, function: str, *arguments: Any) -> None:
+        """Measure a batch and keep the share of one of its `count` items, rounded up."""
+        self._run(operation, sender, "ConsentRegistry", function, *arguments)
+        self.costs[operation] = self.costs[operation].each(count)
+
+    def _signed_rule(self, patient: LocalAccount, rule: Rule) -> tuple[str, str, int, int, bytes]:
+        """A signed rule for the clinic, as setRuleFor takes it."""
+        word = encode(rule)
+
+        def message(deadline: int) -> messages.TypedData:
+            return messages.rule(
+                self._domain("ConsentRegistry"),
+                subject=patient.address,
+                grantee=self._clinic.address,
+                word=word,
+                terms=TERMS,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(message, patient)
+        return patient.address, self._clinic.address, word, deadline, signature
+
+    def _signed_change(self, patient: LocalAccount) -> tuple[str, str, int, int, bytes, bytes]:
+        """A signed grant for the clinic, as setRulesFor takes it."""
+        *given, signature = self._signed_rule(patient, TREATMENT)
+        return *given, *messages.compact(signature)
 
     def checks(self) -> None:
         """Asking for permission, by a provider that is in one group; the permit stands under its own account."""

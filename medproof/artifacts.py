@@ -13,7 +13,8 @@ from eth_utils.crypto import keccak
 
 __all__ = ["CONTRACTS", "Artifact", "artifact"]
 
-CONTRACTS = ("Authority", "Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")  # in order of deployment
+# In order of deployment.
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
 
 
 @dataclass(frozen=True)

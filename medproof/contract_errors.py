@@ -5,6 +5,16 @@ from __future__ import annotations
 from medproof.errors import ContractError
 
 
+class CallFailed(ContractError):
+    """Thrown when a call among several fails and none is to be skipped."""
+
+    signature = "CallFailed(uint256,bytes)"
+    rule = "Thrown when a call among several fails and none is to be skipped."
+    step = "The reason is that call's own error; leave the call out, or have failing calls skipped."
+    position: int
+    reason: bytes
+
+
 class MessageExpired(ContractError):
     """Thrown when a signed message arrives after its deadline."""
 
@@ -188,12 +198,298 @@ class ValidityPast(ContractError):
     today: int
 
 
+class ApprovalsTooFew(ContractError):
+    """Thrown when fewer guardians approve than must."""
+
+    signature = "ApprovalsTooFew(uint256,uint256)"
+    rule = "Thrown when fewer guardians approve than must."
+    step = "Add the approvals of others."
+    given: int
+    threshold: int
+
+
+class ApprovalsUnordered(ContractError):
+    """Thrown when approvals are not in rising order of their accounts, or one comes twice."""
+
+    signature = "ApprovalsUnordered(address)"
+    rule = "Thrown when approvals are not in rising order of their accounts, or one comes twice."
+    step = "Sort them by account, each once."
+    guardian: str
+
+
+class DelegateNotPossible(ContractError):
+    """Thrown when a delegation names nobody, the subject, or its own author as the delegate."""
+
+    signature = "DelegateNotPossible(address)"
+    rule = "Thrown when a delegation names nobody, the subject, or its own author as the delegate."
+    step = "Name another account."
+    delegate: str
+
+
+class DelegationKindNotPossible(ContractError):
+    """Thrown when a delegation is of no kind that its author can give: a successor comes by recovery alone, and a delegate makes stewards only."""
+
+    signature = "DelegationKindNotPossible(uint256)"
+    rule = "Thrown when a delegation is of no kind that its author can give: a successor comes by recovery alone, and a delegate makes stewards only."
+    step = "Give kind 1 (guardian), 2 (steward) or 3 (health proxy); 2 where a delegate delegates further."
+    kind: int
+
+
+class DelegationNotYours(ContractError):
+    """Thrown when a delegation is written or revoked by somebody who may not."""
+
+    signature = "DelegationNotYours(address,address)"
+    rule = "Thrown when a delegation is written or revoked by somebody who may not."
+    step = "Have the subject do it. A delegate that may delegate writes only where nothing was written before, or where it was the last to write."
+    subject: str
+    by: str
+
+
+class DelegationPeriodEmpty(ContractError):
+    """Thrown when a delegation ends before it begins (minutes since 1970)."""
+
+    signature = "DelegationPeriodEmpty(uint256,uint256)"
+    rule = "Thrown when a delegation ends before it begins (minutes since 1970)."
+    step = "Give a later `validUntil`; 2^28 - 1 is no end."
+    valid_from: int
+    valid_until: int
+
+
+class DelegationScopesEmpty(ContractError):
+    """Thrown when a delegation has no scope."""
+
+    signature = "DelegationScopesEmpty()"
+    rule = "Thrown when a delegation has no scope."
+    step = "Set at least one of grant 1, revoke 2, view 4, delegate 8; to take all away, revoke it."
+
+
+class DelegationStale(ContractError):
+    """Thrown when a delegation does not carry the sequence that follows the stored one, or a revocation none above it."""
+
+    signature = "DelegationStale(uint256,uint256)"
+    rule = "Thrown when a delegation does not carry the sequence that follows the stored one, or a revocation none above it."
+    step = "Read the delegation again and write the sequence `stored + 1`; the last, 65535, is kept for revocation. A delegator who is not the subject revokes with `stored + 1`, too."
+    stored: int
+    given: int
+
+
+class DelegatorStale(ContractError):
+    """Thrown when a further delegation does not name the sequence of its delegator's own delegation."""
+
+    signature = "DelegatorStale(uint256,uint256)"
+    rule = "Thrown when a further delegation does not name the sequence of its delegator's own delegation."
+    step = "Read the delegator's delegation again and name its sequence; 0 where the subject delegates."
+    stored: int
+    given: int
+
+
+class GuardianNotNamed(ContractError):
+    """Thrown when an approval comes from an account that is not named at its position."""
+
+    signature = "GuardianNotNamed(address)"
+    rule = "Thrown when an approval comes from an account that is not named at its position."
+    step = "Check the position, the account and its salt."
+    guardian: str
+
+
+class GuardianWithoutEnd(ContractError):
+    """Thrown when a guardian is named without an end."""
+
+    signature = "GuardianWithoutEnd()"
+    rule = "Thrown when a guardian is named without an end."
+    step = "End it when the subject comes of age, or when the court's order ends."
+
+
+class GuardiansMismatch(ContractError):
+    """Thrown when the guardians that are shown are not those that the subject named."""
+
+    signature = "GuardiansMismatch(address,bytes32)"
+    rule = "Thrown when the guardians that are shown are not those that the subject named."
+    step = "Show the guardians as they were when the subject named them last."
+    subject: str
+    commitment: bytes
+
+
+class GuardiansOutOfRange(ContractError):
+    """Thrown when guardians are more than 16, the threshold is 0 or above their number, or the delay is shorter than 3 or longer than 90 days."""
+
+    signature = "GuardiansOutOfRange(uint256,uint256,uint256)"
+    rule = "Thrown when guardians are more than 16, the threshold is 0 or above their number, or the delay is shorter than 3 or longer than 90 days."
+    step = "Have the subject name others; these cannot recover anybody."
+    count: int
+    threshold: int
+    delay: int
+
+
+class NotTheSubject(ContractError):
+    """Thrown when somebody other than the subject, or its successor, names guardians or objects to a recovery."""
+
+    signature = "NotTheSubject(address,address)"
+    rule = "Thrown when somebody other than the subject, or its successor, names guardians or objects to a recovery."
+    step = "Have the subject do it."
+    subject: str
+    by: str
+
+
+class PeriodExceeded(ContractError):
+    """Thrown when a further delegation would outlast its delegator's own (minutes since 1970)."""
+
+    signature = "PeriodExceeded(uint256,uint256)"
+    rule = "Thrown when a further delegation would outlast its delegator's own (minutes since 1970)."
+    step = "End it at `held` at the latest."
+    valid_until: int
+    held: int
+
+
+class RecoveryNotUnderWay(ContractError):
+    """Thrown when there is no recovery to complete."""
+
+    signature = "RecoveryNotUnderWay(address)"
+    rule = "Thrown when there is no recovery to complete."
+    step = "Start one; if one was started, the subject has objected."
+    subject: str
+
+
+class RecoveryTooEarly(ContractError):
+    """Thrown when a recovery is completed before its delay has passed."""
+
+    signature = "RecoveryTooEarly(address,uint256)"
+    rule = "Thrown when a recovery is completed before its delay has passed."
+    step = "Wait until `readyAt` (seconds since 1970)."
+    subject: str
+    ready_at: int
+
+
+class RoundStale(ContractError):
+    """Thrown when guardians, a recovery or an objection come with a round that is not above the stored one; a recovery needs the very next."""
+
+    signature = "RoundStale(uint256,uint256)"
+    rule = "Thrown when guardians, a recovery or an objection come with a round that is not above the stored one; a recovery needs the very next."
+    step = "Read the round again and sign `stored + 1`."
+    stored: int
+    given: int
+
+
+class ScopesExceeded(ContractError):
+    """Thrown when a delegate gives a scope that it does not have, or the scope to delegate."""
+
+    signature = "ScopesExceeded(uint256,uint256)"
+    rule = "Thrown when a delegate gives a scope that it does not have, or the scope to delegate."
+    step = "Give no more than `held`."
+    scopes: int
+    held: int
+
+
+class SuccessorNotPossible(ContractError):
+    """Thrown when nobody, the subject itself or a guardian who approves is to be the successor."""
+
+    signature = "SuccessorNotPossible(address)"
+    rule = "Thrown when nobody, the subject itself or a guardian who approves is to be the successor."
+    step = "Name a fresh account of the subject's."
+    successor: str
+
+
+class AlreadyReviewed(ContractError):
+    """Thrown when a review does not go beyond the one before."""
+
+    signature = "AlreadyReviewed(uint8)"
+    rule = "Thrown when a review does not go beyond the one before."
+    step = "An opening is acknowledged once, and disputed once, also after it was acknowledged."
+    review: int
+
+
+class BreakGlassRefused(ContractError):
+    """Thrown when the subject refuses break-glass access altogether."""
+
+    signature = "BreakGlassRefused(address)"
+    rule = "Thrown when the subject refuses break-glass access altogether."
+    step = "None; ask the subject, or whoever may decide for it."
+    subject: str
+
+
+class DelegateScopeMissing(ContractError):
+    """Thrown when somebody acts for a subject without being its delegate for such an act."""
+
+    signature = "DelegateScopeMissing(address,address,uint256)"
+    rule = "Thrown when somebody acts for a subject without being its delegate for such an act."
+    step = "Let the subject act, or a delegate whose delegation is in force and has the scope given (grant 1, revoke 2, view 4)."
+    subject: str
+    by: str
+    scope: int
+
+
+class GlassAlreadyBroken(ContractError):
+    """Thrown when the party's last opening for this subject is not over yet."""
+
+    signature = "GlassAlreadyBroken(uint256,uint256)"
+    rule = "Thrown when the party's last opening for this subject is not over yet."
+    step = "Use the opening given until its end (minutes since 1970)."
+    number: int
+    until: int
+
+
 class GranteeMissing(ContractError):
     """Thrown when a rule names nobody."""
 
     signature = "GranteeMissing()"
     rule = "Thrown when a rule names nobody."
     step = "Name a party's identity or a group; everyone is group 1."
+
+
+class LimitsOutOfRange(ContractError):
+    """Thrown when limits are set that are no limits: none a day, or above a day's 1,440 minutes."""
+
+    signature = "LimitsOutOfRange(uint256,uint256)"
+    rule = "Thrown when limits are set that are no limits: none a day, or above a day's 1,440 minutes."
+    step = "Give 1 at least for both, and at most 1,440 minutes."
+    per_day: int
+    longest: int
+
+
+class NotEmergencyCare(ContractError):
+    """Thrown when somebody breaks the glass who does not act for an active party in the group of emergency care."""
+
+    signature = "NotEmergencyCare(address)"
+    rule = "Thrown when somebody breaks the glass who does not act for an active party in the group of emergency care."
+    step = "Let the authority put the party into group 2, or renew its accreditation."
+    account: str
+
+
+class OpeningTooLong(ContractError):
+    """Thrown when an opening would last for no time or longer than the limit (minutes)."""
+
+    signature = "OpeningTooLong(uint256,uint256)"
+    rule = "Thrown when an opening would last for no time or longer than the limit (minutes)."
+    step = "Give 1 minute at least and the limit at most."
+    duration: int
+    limit: int
+
+
+class OpeningUnknown(ContractError):
+    """Thrown when a subject has no opening of this number."""
+
+    signature = "OpeningUnknown(address,uint256)"
+    rule = "Thrown when a subject has no opening of this number."
+    step = "Numbers run from 1 to the count of the subject's openings."
+    subject: str
+    number: int
+
+
+class OpeningsExhausted(ContractError):
+    """Thrown when a party has opened as many records in one day (UTC) as it may."""
+
+    signature = "OpeningsExhausted(uint256)"
+    rule = "Thrown when a party has opened as many records in one day (UTC) as it may."
+    step = "Wait for the next day, or let the authority raise the limit."
+    limit: int
+
+
+class OverrideReasonMissing(ContractError):
+    """Thrown when the glass is broken without one of the reasons."""
+
+    signature = "OverrideReasonMissing()"
+    rule = "Thrown when the glass is broken without one of the reasons."
+    step = "Give one of the five override reasons."
 
 
 class RuleBitsReserved(ContractError):
@@ -713,6 +1009,7 @@ class StringTooLong(ContractError):
 
 
 ALL: tuple[type[ContractError], ...] = (
+    CallFailed,
     MessageExpired,
     SignatureInvalid,
     AccountChangeNotYours,
@@ -733,7 +1030,37 @@ ALL: tuple[type[ContractError], ...] = (
     PartyUnknown,
     RecoveryUnderWay,
     ValidityPast,
+    ApprovalsTooFew,
+    ApprovalsUnordered,
+    DelegateNotPossible,
+    DelegationKindNotPossible,
+    DelegationNotYours,
+    DelegationPeriodEmpty,
+    DelegationScopesEmpty,
+    DelegationStale,
+    DelegatorStale,
+    GuardianNotNamed,
+    GuardianWithoutEnd,
+    GuardiansMismatch,
+    GuardiansOutOfRange,
+    NotTheSubject,
+    PeriodExceeded,
+    RecoveryNotUnderWay,
+    RecoveryTooEarly,
+    RoundStale,
+    ScopesExceeded,
+    SuccessorNotPossible,
+    AlreadyReviewed,
+    BreakGlassRefused,
+    DelegateScopeMissing,
+    GlassAlreadyBroken,
     GranteeMissing,
+    LimitsOutOfRange,
+    NotEmergencyCare,
+    OpeningTooLong,
+    OpeningUnknown,
+    OpeningsExhausted,
+    OverrideReasonMissing,
     RuleBitsReserved,
     RuleDataPeriodEmpty,
     RuleFieldEmpty,

@@ -30,7 +30,8 @@ _ADMIN_ROLE = 0  # AccessManager's own
 _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its name
     "Authority": (),
     "Registrar": (("authority", "Authority"),),
-    "ConsentRegistry": (("authority", "Authority"), ("registrar", "Registrar")),
+    "Delegations": (),
+    "ConsentRegistry": (("authority", "Authority"), ("registrar", "Registrar"), ("delegations", "Delegations")),
     "RecordPointers": (("registrar", "Registrar"),),
     "ClaimAnchor": (("registrar", "Registrar"),),
 }
@@ -66,6 +67,7 @@ ROLES: tuple[Role, ...] = (
     ),
     Role(2, "RECOVERY", "Registrar", ("startRecovery(address,address)", "cancelRecovery(address)")),
     Role(3, "TERMS", "ConsentRegistry", ("publishTerms(bytes32)",)),
+    Role(4, "EMERGENCY", "ConsentRegistry", ("setBreakGlassLimits(uint16,uint16)",)),
 )
 
 

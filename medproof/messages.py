@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account.messages import SignableMessage, encode_typed_data
+from eth_utils.address import to_checksum_address
 
+from medproof.errors import MessageError
+from medproof.policy.delegation import DELEGATION_FIELDS, Scope
 from medproof.policy.word import FIELDS, FLAGS
 
 __all__ = [
@@ -21,14 +24,22 @@ __all__ = [
     "TypedData",
     "acceptance",
     "adjudication",
+    "compact",
+    "delegation",
+    "delegation_revocation",
     "dispute",
+    "guardians",
+    "objection",
     "pend",
+    "recovery",
     "replacement",
+    "review",
     "revocation",
     "rule",
     "settlement",
     "submission",
     "void",
+    "withdrawal",
 ]
 
 DOMAIN_FIELDS = "string name,string version,uint256 chainId,address verifyingContract"
@@ -42,6 +53,16 @@ MESSAGE_TYPES: Mapping[str, str] = {
         "uint8 actions,uint24 research,uint256 deadline"
     ),
     "Revocation": "address subject,address grantee,uint8 index,uint16 sequence,uint256 deadline",
+    "Withdrawal": "address subject,uint256 deadline",
+    "Review": "address subject,uint256 opening,uint8 review,bytes32 remark,uint256 deadline",
+    "Delegation": (
+        "address subject,address delegate,address delegator,uint16 delegatorSequence,uint16 sequence,uint8 kind,"
+        "bool mayGrant,bool mayRevoke,bool mayView,bool mayDelegate,uint32 validFrom,uint32 validUntil,uint256 deadline"
+    ),
+    "DelegationRevocation": "address subject,address delegate,address by,uint16 sequence,uint256 deadline",
+    "Guardians": "address subject,address by,bytes32 commitment,uint48 round,uint256 deadline",
+    "Recovery": "address guardian,address subject,address successor,uint48 round,uint256 deadline",
+    "Objection": "address subject,address by,uint48 round,uint256 deadline",
     "Acceptance": "address subject,address custodian,bytes32 commitment,uint32 sequence,uint256 deadline",
     "Dispute": ("address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"),
     "Submission": (
@@ -117,6 +138,85 @@ def revocation(domain: Domain, *, subject: str, grantee: str, index: int, sequen
         "Revocation",
         {"subject": subject, "grantee": grantee, "index": index, "sequence": sequence, "deadline": deadline},
     )
+
+
+def withdrawal(domain: Domain, *, subject: str, deadline: int) -> TypedData:
+    """A subject's withdrawal from everything, for good."""
+    return TypedData(domain, "Withdrawal", {"subject": subject, "deadline": deadline})
+
+
+def review(domain: Domain, *, subject: str, opening: int, review: int, remark: bytes, deadline: int) -> TypedData:
+    """What a subject says of an opening in an emergency; `remark` is a 32-byte commitment to its words, or zero."""
+    return TypedData(
+        domain,
+        "Review",
+        {"subject": subject, "opening": opening, "review": review, "remark": remark, "deadline": deadline},
+    )
+
+
+def delegation(domain: Domain, *, subject: str, delegate: str, word: int, deadline: int) -> TypedData:
+    """A delegation by the word's delegator: the subject, or a delegate that may delegate."""
+    said = {name: field.of(word) for name, field in DELEGATION_FIELDS.items()}
+    scopes = Scope(said.pop("scopes"))
+    return TypedData(
+        domain,
+        "Delegation",
+        {
+            **said,
+            "subject": subject,
+            "delegate": delegate,
+            "delegator": to_checksum_address(f"0x{said['delegator']:040x}"),
+            "mayGrant": Scope.GRANT in scopes,
+            "mayRevoke": Scope.REVOKE in scopes,
+            "mayView": Scope.VIEW in scopes,
+            "mayDelegate": Scope.DELEGATE in scopes,
+            "deadline": deadline,
+        },
+    )
+
+
+def delegation_revocation(
+    domain: Domain, *, subject: str, delegate: str, by: str, sequence: int, deadline: int
+) -> TypedData:
+    """A revocation of a delegation; it overtakes every delegation signed with a lower sequence."""
+    return TypedData(
+        domain,
+        "DelegationRevocation",
+        {"subject": subject, "delegate": delegate, "by": by, "sequence": sequence, "deadline": deadline},
+    )
+
+
+def guardians(
+    domain: Domain, *, subject: str, by: str, commitment: bytes, round_number: int, deadline: int
+) -> TypedData:
+    """The naming of those who may recover a subject's key; `commitment` is 32 bytes, zero for nobody."""
+    return TypedData(
+        domain,
+        "Guardians",
+        {"subject": subject, "by": by, "commitment": commitment, "round": round_number, "deadline": deadline},
+    )
+
+
+def recovery(
+    domain: Domain, *, guardian: str, subject: str, successor: str, round_number: int, deadline: int
+) -> TypedData:
+    """A guardian's approval of a recovery."""
+    return TypedData(
+        domain,
+        "Recovery",
+        {
+            "guardian": guardian,
+            "subject": subject,
+            "successor": successor,
+            "round": round_number,
+            "deadline": deadline,
+        },
+    )
+
+
+def objection(domain: Domain, *, subject: str, by: str, round_number: int, deadline: int) -> TypedData:
+    """An objection to recoveries up to a round."""
+    return TypedData(domain, "Objection", {"subject": subject, "by": by, "round": round_number, "deadline": deadline})
 
 
 def acceptance(
@@ -246,6 +346,18 @@ _RULE_FIELDS = (
     "actions",
     "research",
 )
+
+
+def compact(signature: bytes) -> tuple[bytes, bytes]:
+    """A key's signature of 65 bytes in the short form of EIP-2098: r, and s with the parity in its highest bit.
+
+    Raises:
+        MessageError: it is no signature of a key, as that of a contract wallet.
+    """
+    if len(signature) != 65 or signature[64] not in (27, 28) or signature[32] >= 0x80:
+        raise MessageError("This is no signature of a key, so it has no short form. Relay the message by itself.")
+    s = int.from_bytes(signature[32:64], "big") | (signature[64] - 27) << 255
+    return signature[:32], s.to_bytes(32, "big")
 
 
 def _decision(

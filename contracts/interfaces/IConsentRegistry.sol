@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ISignedMessages} from "./ISignedMessages.sol";
-import {IRegistrar} from "./IRegistrar.sol";
+import {IBreakGlass} from "./IBreakGlass.sol";
 
 /// @title ConsentRegistry
 /// @notice Keeps who may use a subject's data, for what, and when: permit and deny rules of one word each, written by
-/// the subject alone, directly or by a signed message that anyone may relay. The word is laid out in `RuleWord`.
-interface IConsentRegistry is ISignedMessages {
-    /// @notice Why a request is permitted or refused. From `NoRule` on, a larger number is a nearer miss.
+/// the subject or its delegates, directly or by a signed message that anyone may relay. The word is laid out in
+/// `RuleWord`.
+interface IConsentRegistry is IBreakGlass {
+    /// @notice Why a request is permitted or refused. From `NoRule` to `DataPeriod`, a larger number is a nearer miss.
+    /// `BreakGlass` permits: no rule did, but the glass was broken.
     enum Reason {
         Permitted,
         MalformedRequest,
@@ -26,7 +27,27 @@ interface IConsentRegistry is ISignedMessages {
         CareSetting,
         Action,
         ResearchUse,
-        DataPeriod
+        DataPeriod,
+        BreakGlass
+    }
+
+    /// @notice One of several changes by a subject.
+    struct Change {
+        address grantee;
+        uint256 word;
+    }
+
+    /// @notice One of several signed changes.
+    /// @param word A rule that is granted or changed; or, with the flag revoked and nothing else but index and sequence,
+    /// a revocation.
+    /// @param r The signature by a key, of the subject or its delegate, in the short form of EIP-2098.
+    struct SignedChange {
+        address subject;
+        address grantee;
+        uint256 word;
+        uint256 deadline;
+        bytes32 r;
+        bytes32 vs;
     }
 
     /// @notice Thrown when a rule names nobody.
@@ -100,9 +121,10 @@ interface IConsentRegistry is ISignedMessages {
     /// written are not the rule's terms; whoever relies on them compares the two events.
     function setRule(address grantee, uint256 word) external;
 
-    /// @notice The same, by the subject's signature over `Rule`, sent by anyone.
+    /// @notice The same for a subject, by the subject or its delegate for granting.
     /// @param deadline The last time at which the message counts, in seconds since 1970.
-    /// @param signature 65 bytes of an account's key, or whatever the subject's contract wallet takes.
+    /// @param signature The author's over `Rule`: 65 bytes of an account's key, or whatever the subject's contract wallet
+    /// takes; empty where the author sends.
     function setRuleFor(
         address subject,
         address grantee,
@@ -111,13 +133,22 @@ interface IConsentRegistry is ISignedMessages {
         bytes calldata signature
     ) external;
 
+    /// @notice Makes several changes at once, all or none. The caller is the subject. A word with the flag revoked and
+    /// nothing else but index and sequence revokes.
+    function setRules(Change[] calldata changes) external;
+
+    /// @notice Makes several signed changes at once, of any subjects, all or none, sent by anyone. To skip what fails, or
+    /// for contract wallets, send `setRuleFor` and `revokeRuleFor` through `relay`.
+    function setRulesFor(SignedChange[] calldata changes) external;
+
     /// @notice Revokes a rule. The caller is the subject.
     /// @param index The rule's number among those of the subject and grantee.
     /// @param sequence Any sequence above the stored one: the revocation overtakes all rules signed below it, also
     /// those not sent yet, in whatever order a relayer sends them. The rule need not exist yet.
     function revokeRule(address grantee, uint256 index, uint256 sequence) external;
 
-    /// @notice The same, by the subject's signature over `Revocation`, sent by anyone.
+    /// @notice The same for a subject, by the subject or its delegate for revoking.
+    /// @param signature The author's over `Revocation`; empty where the author sends.
     function revokeRuleFor(
         address subject,
         address grantee,
@@ -126,6 +157,12 @@ interface IConsentRegistry is ISignedMessages {
         uint256 deadline,
         bytes calldata signature
     ) external;
+
+    /// @notice Withdraws a subject from everything, for good: everyone is denied everything by a rule that nobody can
+    /// change again. For a pseudonym that is given up, or whose key was stolen. By the subject or its delegate for
+    /// revoking. Break-glass access stays as the subject's rules have it.
+    /// @param signature The author's over `Withdrawal`; empty where the author sends.
+    function withdraw(address subject, uint256 deadline, bytes calldata signature) external;
 
     /// @notice Publishes the hash of a consent form under the next number. Restricted by the authority.
     function publishTerms(bytes32 terms) external returns (uint256 number);
@@ -157,7 +194,4 @@ interface IConsentRegistry is ISignedMessages {
 
     /// @notice Returns how many terms are published; their numbers run from 1.
     function termsCount() external view returns (uint256);
-
-    /// @notice Returns the Registrar that says who an actor is.
-    function registrar() external view returns (IRegistrar);
 }

@@ -17,6 +17,21 @@ library PartyWord {
     /// @dev Each party holds this many places for groups, 16 bits each.
     uint256 private constant GROUP_PLACES = 4;
 
+    /// @dev Asks a Registrar for the standing of an account, as `standingOf` does, for half the gas. Reverts where the
+    /// Registrar does.
+    function standing(IRegistrar registrar, address account) internal view returns (uint256 word) {
+        bytes4 selector = IRegistrar.standingOf.selector;
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            mstore(0, selector)
+            mstore(4, account)
+            if iszero(and(gt(returndatasize(), 31), staticcall(gas(), registrar, 0, 36, 0, 32))) {
+                revert(0, 0)
+            }
+            word := mload(0)
+        }
+    }
+
     function pack(address id_, IRegistrar.Kind kind_, uint16 validUntil) internal pure returns (uint256) {
         return uint160(id_) | (uint256(kind_) << KIND) | (uint256(validUntil) << VALID_UNTIL);
     }

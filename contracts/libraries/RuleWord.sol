@@ -48,8 +48,34 @@ library RuleWord {
             (SENSITIVITIES ^ SENSITIVITIES_DEFINED) |
             (ACTIONS ^ ACTIONS_DEFINED);
 
+    /// @dev The bits that no rule has when it is written: the reserved ones, and those that the contract owns.
+    uint256 internal constant NOT_WRITABLE = RESERVED | FOLLOWS | REVOKED;
+
+    /// @dev The purpose BTG, and the actions ACCESS and USE that it is good for.
+    uint256 internal constant BREAK_GLASS = 0x4 << 133;
+    uint256 internal constant BREAK_GLASS_ACTIONS = 0x6 << 227;
+
+    /// @dev The fields in which a rule that refuses break-glass speaks of a case.
+    uint256 private constant REFUSED = PARTY_KINDS | CLASSES | CONDITIONS | SENSITIVITIES | SETTINGS;
+    uint256 private constant REFUSED_HIGHEST =
+        (1 << 44) | (1 << 172) | (1 << 194) | (1 << 218) | (1 << 226);
+
     /// @dev The purposes HRESCH, CLINTRCH and DSRCH (bits 11, 12 and 13): the research field governs them alone.
     uint256 internal constant RESEARCH_PURPOSES = 0x3800 << 133;
+
+    /// @dev A rule that denies everything to every kind of party, always.
+    uint256 internal constant DENY_EVERYTHING =
+        DENY |
+            PARTY_KINDS_DEFINED |
+            DATA_UNTIL |
+            VALID_UNTIL |
+            PURPOSES_DEFINED |
+            CLASSES_DEFINED |
+            CONDITIONS |
+            SENSITIVITIES_DEFINED |
+            SETTINGS |
+            ACTIONS_DEFINED |
+            PERMISSIONS;
 
     /// @dev What a request may set.
     uint256 internal constant REQUEST =
@@ -86,30 +112,81 @@ library RuleWord {
         return word & SEQUENCE;
     }
 
-    /// @dev A sequence has 16 bits: one more cannot overflow.
-    function nextSequence(uint256 word) internal pure returns (uint256) {
+    /// @dev Whether a word follows the stored one, and is not the last.
+    function isNextOf(uint256 word, uint256 stored) internal pure returns (bool) {
         unchecked {
-            return (word & SEQUENCE) + 1;
+            // Two more on one side, one more of 16 bits on the other: the last sequence becomes zero, which none follows.
+            return (word + 1) & SEQUENCE == (stored & SEQUENCE) + 2;
         }
+    }
+
+    function termsNumber(uint256 word) internal pure returns (uint256) {
+        return (word & TERMS) >> 25;
     }
 
     function index(uint256 word) internal pure returns (uint256) {
         return (word & INDEX) >> 16;
     }
 
+    /// @dev The EIP-712 hash of a rule that a wallet signs: one field per meaning, and the terms' hash itself rather than
+    /// its number. Written over the low memory, which is put back: fixed places are cheaper, and a batch does not pay for
+    /// memory that grows.
+    function hashStruct(
+        uint256 word,
+        bytes32 typeHash,
+        address subject,
+        address grantee,
+        bytes32 terms,
+        uint256 deadline
+    ) internal pure returns (bytes32 structHash) {
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(0, typeHash)
+            mstore(0x20, subject)
+            mstore(0x40, grantee)
+            mstore(0x60, and(shr(16, word), 0xF))
+            mstore(0x80, and(word, 0xFFFF))
+            mstore(0xa0, and(shr(20, word), 1))
+            mstore(0xc0, and(shr(21, word), 1))
+            mstore(0xe0, and(shr(22, word), 1))
+            mstore(0x100, terms)
+            mstore(0x120, and(shr(37, word), 0xFF))
+            mstore(0x140, and(shr(45, word), 0xFFFF))
+            mstore(0x160, and(shr(61, word), 0xFFFF))
+            mstore(0x180, and(shr(77, word), 0xFFFFFFF))
+            mstore(0x1a0, and(shr(105, word), 0xFFFFFFF))
+            mstore(0x1c0, and(shr(133, word), 0xFFFF))
+            mstore(0x1e0, and(shr(149, word), 0xFFFFFF))
+            mstore(0x200, and(shr(173, word), 0x3FFFFF))
+            mstore(0x220, and(shr(195, word), 0xFFFFFF))
+            mstore(0x240, and(shr(219, word), 0xFF))
+            mstore(0x260, and(shr(227, word), 0x3F))
+            mstore(0x280, shr(233, word))
+            mstore(0x2a0, deadline)
+            structHash := keccak256(0, 0x2c0)
+            mstore(0x40, free)
+            mstore(0x60, 0)
+        }
+    }
+
     /* WRITING */
 
-    /// @dev Reverts unless a subject may write this word: no reserved bit and no bit that the contract owns, no empty
-    /// field (it would permit or deny nothing), no empty period, and a research field that goes with the purposes.
+    /// @dev Reverts unless a word is a revocation: the flag revoked, index and sequence, and nothing else. A word that
+    /// is no revocation is refused for the bits that no rule has.
+    function requireRevocation(uint256 word) internal pure {
+        uint256 wrong = word & REVOKED == 0 ? NOT_WRITABLE : ~(REVOKED | INDEX | SEQUENCE);
+        if (word & REVOKED == 0 || word & wrong != 0) revert IConsentRegistry.RuleBitsReserved(word & wrong);
+    }
+
+    /// @dev Reverts unless a subject may write this word, which has none of the bits `NOT_WRITABLE`: no empty field (it
+    /// would permit or deny nothing), no empty period, and a research field that goes with the purposes.
     function requireWritable(uint256 word) internal pure {
-        if (word & (RESERVED | FOLLOWS | REVOKED) != 0) {
-            revert IConsentRegistry.RuleBitsReserved(word & (RESERVED | FOLLOWS | REVOKED));
-        }
         if (_hasEmptyField(word, PARTY_KINDS | CODES, PARTY_KINDS_HIGHEST | CODES_HIGHEST)) _revertEmptyField(word);
-        if (_validFrom(word) >= _validUntil(word)) {
+        if ((word & VALID_FROM) << 28 >= word & VALID_UNTIL) {
             revert IConsentRegistry.RulePeriodEmpty(_validFrom(word), _validUntil(word));
         }
-        if (_dataFrom(word) > _dataUntil(word)) {
+        if ((word & DATA_FROM) << 16 > word & DATA_UNTIL) {
             revert IConsentRegistry.RuleDataPeriodEmpty(_dataFrom(word), _dataUntil(word));
         }
         if (word & (RESEARCH_PURPOSES | PERMISSIONS | MODIFIERS) != 0) _requireResearch(word);
@@ -208,6 +285,28 @@ library RuleWord {
         if (word & VALID_UNTIL <= case_ & VALID_UNTIL) return false;
         if (word & DATA_FROM > case_ & DATA_FROM) return false;
         return word & DATA_UNTIL >= case_ & DATA_UNTIL;
+    }
+
+    /// @dev Whether a case is one of break-glass: asked for that purpose alone, to access or use.
+    function isBreakGlass(uint256 case_) internal pure returns (bool) {
+        return case_ & PURPOSES == BREAK_GLASS && case_ & ACTIONS & ~BREAK_GLASS_ACTIONS == 0;
+    }
+
+    /// @dev Whether a rule, permit or deny, refuses break-glass for a case: it is in force and they overlap in party
+    /// kind, class, condition, sensitivity, setting and data period. It is asked for one purpose, so that the purposes,
+    /// actions and research of the rule play no part.
+    function refusesBreakGlass(uint256 word, uint256 case_) internal pure returns (bool) {
+        if (word & (BREAK_GLASS_REFUSED | REVOKED) != BREAK_GLASS_REFUSED) return false;
+        if (_hasEmptyField(word & case_, REFUSED, REFUSED_HIGHEST)) return false;
+        if (word & VALID_FROM > case_ & VALID_FROM) return false;
+        if (word & VALID_UNTIL <= case_ & VALID_UNTIL) return false;
+        return _dataFrom(word) <= _dataUntil(case_) && _dataFrom(case_) <= _dataUntil(word);
+    }
+
+    /// @dev Whether a rule that refuses break-glass for a case refuses all of it.
+    function refusesAll(uint256 word, uint256 case_) internal pure returns (bool) {
+        if (case_ & ~word & REFUSED != 0) return false;
+        return word & DATA_FROM <= case_ & DATA_FROM && word & DATA_UNTIL >= case_ & DATA_UNTIL;
     }
 
     /// @dev Why a permit does not cover the case. The first check that fails gives the reason; the reasons are numbered

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient, SignedMessage
+from medproof.client.break_glass import BreakGlass
+from medproof.client.contract import SignedMessage
 from medproof.decoding import Event
-from medproof.errors import RuleStateError
+from medproof.errors import MessageError, RuleStateError
 from medproof.policy.evaluation import Reason
-from medproof.policy.word import FIELDS, Request, Rule, decode, encode, encode_request, validate
+from medproof.policy.word import FIELDS, FLAGS, Request, Rule, decode, encode, encode_request, validate
 from medproof.signing import Signer
 
 __all__ = ["ConsentRegistry", "Decision"]
 
 _HOUR = 3600
+_REVOKED = next(flag.mask for flag in FLAGS if flag.name == "revoked")
 
 
 @dataclass(frozen=True)
@@ -31,90 +33,153 @@ class Decision:
     @property
     def permitted(self) -> bool:
         """Whether the request is permitted."""
-        return self.reason is Reason.PERMITTED
+        return self.reason.permits
 
 
-class ConsentRegistry(ContractClient):
-    """The consent rules. A subject writes its own, directly or by a message that anyone relays."""
+class ConsentRegistry(BreakGlass):
+    """The consent rules. A subject writes its own, or a delegate for it, directly or by a message that anyone relays.
+
+    Where a function takes a `subject`, it is the sender or signer itself if none is named; a delegate names whom it
+    acts for.
+    """
 
     name = "ConsentRegistry"
-    signed_functions = ("setRuleFor", "revokeRuleFor")
+    signed_functions = ("setRuleFor", "revokeRuleFor", "withdraw", "reviewOpening")
 
-    # -- writing, as the subject --------------------------------------------------------------------------------
+    # -- writing, as the subject or its delegate ----------------------------------------------------------------
 
-    def grant(self, grantee: str, rule: Rule, *, sender: Sender | None = None) -> Receipt:
-        """Grant a rule, permit or deny; the sender is the subject. Its sequence and the contract's flags are filled in.
+    def grant(self, grantee: str, rule: Rule, *, subject: str | None = None, sender: Sender | None = None) -> Receipt:
+        """Grant a rule, permit or deny. Its sequence and the contract's flags are filled in.
 
         Args:
             grantee: a party's identity, or a group (`medproof.client.registrar.group_grantee`).
             rule: the rule; its index says which of the pair's rules it becomes.
-            sender: the subject.
+            subject: whose rule.
+            sender: the subject, or its delegate for granting.
 
         Raises:
             RuleStateError: a rule is in force there already; change it, or use the next index.
         """
-        by = self._by("setRule", sender).address
-        return self._transact("setRule", grantee, self._next_word(by, grantee, rule, anew=True), sender=sender)
+        return self._set(grantee, rule, subject, sender, anew=True)
 
-    def change(self, grantee: str, rule: Rule, *, sender: Sender | None = None) -> Receipt:
-        """Change a rule; the sender is the subject.
+    def change(self, grantee: str, rule: Rule, *, subject: str | None = None, sender: Sender | None = None) -> Receipt:
+        """Change a rule; see `grant`.
 
         Raises:
             RuleStateError: there is no rule to change; grant it.
         """
-        by = self._by("setRule", sender).address
-        return self._transact("setRule", grantee, self._next_word(by, grantee, rule, anew=False), sender=sender)
+        return self._set(grantee, rule, subject, sender, anew=False)
+
+    def grant_many(self, rules: Iterable[tuple[str, Rule]], *, sender: Sender | None = None) -> Receipt:
+        """Grant several rules in one transaction, all or none; the sender is the subject.
+
+        Args:
+            rules: each with its grantee; of one grantee each has another index, from the lowest up.
+            sender: the subject.
+
+        Raises:
+            RuleStateError: one of them is in force already.
+        """
+        by = self._by("setRules", sender).address
+        changes = [(grantee, self._next_word(by, grantee, rule, anew=True)) for grantee, rule in rules]
+        return self._transact("setRules", changes, sender=sender)
 
     def revoke(
-        self, grantee: str, *, index: int = 0, sequence: int | None = None, sender: Sender | None = None
+        self,
+        grantee: str,
+        *,
+        index: int = 0,
+        sequence: int | None = None,
+        subject: str | None = None,
+        sender: Sender | None = None,
     ) -> Receipt:
-        """Revoke a rule; the sender is the subject. It overtakes whatever was signed for this rule and not sent.
+        """Revoke a rule. It overtakes whatever was signed for this rule and not sent.
 
         Args:
             grantee: under whom the rule stands.
             index: which of the pair's rules.
             sequence: what to overtake; see `sign_revocation`. Needed where the rule is signed but not yet stored.
-            sender: the subject.
+            subject: whose rule.
+            sender: the subject, or its delegate for revoking.
 
         Raises:
             RuleStateError: there is no rule to revoke, and no sequence is given.
         """
         by = self._by("revokeRule", sender).address
+        of = subject or by
         if sequence is None:
-            sequence = self._last_sequence(by, grantee, index) + 1
-        return self._transact("revokeRule", grantee, index, sequence, sender=sender)
+            sequence = self._last_sequence(of, grantee, index) + 1
+        if of == by:
+            return self._transact("revokeRule", grantee, index, sequence, sender=sender)
+        return self._transact("revokeRuleFor", of, grantee, index, sequence, 0, b"", sender=sender)
 
-    # -- signing, as the subject, for anyone to relay -----------------------------------------------------------
+    def withdraw(self, *, subject: str | None = None, sender: Sender | None = None) -> Receipt:
+        """Deny everyone everything, for good: nobody can change it again. For a pseudonym that is given up, or whose
+        key was stolen. The sender is the subject, or its delegate for revoking."""
+        of = subject or self._by("withdraw", sender).address
+        return self._transact("withdraw", of, 0, b"", sender=sender)
 
-    def sign_grant(self, signer: Signer, grantee: str, rule: Rule, *, lifetime: int = _HOUR) -> SignedMessage:
+    # -- signing, as the subject or its delegate, for anyone to relay --------------------------------------------
+
+    def sign_grant(
+        self, signer: Signer, grantee: str, rule: Rule, *, subject: str | None = None, lifetime: int = _HOUR
+    ) -> SignedMessage:
         """Sign a grant; see `grant`. `lifetime` is how long the message counts, in seconds."""
-        return self._sign_rule(signer, grantee, self._next_word(signer.address, grantee, rule, anew=True), lifetime)
+        word = self._next_word(subject or signer.address, grantee, rule, anew=True)
+        return self._sign_rule(signer, subject or signer.address, grantee, word, lifetime)
 
-    def sign_change(self, signer: Signer, grantee: str, rule: Rule, *, lifetime: int = _HOUR) -> SignedMessage:
+    def sign_change(
+        self, signer: Signer, grantee: str, rule: Rule, *, subject: str | None = None, lifetime: int = _HOUR
+    ) -> SignedMessage:
         """Sign a change; see `change`."""
-        return self._sign_rule(signer, grantee, self._next_word(signer.address, grantee, rule, anew=False), lifetime)
+        word = self._next_word(subject or signer.address, grantee, rule, anew=False)
+        return self._sign_rule(signer, subject or signer.address, grantee, word, lifetime)
 
     def sign_revocation(
-        self, signer: Signer, grantee: str, *, index: int = 0, sequence: int | None = None, lifetime: int = _HOUR
+        self,
+        signer: Signer,
+        grantee: str,
+        *,
+        index: int = 0,
+        sequence: int | None = None,
+        subject: str | None = None,
+        lifetime: int = _HOUR,
     ) -> SignedMessage:
         """Sign a revocation; see `revoke`.
 
         Args:
-            signer: the subject.
+            signer: the subject, or its delegate for revoking.
             grantee: under whom the rule stands.
             index: which of the pair's rules.
             sequence: what to overtake: any sequence above all that were signed. One above the stored one where none
                 is given; two or more above it beats a grant that is signed and still on its way.
+            subject: whose rule.
             lifetime: how long the message counts, in seconds.
         """
-        deadline = self._deadline(lifetime)
+        of, deadline = subject or signer.address, self._deadline(lifetime)
         if sequence is None:
-            sequence = self._last_sequence(signer.address, grantee, index) + 1
+            sequence = self._last_sequence(of, grantee, index) + 1
         message = messages.revocation(
-            self.domain, subject=signer.address, grantee=grantee, index=index, sequence=sequence, deadline=deadline
+            self.domain, subject=of, grantee=grantee, index=index, sequence=sequence, deadline=deadline
         )
-        arguments = (signer.address, grantee, index, sequence)
+        arguments = (of, grantee, index, sequence)
         return self._signed("revokeRuleFor", arguments, deadline, signer.sign_typed_data(message))
+
+    def sign_withdrawal(self, signer: Signer, *, subject: str | None = None, lifetime: int = _HOUR) -> SignedMessage:
+        """Sign a withdrawal; see `withdraw`."""
+        of, deadline = subject or signer.address, self._deadline(lifetime)
+        message = messages.withdrawal(self.domain, subject=of, deadline=deadline)
+        return self._signed("withdraw", (of,), deadline, signer.sign_typed_data(message))
+
+    def relay_many(self, signed: Sequence[SignedMessage], *, sender: Sender | None = None) -> Receipt:
+        """Send signed grants, changes and revocations of any subjects in one transaction, all or none.
+
+        Cheaper than one by one, for signatures of keys. `medproof.relayer` skips what fails and takes the rest.
+
+        Raises:
+            MessageError: one of them is no such message, or is signed by a contract wallet; send it by `relay`.
+        """
+        return self._transact("setRulesFor", [self._signed_change(message) for message in signed], sender=sender)
 
     # -- terms --------------------------------------------------------------------------------------------------
 
@@ -168,6 +233,26 @@ class ConsentRegistry(ContractClient):
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
+    def _set(self, grantee: str, rule: Rule, subject: str | None, sender: Sender | None, *, anew: bool) -> Receipt:
+        by = self._by("setRule", sender).address
+        of = subject or by
+        word = self._next_word(of, grantee, rule, anew=anew)
+        if of == by:
+            return self._transact("setRule", grantee, word, sender=sender)
+        return self._transact("setRuleFor", of, grantee, word, 0, b"", sender=sender)
+
+    def _signed_change(self, message: SignedMessage) -> tuple[str, str, int, int, bytes, bytes]:
+        self.call_data(message)
+        if message.function not in ("setRuleFor", "revokeRuleFor"):
+            raise MessageError(f"{message.function} cannot be sent with others in one call. Relay it by itself.")
+        *given, deadline, signature = message.arguments
+        if message.function == "revokeRuleFor":
+            subject, grantee, index, sequence = given
+            word = _REVOKED | FIELDS["index"].place(index) | FIELDS["sequence"].place(sequence)
+        else:
+            subject, grantee, word = given
+        return subject, grantee, word, deadline, *messages.compact(signature)
+
     def _word(self, subject: str, grantee: str, index: int, block: int | str = "latest") -> int:
         return int(self._call("ruleOf", subject, grantee, index, block=block))
 
@@ -191,15 +276,15 @@ class ConsentRegistry(ContractClient):
             raise RuleStateError(f"There is no rule {index} of {subject} for {grantee} to revoke. Nothing needs doing.")
         return FIELDS["sequence"].of(stored)
 
-    def _sign_rule(self, signer: Signer, grantee: str, word: int, lifetime: int) -> SignedMessage:
+    def _sign_rule(self, signer: Signer, subject: str, grantee: str, word: int, lifetime: int) -> SignedMessage:
         deadline = self._deadline(lifetime)
         message = messages.rule(
             self.domain,
-            subject=signer.address,
+            subject=subject,
             grantee=grantee,
             word=word,
             terms=self.terms(FIELDS["terms"].of(word)),
             deadline=deadline,
         )
-        arguments = (signer.address, grantee, word)
+        arguments = (subject, grantee, word)
         return self._signed("setRuleFor", arguments, deadline, signer.sign_typed_data(message))

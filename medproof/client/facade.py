@@ -8,6 +8,7 @@ from medproof.chain import Chain, Receipt, Sender
 from medproof.client.claim_anchor import ClaimAnchor
 from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.contract import ContractClient, SignedMessage
+from medproof.client.delegations import Delegations
 from medproof.client.record_pointers import RecordPointers
 from medproof.client.registrar import Registrar
 from medproof.deployments import Deployment, verify
@@ -29,6 +30,7 @@ class MedProof:
         self.chain = chain
         self.deployment = deployment
         self.registrar = Registrar(chain, deployment, sender)
+        self.delegations = Delegations(chain, deployment, sender)
         self.consent_registry = ConsentRegistry(chain, deployment, sender)
         self.record_pointers = RecordPointers(chain, deployment, sender)
         self.claim_anchor = ClaimAnchor(chain, deployment, sender)

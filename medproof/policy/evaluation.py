@@ -7,12 +7,12 @@ tests/vectors/policy.json the cases, and both sides are tested against them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
 
 from medproof.errors import RuleFieldError
-from medproof.policy.codes import PartyKind, Purpose, ResearchUse
+from medproof.policy.codes import Action, PartyKind, Purpose, ResearchUse
 from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, Field, minute
 
 __all__ = ["Decision", "Reason", "decide", "normalize"]
@@ -38,20 +38,28 @@ class Reason(IntEnum):
     ACTION = 14  # … does not cover every action asked for
     RESEARCH_USE = 15  # … does not permit this research, or carries an obligation that was not accepted
     DATA_PERIOD = 16  # … does not cover the whole period asked for
+    BREAK_GLASS = 17  # permitted although no rule permits: the glass was broken in an emergency
+
+    @property
+    def permits(self) -> bool:
+        """Whether the request may go ahead."""
+        return self in (Reason.PERMITTED, Reason.BREAK_GLASS)
 
 
 @dataclass(frozen=True)
 class Decision:
     """The answer to a request."""
 
-    reason: Reason  # PERMITTED, or why not
-    word: int  # the rule that decided: the permit, the deny or the nearest permit; 0 = no rule
+    reason: Reason  # PERMITTED or BREAK_GLASS, or why not
+    word: (
+        int  # the rule that decided, or that break-glass overrode: the permit, the deny or the nearest permit; 0 = none
+    )
     position: int | None = None  # its place among the rules given, from 0; None = no rule
 
     @property
     def permitted(self) -> bool:
         """Whether the request may go ahead."""
-        return self.reason is Reason.PERMITTED
+        return self.reason.permits
 
 
 # The fields in which a request must lie inside a permit and meet a deny, with their reasons, in check order.
@@ -78,16 +86,31 @@ _INCLUDED = tuple(
 )
 _REQUEST_BITS = _SCOPE_DEFINED | _DATA_FROM.mask | _DATA_UNTIL.mask | _RESEARCH.defined
 
-_DENY, _REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked"))
+_DENY, _REVOKED, _BREAK_GLASS_REFUSED = (
+    next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked", "breakGlassRefused")
+)
+
+# What break-glass is good for, and the fields in which a rule that refuses it must meet the request.
+_BREAK_GLASS = Purpose.BTG.value << _PURPOSES.offset
+_BREAK_GLASS_ACTIONS = (Action.ACCESS | Action.USE).value << FIELDS["actions"].offset
+_REFUSED_SCOPE = tuple(FIELDS[name] for name in ("classes", "conditions", "sensitivities", "settings"))
 
 
-def decide(rules: Iterable[int], actor_kind: PartyKind | None, now: datetime, request_word: int) -> Decision:
+def decide(
+    rules: Iterable[int],
+    actor_kind: PartyKind | None,
+    now: datetime,
+    request_word: int,
+    *,
+    glass_broken: bool = False,
+) -> Decision:
     """Decide a request against the rule words that apply to the actor.
 
     `rules` are the words for the actor's party, then for everyone, then for each of its groups, as the Registrar
     lists them: of several rules that decide alike, the first is named. A zero word (never written) is passed over.
     `actor_kind` is the actor's one kind, or None where it is not an active party; `now` the moment of the
-    decision, aware. Raises `RuleFieldError` where `actor_kind` or `now` is not of that form.
+    decision, aware; `glass_broken` says that the actor's party is in the group of emergency care and has an opening
+    for this subject that is not over. Raises `RuleFieldError` where `actor_kind` or `now` is not of that form.
     """
     moment = minute(now)
     request = normalize(request_word)
@@ -99,8 +122,18 @@ def decide(rules: Iterable[int], actor_kind: PartyKind | None, now: datetime, re
         raise RuleFieldError("actor_kind", actor_kind, "an actor has exactly one kind", "Pass one PartyKind.")
     kind = actor_kind.value << FIELDS["partyKinds"].offset
 
+    words = tuple(rules)
+    decision = _evaluate(words, kind, moment, request)
+    if not glass_broken or decision.permitted or not _is_break_glass(request):
+        return decision
+    refused = any(_refuses_break_glass(word, kind, moment, request) for word in words)
+    return decision if refused else replace(decision, reason=Reason.BREAK_GLASS)
+
+
+def _evaluate(words: Iterable[int], kind: int, moment: int, request: int) -> Decision:
+    """What the rules alone decide."""
     nearest = Decision(Reason.NO_RULE, 0)
-    for position, word in enumerate(rules):
+    for position, word in enumerate(words):
         if word == 0:
             continue
         if word & _DENY:
@@ -140,6 +173,24 @@ def normalize(request_word: int) -> int | None:
     return request
 
 
+def _is_break_glass(request: int) -> bool:
+    """Whether a complete request is one of break-glass: for that purpose alone, to access or use."""
+    only = request & _PURPOSES.mask == _BREAK_GLASS
+    return only and not request & FIELDS["actions"].mask & ~_BREAK_GLASS_ACTIONS
+
+
+def _refuses_break_glass(word: int, kind: int, moment: int, request: int) -> bool:
+    """Whether a rule refuses break-glass for a request; its purposes, actions and research play no part."""
+    if not word & _BREAK_GLASS_REFUSED or not _in_force(word, moment) or not word & kind:
+        return False
+    return all(word & request & field.mask for field in _REFUSED_SCOPE) and _periods_meet(word, request)
+
+
+def _periods_meet(word: int, request: int) -> bool:
+    """Whether the data periods of a rule and a request overlap."""
+    return _DATA_FROM.of(request) <= _DATA_UNTIL.of(word) and _DATA_FROM.of(word) <= _DATA_UNTIL.of(request)
+
+
 def _in_force(word: int, moment: int) -> bool:
     """Whether a rule is not revoked and its time has come and not gone."""
     return not word & _REVOKED and FIELDS["validFrom"].of(word) <= moment < FIELDS["validUntil"].of(word)
@@ -148,9 +199,7 @@ def _in_force(word: int, moment: int) -> bool:
 def _denies(word: int, kind: int, request: int) -> bool:
     """Whether a deny rule touches the request: it meets it in every field."""
     common = word & request
-    if not word & kind or not all(common & field.mask for field, _ in _SCOPE):
-        return False
-    if _DATA_FROM.of(request) > _DATA_UNTIL.of(word) or _DATA_FROM.of(word) > _DATA_UNTIL.of(request):
+    if not word & kind or not all(common & field.mask for field, _ in _SCOPE) or not _periods_meet(word, request):
         return False
     # A purpose in common that is not research settles it: how research was restricted then plays no part.
     return bool(common & _PURPOSES.mask & ~_RESEARCH_PURPOSES or common & _PERMISSIONS)

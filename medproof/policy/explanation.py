@@ -31,6 +31,7 @@ def explain(reason: Reason, rule: Rule | None = None, request: Request | None = 
 
 
 _SENTENCES = {
+    Reason.BREAK_GLASS: "Nobody permitted this: the record was opened in an emergency, for the patient to see.",
     Reason.PERMITTED: "A permission of the patient covers everything that was asked for.",
     Reason.MALFORMED_REQUEST: "The request is not well formed, so nothing was permitted.",
     Reason.INACTIVE_PARTY: "The one who asks is not an active party, so no permission counts.",

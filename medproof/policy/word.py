@@ -79,6 +79,16 @@ class Field(NamedTuple):
         """The bits of the field that mean something, in place (a number uses all of them)."""
         return self.mask if self.codes is None else self.codes["ALL"].value << self.offset
 
+    def place(self, value: int) -> int:
+        """Put a value where the field is.
+
+        Raises:
+            RuleFieldError: it does not fit.
+        """
+        if not 0 <= value < 1 << self.width:
+            raise RuleFieldError(self.name, value, f"the field has {self.width} bits", "Give a smaller number.")
+        return value << self.offset
+
     def of(self, word: int) -> int:
         """Read the field out of a word."""
         return word >> self.offset & ((1 << self.width) - 1)

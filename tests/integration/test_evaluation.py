@@ -40,7 +40,7 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "policy.json"
 
 DENY, FOLLOWS, REVOKED = (next(f.mask for f in FLAGS if f.name == name) for name in ("deny", "follows", "revoked"))
 CODES = ("purposes", "classes", "conditions", "sensitivities", "settings", "actions")
-RULES_SLOT = 3  # where ConsentRegistry keeps its rules
+RULES_SLOT = 7  # where ConsentRegistry keeps its rules
 EVERYONE = f"0x{1:040x}"
 
 chain_examples = settings(

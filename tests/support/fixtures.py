@@ -148,8 +148,19 @@ def registrar(Registrar: Any, authority: Any, admin: Any) -> Any:  # noqa: N803
 
 
 @pytest.fixture(scope="module")
-def consent_registry(ConsentRegistry: Any, authority: Any, registrar: Any, admin: Any) -> Any:  # noqa: N803
-    return ConsentRegistry.deploy(authority, registrar, {"from": admin})
+def delegations(Delegations: Any, admin: Any) -> Any:  # noqa: N803
+    return Delegations.deploy({"from": admin})
+
+
+@pytest.fixture(scope="module")
+def consent_registry(
+    ConsentRegistry: Any,  # noqa: N803
+    authority: Any,
+    registrar: Any,
+    delegations: Any,
+    admin: Any,
+) -> Any:
+    return ConsentRegistry.deploy(authority, registrar, delegations, {"from": admin})
 
 
 @pytest.fixture(scope="module")

@@ -89,16 +89,21 @@ def test_highest_bits_are_those_of_the_fields():
 
 @pytest.mark.spec("C1", "C20")
 def test_every_shift_in_the_sources_is_the_offset_of_its_field():
-    registry = (CONTRACTS / "ConsentRegistry.sol").read_text(encoding="utf-8")
-    shifts = [
-        (int(shift), int(mask, 16) if mask.startswith("0x") else int(mask))
-        for shift, mask in re.findall(r"\(word >> (\d+)\) & (0x[0-9A-F]+|1)\b", registry)
-    ]
-    fields = [FIELDS[name] for name in FIELDS if name not in ("sequence", "flags", "terms", "research")]
-    flags = [flag for flag in FLAGS if flag.name in ("deny", "delegable", "breakGlassRefused")]
+    members = [member.split(" ")[1] for member in MESSAGE_TYPES["Rule"].split(",")]
+    body = RULE_WORD[RULE_WORD.index("function hashStruct") :]
+    written = re.findall(r"mstore\((0x[0-9a-f]+), (.+)\)\n", body[: body.index("keccak256")])
+    fields = {**FIELDS, **{flag.name: flag for flag in FLAGS}}
 
-    assert sorted(shifts) == sorted((field.offset, (1 << field.width) - 1) for field in (*fields, *flags))
-    assert f"word >> {FIELDS['research'].offset}," in registry
+    def read(name):
+        field = fields[name]
+        shifted = f"shr({field.offset}, word)" if field.offset else "word"
+        last = field.offset + field.width == 256
+        return shifted if last else f"and({shifted}, {(1 << field.width) - 1:#X})".replace("0X", "0x")
+
+    given = ("subject", "grantee", "terms", "deadline")
+    expected = [(f"{32 * (place + 1):#x}", name if name in given else read(name)) for place, name in enumerate(members)]
+    assert [(place, text.replace(", 1)", ", 0x1)")) for place, text in written] == expected
+    assert f"keccak256(0, {32 * (len(members) + 1):#x})" in body
     for name in ("dataFrom", "dataUntil", "validFrom", "validUntil"):
         assert re.search(rf"function _{name}\(.*\n\s+return \(word & \w+\) >> {FIELDS[name].offset};", RULE_WORD)
 
