@@ -140,8 +140,16 @@ class Chain:
         """A contract at an address."""
         return cast(Contract, self.web3.eth.contract(address=cast(Any, _address(address)), abi=list(abi)))
 
-    def call(self, contract: Contract, function: str, arguments: Sequence[Any], *, block: int | str = "latest") -> Any:
-        """Call a view function as of a block.
+    def call(
+        self,
+        contract: Contract,
+        function: str,
+        arguments: Sequence[Any],
+        *,
+        block: int | str = "latest",
+        gas: int | None = None,
+    ) -> Any:
+        """Call a view function as of a block, or try another one, with at most so much gas.
 
         Raises:
             ContractError: the contract refused, as the exception of its error's name.
@@ -149,12 +157,19 @@ class Chain:
             ArgumentError: the function cannot take these arguments.
         """
         bound, _ = _bind(contract, function, arguments)
-        return _ask(lambda: bound.call(block_identifier=block))
+        options = {} if gas is None else {"gas": gas}
+        return _ask(lambda: bound.call(options, block_identifier=block))
 
     def call_each(
-        self, contract: Contract, function: str, arguments: Sequence[Sequence[Any]]
+        self, contract: Contract, function: str, arguments: Sequence[Sequence[Any]], *, gas: int
     ) -> list[ContractError | UnknownRevertError | None]:
         """Try a function with each of several arguments as of the newest block, many in one request.
+
+        Args:
+            contract: the contract.
+            function: the function's name.
+            arguments: those of each call.
+            gas: the most that each call may use.
 
         Returns:
             For each, why the contract refused, or None where it did not.
@@ -163,9 +178,9 @@ class Chain:
             NodeError: nobody answers, or the node answers something else.
             ArgumentError: the function cannot take these arguments.
         """
+        request = {"to": contract.address, "gas": hex(gas)}
         calls = [
-            ("eth_call", [{"to": contract.address, "data": self.call_data(contract, function, one)}, "latest"])
-            for one in arguments
+            ("eth_call", [{**request, "data": self.call_data(contract, function, one)}, "latest"]) for one in arguments
         ]
         provider = cast(Any, self.web3.provider)
         refusals: list[ContractError | UnknownRevertError | None] = []

@@ -35,7 +35,8 @@ from medproof.signing import NodeSigner, TransactionSigner
 __all__ = ["MOST_GAS", "Relayer"]
 
 MOST_GAS = 1 << 24  # in one transaction, EIP-7825
-_BASE_GAS = 100_000  # of a transaction around its calls: its own price, and what it says of one that failed
+_BASE_GAS = 50_000  # of a transaction around its calls
+_CALL_GAS = 20_000  # around each of them: what it is wrapped in, and what is said of one that failed
 _BYTE_GAS = 40  # for each byte of data, at most (EIP-7623)
 _OUT_OF_GAS = "out of gas"  # why a call without a reason failed, as far as one can tell
 _LOG = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ class Relayer:
         if (refusal := refusals.get(len(before))) is not None:
             raise refusal
         calls = [one for place, one in enumerate(before_data) if place not in refusals] + [data]
-        if self._chain.call(client.contract, "relay", [calls, self._gas_each]):
+        if self._chain.call(client.contract, "relay", [calls, self._gas_each], gas=self._most_gas(calls)):
             raise MessageGasError(self._gas_each)
         entry = Entry(
             id=id_,
@@ -380,7 +381,8 @@ class Relayer:
                 for number in open_groups
             }
             arguments = [([groups[number][place] for place in places[number]], 0) for number in open_groups]
-            answers = self._chain.call_each(client.contract, "relay", arguments)
+            most = max(self._most_gas(calls) for calls, _ in arguments)  # a hostile wallet burns all it is given
+            answers = self._chain.call_each(client.contract, "relay", arguments, gas=most)
             for number, answer in zip(tuple(open_groups), answers, strict=True):
                 if answer is None or not places[number]:
                     open_groups.remove(number)
@@ -398,8 +400,7 @@ class Relayer:
             request = self._request(client, entries)
             if len(entries) == 1:
                 # Room for all that one message may take: what a wallet burns is bounded, and paid by this batch.
-                most = _BASE_GAS + _BYTE_GAS * (len(request["data"]) // 2) + self._gas_each * 64 // 63
-                return {**request, "gas": min(most, bound)}, entries
+                return {**request, "gas": min(self._most_gas([entries[0].data]), bound)}, entries
             try:
                 trial = {**self._request(client, entries, gas_each=0), "from": self._sender.address}
                 if (gas := self._chain.gas(trial)) <= bound:
@@ -409,6 +410,11 @@ class Relayer:
             except (ContractError, UnknownRevertError, NodeError) as refusal:
                 _LOG.info("a batch of %d is tried in halves: %s", len(entries), type(refusal).__name__)
             entries = entries[: len(entries) // 2]
+
+    def _most_gas(self, calls: Sequence[bytes]) -> int:
+        """What calls may take at most, in one transaction."""
+        each = self._gas_each * 64 // 63 + _CALL_GAS  # a call gets 63 parts of 64
+        return min(_BASE_GAS + sum(each + _BYTE_GAS * len(data) for data in calls), MOST_GAS)
 
     def _request(
         self, client: ContractClient, entries: Sequence[Entry], *, gas_each: int | None = None
