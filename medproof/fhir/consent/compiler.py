@@ -55,16 +55,27 @@ _OPT_OUT = frozenset({"OPTOUT", "OPTOUTE"})
 
 
 @dataclass(frozen=True)
+class Draft:
+    """A rule on its way: where it comes from, and what the document says beside it."""
+
+    path: str  # of the provision
+    grantee: str  # under whom it will stand
+    rule: Rule
+    finer: FinerProvision | None  # None where the word holds it all
+    index: int | None  # the rule's number among those of its pair, where the consent names it
+
+
+@dataclass(frozen=True)
 class CompiledConsent:
     """What a consent says in rules.
 
-    Where there is a `document`, its permits are only bounds: publish `document.hash` as terms first, and take the
-    rules of `under(number)`. `rules` refuses to give bounds without their terms.
+    Where there is a `document`, some permits are only bounds: publish `document.hash` as terms first, and take the
+    rules of `under(number)`. `rules` refuses to give bounds without these terms.
     """
 
     document: PolicyDocument | None  # what no word holds; None where the rules say it all
     bounds: tuple[Bound, ...]  # every place where the rules say something else than the text
-    drafts: tuple[tuple[str, Rule], ...] = field(repr=False)  # grantee and rule, perhaps still without terms
+    drafts: tuple[Draft, ...] = field(repr=False)  # the rules, those under the document still without its terms
 
     @property
     def rules(self) -> tuple[tuple[str, Rule], ...]:
@@ -73,13 +84,16 @@ class CompiledConsent:
         Raises:
             ConsentDocumentError: the document's terms have no number yet.
         """
-        if self.document and not all(rule.deny or rule.terms for _, rule in self.drafts):
+        if any(draft.finer and not draft.rule.terms for draft in self.drafts):
             raise ConsentDocumentError
-        return self.drafts
+        return tuple((draft.grantee, draft.rule) for draft in self.drafts)
 
     def under(self, terms: int) -> CompiledConsent:
-        """Return the same with every rule under the terms of this number."""
-        return replace(self, drafts=tuple((grantee, replace(rule, terms=terms)) for grantee, rule in self.drafts))
+        """Return the same with the number of the document's terms; rules that need no document keep their own."""
+        placed = (
+            replace(draft, rule=replace(draft.rule, terms=terms)) if draft.finer else draft for draft in self.drafts
+        )
+        return replace(self, drafts=tuple(placed))
 
 
 def compile_consent(
@@ -116,17 +130,7 @@ def compile_consent(
         refuse("Consent.provision", "neither permits nor refuses anything", "add a provision with a type")
     finer = compiler.finer_provisions()
     document = PolicyDocument(finer, salt or _salt(content) or hashing.new_salt()) if finer else None
-    rules = tuple((draft.grantee, draft.rule) for draft in drafts)
-    return CompiledConsent(document, tuple(sorted(reader.bounds)), rules)
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A rule with the provision that it comes from."""
-
-    provision: Provision
-    grantee: str
-    rule: Rule
+    return CompiledConsent(document, tuple(sorted(reader.bounds)), tuple(drafts))
 
 
 class _Compiler:
@@ -138,40 +142,53 @@ class _Compiler:
         self._permits = [provision for provision in _walk(root) if provision.effect is Effect.PERMIT]
         # What is left of each permit that gets rules, and of each refusal on chain, by grantee.
         self._left: dict[str, tuple[Provision, dict[str, list[Box]]]] = {}
-        self._finer: list[Provision] = []  # refusals that the document holds
+        self._refusals: list[Provision] = []  # those that the document holds
+        self._held: set[FinerProvision] = set()  # what the document says beside the rules
         self._visit(root, None)
 
-    def drafts(self) -> list[_Draft]:
+    def drafts(self) -> list[Draft]:
         """Return the rules, numbered for each grantee."""
-        found: dict[str, list[_Draft]] = {}
+        found: dict[str, list[Draft]] = {}
         for provision, grantee, box in self._boxes():
             rule = self._rule(provision, box)
+            if rule is None:
+                continue
+            finer = self._finer(provision, grantee, box, rule)
+            if finer is not None:
+                self._held.add(finer)
+                rule = replace(rule, terms=0)  # the document's, once they are published
             listed = found.setdefault(grantee, [])
-            if rule is not None and rule not in [draft.rule for draft in listed]:
-                listed.append(_Draft(provision, grantee, rule))
+            alike = (rule, provision.index, finer is None)
+            if alike not in [(other.rule, other.index, other.finer is None) for other in listed]:
+                listed.append(Draft(provision.path, grantee, rule, finer, provision.index))
         for listed in found.values():
             if len(listed) > MOST_RULES:
-                path = listed[MOST_RULES].provision.path
+                path = listed[MOST_RULES].path
                 refuse(path, f"takes the rules for one actor beyond {MOST_RULES}", "say it with fewer exceptions")
         return [draft for listed in found.values() for draft in _numbered(listed)]
 
     def finer_provisions(self) -> tuple[FinerProvision, ...]:
-        """Return what the document holds; nothing where the words hold all."""
-        places = [place for place in self._boxes() if not _denies(place[0])]
-        places += [(refusal, grantee, refusal.box) for refusal in self._finer for grantee in refusal.grantees]
-        found: set[FinerProvision] = set()
-        for provision, grantee, box in places:
-            rule = self._rule(provision, box)
-            if rule is not None:
-                found.add(_finer(provision, grantee, rule))
-        if not any(finer.deny or finer.any_of or finer.starts or finer.ends for finer in found):
+        """Return what the document holds beside these rules; nothing where the words hold all."""
+        if not self._held:
             return ()
-        for provision in self._permits:
-            self._bounds.update(provision.own_limits)
-        for provision in self._finer:
-            limits = (*provision.own_limits, *provision.own_times)
+        found = set(self._held)
+        for refusal in self._refusals:
+            limits = (*refusal.own_limits, *refusal.own_times)
             self._bounds.update(replace(limit, word="nothing: the document refuses it") for limit in limits)
+            rule = self._rule(refusal, refusal.box)
+            if rule is not None:
+                found |= {_finer(refusal, grantee, rule) for grantee in refusal.grantees}
+        for permit in self._permits:
+            self._bounds.update(permit.own_limits)
         return tuple(sorted(found, key=lambda finer: hashing.canonical(finer.to_json())))
+
+    def _finer(self, provision: Provision, grantee: str, box: Box, rule: Rule) -> FinerProvision | None:
+        """Return what the document says beside a rule: what limits it further, or refuses a part of it."""
+        if _denies(provision):
+            return None
+        finer = _finer(provision, grantee, rule)
+        refused = any(_may_share((grantee,), other.grantees) and other.box.meets(box) for other in self._refusals)
+        return finer if refused or finer.any_of or finer.starts or finer.ends else None
 
     # -- the tree -----------------------------------------------------------------------------------------------
 
@@ -198,7 +215,7 @@ class _Compiler:
             if exceptions:
                 step = "write the refusal in codes that a rule word has a bit for"
                 refuse(exceptions[0].path, "is an exception to a refusal that no rule word can hold", step)
-            self._finer.append(provision)
+            self._refusals.append(provision)
         elif all(_can_be_cut_out(child, provision, cover, strangers) for child in exceptions):
             self._bounds.update(replace(bound, document="") for bound in (*provision.own_limits, *provision.own_times))
             left = {}
@@ -254,7 +271,6 @@ class _Compiler:
             rule,
             terms=self._terms if provision.terms is None else provision.terms,
             sequence=provision.sequence,
-            index=provision.index or 0,
             delegable=provision.delegable,
             break_glass_refused=provision.break_glass_refused,
         )
@@ -314,15 +330,16 @@ def _without(boxes: list[Box], taken: list[Provision], *, overlapping: bool = Fa
     return boxes
 
 
-def _numbered(drafts: list[_Draft]) -> Iterator[_Draft]:
-    """Give each rule of a grantee its index: the one that its provision names, else the next that is free."""
-    named: dict[int, _Draft] = {}
+def _numbered(drafts: list[Draft]) -> Iterator[Draft]:
+    """Give each rule of a grantee its index: the one that the consent names, else the next that is free."""
+    waiting = {draft.index for draft in drafts if draft.index is not None}
+    free = iter([number for number in range(MOST_RULES) if number not in waiting])
     for draft in drafts:
-        if draft.provision.index is not None:
-            named.setdefault(draft.rule.index, draft)
-    free = iter(number for number in range(MOST_RULES) if number not in named)
-    for draft in drafts:
-        index = draft.rule.index if named.get(draft.rule.index) is draft else next(free)
+        if draft.index in waiting:
+            index = draft.index
+            waiting.remove(index)
+        else:
+            index = next(free)
         yield replace(draft, rule=replace(draft.rule, index=index))
 
 
