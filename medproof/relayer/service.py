@@ -35,10 +35,9 @@ from medproof.signing import NodeSigner, TransactionSigner
 __all__ = ["MOST_GAS", "Relayer"]
 
 MOST_GAS = 1 << 24  # in one transaction, EIP-7825
-_BASE_GAS = 50_000  # of a transaction around its calls
-_CALL_GAS = 20_000  # around each of them: what it is wrapped in, and what is said of one that failed
+_BASE_GAS = 30_000  # of a transaction around its calls
+_CALL_GAS = 10_000  # around each of them: what it is wrapped in, and what is said of one that failed
 _BYTE_GAS = 40  # for each byte of data, at most (EIP-7623)
-_OUT_OF_GAS = "out of gas"  # why a call without a reason failed, as far as one can tell
 _LOG = logging.getLogger(__name__)
 
 
@@ -130,13 +129,9 @@ class Relayer:
             return id_
 
         before = self._queue.before(message.subject, client.name)
-        before_data = [entry.data for entry in before]
-        refusals = self._refusals(client, [[*before_data, data]])[0]
+        refusals = self._refusals(client, [[*(entry.data for entry in before), data]])[0]
         if (refusal := refusals.get(len(before))) is not None:
             raise refusal
-        calls = [one for place, one in enumerate(before_data) if place not in refusals] + [data]
-        if self._chain.call(client.contract, "relay", [calls, self._gas_each], gas=self._most_gas(calls)):
-            raise MessageGasError(self._gas_each)
         entry = Entry(
             id=id_,
             contract=client.name,
@@ -268,10 +263,10 @@ class Relayer:
     def _reasons(self, batch: Batch, found: Mapping[str, Any]) -> dict[int, MedProofError]:
         """Why messages of a batch in a block took no effect, by place."""
         if found.get("status") == 0:  # all of it ran out of gas: some call took more than when it was tried
-            return {place: UnknownRevertError(b"", _OUT_OF_GAS) for place in range(len(batch.messages))}
+            return {place: MessageGasError(self._gas_each) for place in range(len(batch.messages))}
         contract = self._suite.client_for(batch.contract).contract
         return {
-            int(event.arguments["position"]): _reason(bytes(event.arguments["reason"]))
+            int(event.arguments["position"]): self._reason(bytes(event.arguments["reason"]))
             for event in decode_logs(contract, found["logs"])
             if event.name == "CallSkipped"
         }
@@ -281,11 +276,13 @@ class Relayer:
             return State.CONFIRMED, None
         if isinstance(reason, MessageExpired):
             return State.EXPIRED, str(reason)
-        if not isinstance(reason, UnknownRevertError) or reason.data:
-            return State.REFUSED, str(reason)
-        if len(batch.messages) > 1:
+        if isinstance(reason, MessageGasError) and len(batch.messages) > 1:
             return State.QUEUED, None  # it may have been another's fault
-        return State.REFUSED, str(MessageGasError(self._gas_each))
+        return State.REFUSED, str(reason)
+
+    def _reason(self, data: bytes) -> MedProofError:
+        """Why a call failed. One without a reason ran out of gas: the contracts give one for all else."""
+        return decode_error(data) if data else MessageGasError(self._gas_each)
 
     def _raise(self, batch: Batch, newest: int) -> bool:
         """Replace a transaction by one with higher fees; False where they may not rise further."""
@@ -369,11 +366,9 @@ class Relayer:
         self._finish(State.EXPIRED, expired)
         return [entry for entry in entries if entry.id not in refused and entry.id not in expired]
 
-    def _refusals(
-        self, client: ContractClient, groups: Sequence[Sequence[bytes]]
-    ) -> list[dict[int, ContractError | UnknownRevertError]]:
+    def _refusals(self, client: ContractClient, groups: Sequence[Sequence[bytes]]) -> list[dict[int, MedProofError]]:
         """Try groups of calls, each in order and one group apart from the others: why which would be refused."""
-        refusals: list[dict[int, ContractError | UnknownRevertError]] = [{} for _ in groups]
+        refusals: list[dict[int, MedProofError]] = [{} for _ in groups]
         open_groups = list(range(len(groups)))
         while open_groups:
             places = {
@@ -388,7 +383,7 @@ class Relayer:
                     open_groups.remove(number)
                 elif isinstance(answer, CallFailed):
                     failed = places[number][answer.position]
-                    refusals[number][failed] = _reason(answer.reason)
+                    refusals[number][failed] = self._reason(answer.reason)
                 else:  # not even the first could be tried to its end
                     refusals[number][places[number][0]] = answer
         return refusals
@@ -447,10 +442,6 @@ class Relayer:
             fate = self._queue.fate(id_)
             _LOG.info("message %s: %s%s", id_, fate.state, f" ({_name(fate.reason)})" if fate.reason else "")
             self._progress(fate)
-
-
-def _reason(data: bytes) -> ContractError | UnknownRevertError:
-    return decode_error(data) if data else UnknownRevertError(b"", _OUT_OF_GAS)
 
 
 def _name(reason: str) -> str:

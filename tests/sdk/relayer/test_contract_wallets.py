@@ -100,6 +100,6 @@ def test_wallet_that_changes_its_mind_on_the_way(
 def test_wallet_that_takes_more_than_one_message_may(
     open_relayer: Open, grant: Callable[..., SignedMessage], wallet: Any
 ) -> None:
-    work = open_relayer(gas_each=30_000)
+    work = open_relayer(gas_each=10_000)
     with pytest.raises(MessageGasError):
         work.submit(grant(wallet))
