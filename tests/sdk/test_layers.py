@@ -42,6 +42,7 @@ LAYERS = (
     {"fhir.consent"},
     {"fhir.consent.compiler", "fhir.consent.records", "fhir.consent.renderer"},
     {"fhir.consent.reading"},
+    {"fhir.consent.limits"},
     {"fhir.consent.boxes", "fhir.consent.vocabulary"},
     {"fhir.claims", "fhir.classification", "fhir.differences"},
     {"fhir.resource"},

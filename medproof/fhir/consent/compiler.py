@@ -24,7 +24,8 @@ from medproof import hashing
 from medproof.errors import ConsentDocumentError
 from medproof.fhir.consent import vocabulary
 from medproof.fhir.consent.boxes import EVERYTHING, MOST_PIECES, Box, merge, rule_of, subtract
-from medproof.fhir.consent.reading import Bound, Effect, Provision, Reader, is_group
+from medproof.fhir.consent.limits import Bound, Context, Effect, is_group
+from medproof.fhir.consent.reading import Provision, read
 from medproof.fhir.consent.vocabulary import items, refuse, text
 from medproof.fhir.resource import Resource, load
 from medproof.hashing import Json, JsonObject
@@ -122,15 +123,15 @@ def compile_consent(
     """
     content = (source if isinstance(source, Resource) else load(source)).content
     _check(content)
-    reader = Reader(grantees, custodian)
-    provision = _root(content, reader, Effect(root) if root else None)
-    compiler = _Compiler(provision, reader.bounds, terms)
+    context = Context(grantees, custodian)
+    provision = _root(content, context, Effect(root) if root else None)
+    compiler = _Compiler(provision, context.bounds, terms)
     drafts = compiler.drafts()
     if not drafts:
         refuse("Consent.provision", "neither permits nor refuses anything", "add a provision with a type")
     finer = compiler.finer_provisions()
     document = PolicyDocument(finer, salt or _salt(content) or hashing.new_salt()) if finer else None
-    return CompiledConsent(document, tuple(sorted(reader.bounds)), tuple(drafts))
+    return CompiledConsent(document, tuple(sorted(context.bounds)), tuple(drafts))
 
 
 class _Compiler:
@@ -382,7 +383,7 @@ def _check_modifiers(value: Json, path: str) -> None:
             _check_modifiers(item, f"{path}.{name}")
 
 
-def _root(content: JsonObject, reader: Reader, untyped: Effect | None) -> Provision:
+def _root(content: JsonObject, context: Context, untyped: Effect | None) -> Provision:
     """Read the provision tree, or what the base rule alone says."""
     base = {
         text(coding, "code")
@@ -392,9 +393,9 @@ def _root(content: JsonObject, reader: Reader, untyped: Effect | None) -> Provis
     element = content.get("provision")
     if isinstance(element, dict):
         _check_size(element)
-        root = reader.root(element, "Consent.provision", untyped)
+        root = read(element, "Consent.provision", context, untyped)
         if base & _OPT_IN and root.effect is not Effect.PERMIT:
-            reader.bounds.add(Bound("Consent.policyRule", "no permit beyond those in the provision"))
+            context.bounds.add(Bound("Consent.policyRule", "no permit beyond those in the provision"))
         return root
     if not base & _OPT_OUT or base & _OPT_IN:
         step = "add a provision that says to whom and what"

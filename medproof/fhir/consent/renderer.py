@@ -18,7 +18,8 @@ from medproof.errors import ConsentNotCompilableError, InvalidRecordError
 from medproof.fhir import structure
 from medproof.fhir.consent import vocabulary
 from medproof.fhir.consent.boxes import box_of
-from medproof.fhir.consent.reading import Effect, Reader
+from medproof.fhir.consent.limits import Context, Effect
+from medproof.fhir.consent.reading import read
 from medproof.fhir.consent.vocabulary import refuse
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import (
@@ -150,13 +151,13 @@ class _Writer:
 
     def _says(self, element: JsonObject, grantee: str, rule: Rule, groups: tuple[tuple[str, ...], ...]) -> bool:
         """Whether an element, read again, is about the rule's box and these groups."""
-        reader = Reader({reference: address for address, reference in self._references.items()}, None)
+        context = Context({reference: address for address, reference in self._references.items()})
         try:
-            read = reader.root(element, "Consent.provision", None)
+            found = read(element, "Consent.provision", context)
         except ConsentNotCompilableError:
             return False
-        box = replace(box_of(rule), valid=read.box.valid)
-        return read.box == box and set(read.any_of) == set(groups) and read.grantees == (grantee,)
+        box = replace(box_of(rule), valid=found.box.valid)
+        return found.box == box and set(found.any_of) == set(groups) and found.grantees == (grantee,)
 
 
 def _element(rule: Rule) -> JsonObject:
