@@ -143,7 +143,7 @@ class Limits:
         )
         for value in extensions.get(vocabulary.ANY_OF, ()):
             tags = tuple(text(item, "valueString") for item in items(value))
-            self._group(tags, f"{path}.extension", "everything in the other fields")
+            self._group(tags, f"{path}.modifierExtension", "everything in the other fields")
 
     def box(self, *, closed: bool) -> Box:
         """Return the box; `closed` adds the codes that the standards place below those named."""
@@ -343,7 +343,7 @@ class Limits:
     def _extension_codes(self, extensions: Mapping[str, list[Any]], url: str, codes: type[_Codes]) -> _Codes:
         found = codes(0)
         for coding in extensions.get(url, ()):
-            found |= _known(codes, coding, f"{self._path}.extension", codes.system.uri)
+            found |= _known(codes, coding, f"{self._path}.modifierExtension", codes.system.uri)
         return found or ~found
 
     # -- when ---------------------------------------------------------------------------------------------------

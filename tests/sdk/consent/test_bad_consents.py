@@ -226,9 +226,16 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         f"{ROOT}.extension",
         "beyond the field index",
     ),
+    "unknown kind of party": (
+        permit(
+            modifierExtension=[{"url": f"{OWN}party-kind", "valueCoding": coding("urn:medproof:party-kind", "bank")}]
+        ),
+        f"{ROOT}.modifierExtension.code",
+        "no code",
+    ),
     "no tag": (
         permit(modifierExtension=[{"url": f"{OWN}any-of", "extension": [{"url": "tag", "valueBoolean": True}]}]),
-        f"{ROOT}.extension",
+        f"{ROOT}.modifierExtension",
         "no tag",
     ),
     # times
