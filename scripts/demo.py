@@ -28,7 +28,8 @@ from medproof.chain import Chain, Sender
 from medproof.errors import MedProofError
 from medproof.signing import LocalSigner, NodeSigner
 from scripts.local_chain import ROOT
-from scripts.story import Story, choose_claim, choose_records, load_all
+from scripts.material import choose_claim, choose_records, load_all
+from scripts.story import Story
 
 EXAMPLES = ROOT / "node_modules" / "hl7.fhir.r4.examples"
 EXAMPLE_RECORDS = (  # of HL7's patient "example"

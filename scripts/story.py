@@ -6,29 +6,26 @@ goes; one that fails is marked, and the story returns False.
 
 from __future__ import annotations
 
-import copy
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 from eth_utils.crypto import keccak
-from rich.console import Console
-from rich.table import Table
 
 from medproof import fhir
 from medproof.artifacts import CONTRACTS
-from medproof.chain import Chain, Receipt, Sender
 from medproof.client import MedProof
 from medproof.client.claim_anchor import Claim, ClaimStatus, Outcome
-from medproof.client.record_pointers import PointerKey, Status
+from medproof.client.record_pointers import Status
 from medproof.client.registrar import EVERYONE
-from medproof.contract_errors import AlreadyBilled
+from medproof.contract_errors import AlreadyBilled, NotEmergencyCare
 from medproof.deployments import deploy
-from medproof.errors import ClaimElementError, ManyPatientsError, UnclassifiedRecordError
-from medproof.fhir import Resource
-from medproof.hashing import SaltedRecord, commit_bytes, new_salt, seal
+from medproof.hashing import commit_bytes, new_salt, seal
 from medproof.policy.codes import (
     Action,
     CareSetting,
@@ -39,87 +36,29 @@ from medproof.policy.codes import (
     ResearchUse,
     Sensitivity,
 )
+from medproof.policy.delegation import DelegateKind, Delegation, Scope
+from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.policy.sentence import describe
 from medproof.policy.word import EPOCH_DAY, Request, Rule
+from medproof.receipt import ConsentReceipt, issue, verify
 from medproof.recovery import recover
+from medproof.relayer import Relayer
 from medproof.signing import LocalSigner
 from medproof.wallet import Wallet
+from scripts.material import first_class, problem_of, tampered
+from scripts.stage import Organisation, Posted, Stage
+
+_Refusal = TypeVar("_Refusal", bound=Exception)
 
 TERMS = "You decide who may use your records, for what and until when. You may change your mind at any time."
 ADJUDICATION_RULES = "Preventive and diagnostic services are covered in full; all others at 80 per cent."
-HYPERTENSION = Condition.from_icd10cm("I10")  # under which the clinic files what carries no ICD-10-CM code itself
 FUNDS = 5 * 10**16  # wei for each organisation that sends transactions: 0.05 ether
 
 
-@dataclass(frozen=True)
-class Organisation:
-    """A party of the story."""
-
-    name: str
-    kind: PartyKind
-    signer: LocalSigner
-
-    @property
-    def id(self) -> str:
-        """Its identity in the Registrar."""
-        return self.signer.address
-
-
-@dataclass
-class Posted:
-    """A record that a clinic keeps, and its pointer."""
-
-    custodian: Organisation
-    resource: Resource
-    sealed: SaltedRecord  # the salt stays with the clinic
-    data_class: DataClass
-    key: PointerKey
-
-
-@dataclass
-class Story:
-    """The stage: a console, a chain, who pays, and what was expected so far."""
-
-    console: Console
-    chain: Chain
-    funder: Sender
-    manifest: Path
-    records: Sequence[Resource]  # one patient's
-    claim: Resource
-    expectations: list[tuple[str, bool]] = field(default_factory=list)
-    gas: dict[str, int] = field(default_factory=dict)
-    step: int = 0
-
-    # -- telling ------------------------------------------------------------------------------------------------
-
-    def chapter(self, title: str, text: str) -> None:
-        """Begin a step."""
-        self.step += 1
-        self.console.print(f"\n[bold cyan]{self.step}. {title}[/]")
-        self.console.print(text, highlight=False)
-
-    def expect(self, text: str, holds: bool) -> None:
-        """Check an expectation of the story and say so."""
-        self.expectations.append((text, holds))
-        self.console.print(f"   [green]✔[/] {text}" if holds else f"   [bold red]✘ {text}[/]", highlight=False)
-
-    def spend(self, what: str, receipt: Receipt) -> int:
-        """Note the gas of a transaction."""
-        self.gas[what] = receipt.gas_used
-        return receipt.gas_used
-
-    def table(self, *columns: str, rows: Sequence[Sequence[str]]) -> None:
-        """Print a short table; a column named gas is set to the right."""
-        table = Table(box=None, padding=(0, 2, 0, 3), header_style="dim")
-        for column in columns:
-            table.add_column(column, justify="right" if column == "gas" else "left")
-        for row in rows:
-            table.add_row(*row)
-        self.console.print(table, highlight=False)
-
-    # -- the story ----------------------------------------------------------------------------------------------
+class Story(Stage):
+    """The story, chapter by chapter."""
 
     def tell(self) -> bool:
         """Tell it from the beginning to the end; returns whether every expectation held."""
@@ -132,6 +71,9 @@ class Story:
         rule = self._consent(suite, people, wallet, shared)
         self._serve(suite, people, shared)
         self._refuse(suite, people, posted, rule)
+        self._put_in_standard_form(suite, people, shared)
+        self._act_for_her(suite, people, wallet, shared)
+        self._break_glass(suite, people, wallet, shared)
         self._tamper(shared)
         self._revoke(suite, people, wallet, shared)
         self._bill(suite, people)
@@ -214,13 +156,23 @@ class Story:
     def _accept(
         self, suite: MedProof, people: dict[str, Organisation], wallet: Wallet, posted: Sequence[Posted]
     ) -> None:
-        self.chapter("She agrees that they are hers", "She signs; the relayer sends and pays. She never needs ether.")
-        with self.console.status("accepting"):
-            for entry in posted:
-                signer = wallet.pseudonym(entry.custodian.id)
-                message = suite.record_pointers.sign_acceptance(signer, entry.key)
-                receipt = suite.relay(message, sender=people["relayer"].signer)
-                self.spend("accept a pointer, signed", receipt)
+        self.chapter(
+            "She agrees that they are hers",
+            "She signs; the relayer sends all she signed at once, and pays. She never needs ether.",
+        )
+        with self.console.status("accepting"), TemporaryDirectory() as folder:
+            relayer = Relayer(suite, Path(folder) / "queue.sqlite", people["relayer"].signer)
+            with closing(relayer):
+                for entry in posted:
+                    signer = wallet.pseudonym(entry.custodian.id)
+                    relayer.submit(suite.record_pointers.sign_acceptance(signer, entry.key))
+                while relayer.run_once(flush=True):
+                    time.sleep(0.1)
+                fates = relayer.fates()
+        transactions = {fate.transaction for fate in fates if fate.transaction}
+        self.expect(f"{len(fates)} messages went out in {len(transactions)} transaction", len(transactions) == 1)
+        spent = sum(receipt.gas_used for one in transactions if (receipt := self.chain.receipt(one)))
+        self.gas["accept a pointer, signed, one of a batch"] = spent // len(fates)
         states = [suite.record_pointers.pointer(entry.key) for entry in posted]
         self.expect(
             f"all {len(posted)} pointers are accepted",
@@ -320,6 +272,103 @@ class Story:
         self.table("who", "asks", "refused, because", rows=rows)
         self.expect("each is refused for the right reason", right)
 
+    def _put_in_standard_form(self, suite: MedProof, people: dict[str, Organisation], shared: Posted) -> None:
+        registry, subject, reader = suite.consent_registry, shared.key.subject, people["harbor"]
+        self.chapter(
+            "Her consent on paper", "The rules become an HL7 FHIR Consent, and she gets a receipt (ISO/IEC 27560)."
+        )
+        stored = [(grantee, rule) for grantee in (reader.id, EVERYONE) for rule in registry.rules(subject, grantee)]
+        references = {reader.id: "Organization/harbor"}
+        consent = fhir.render_consent(stored, patient="Patient/pseudonym", references=references)
+        known = {reference: grantee for grantee, reference in references.items()}
+        compiled = fhir.compile_consent(consent, grantees=known)
+        read_back = sorted((grantee, replace(rule, sequence=1, follows=False)) for grantee, rule in compiled.rules)
+        self.expect("the FHIR Consent says the rules on the chain, no more and no less", read_back == sorted(stored))
+        receipt = issue(suite, subject, reader.id)
+        self.expect("anyone can check her receipt against the chain", verify(suite, receipt).in_force)
+        forged = replace(receipt, sentence="You allow everyone everything.").to_json()
+        found = verify(suite, ConsentReceipt.from_json(forged))
+        self.expect(f"a forged receipt is found out: {', '.join(found.altered)}", not found.genuine)
+
+    def _act_for_her(self, suite: MedProof, people: dict[str, Organisation], wallet: Wallet, shared: Posted) -> None:
+        self.chapter(
+            "Her daughter acts for her",
+            "She names her daughter health proxy for a month. What the daughter does is recorded as the daughter's.",
+        )
+        registry, subject, relayer = suite.consent_registry, shared.key.subject, people["relayer"].signer
+        daughter = LocalSigner.from_key(new_salt())
+        now = datetime.fromtimestamp(self.chain.timestamp(), UTC).replace(second=0, microsecond=0)
+        proxy = Delegation(DelegateKind.HEALTH_PROXY, Scope.GRANT | Scope.REVOKE, now, now + timedelta(days=30))
+        pseudonym = wallet.pseudonym(shared.custodian.id)
+        named = suite.relay(suite.delegations.sign_delegation(pseudonym, daughter.address, proxy), sender=relayer)
+        institute = people["institute"]
+        study = Rule(
+            purposes=Purpose.HRESCH,
+            research=ResearchUse.HMB.with_narrower() | ResearchUse.NPUNCU,
+            classes=shared.data_class,
+            conditions=Condition.ALL,
+            sensitivities=Sensitivity.NONE_LABELLED,
+            settings=CareSetting.ALL,
+            actions=Action.ACCESS | Action.USE,
+            party_kinds=PartyKind.RESEARCHER,
+            valid_from=now,
+        )
+        granted = suite.relay(registry.sign_grant(daughter, institute.id, study, subject=subject), sender=relayer)
+        self.table(
+            "what was signed",
+            "by",
+            "gas",
+            rows=[
+                ("a health proxy for 30 days", "the patient", f"{self.spend('name a delegate, signed', named):,}"),
+                (
+                    f"permit for {institute.name}",
+                    "her daughter",
+                    f"{self.spend('grant a rule, signed by a delegate', granted):,}",
+                ),
+            ],
+        )
+        acts = [event.arguments["delegate"] for event in registry.events("DelegateActed", filters={"subject": subject})]
+        self.expect("the permit is recorded as the daughter's act", acts == [daughter.address])
+        asked = self._request(shared, purposes=Purpose.HRESCH, research=ResearchUse.HMB)
+        self.expect(
+            "research for profit is refused, for no profit permitted",
+            not registry.decide(subject, institute.id, asked).permitted
+            and registry.decide(
+                subject, institute.id, replace(asked, research=ResearchUse.HMB | ResearchUse.NPUNCU)
+            ).permitted,
+        )
+
+    def _break_glass(self, suite: MedProof, people: dict[str, Organisation], wallet: Wallet, shared: Posted) -> None:
+        emergency, registry, subject = people["emergency"], suite.consent_registry, shared.key.subject
+        self.chapter(
+            "An emergency",
+            f"{emergency.name} has no permission of hers. It breaks the glass: for four hours, for all to see.",
+        )
+        asked = self._request(shared, purposes=Purpose.BTG)
+        before = registry.decide(subject, emergency.id, asked)
+        justification = commit_bytes(b"unconscious on arrival", new_salt())
+        opening = registry.break_glass(
+            subject, OverrideReason.EMERGENCY_TREATMENT, justification=justification, sender=emergency.signer
+        )
+        after = registry.decide(subject, emergency.id, asked)
+        self.expect(
+            "refused before, permitted after, and never in silence",
+            before.reason is Reason.NO_RULE and after.reason is Reason.BREAK_GLASS,
+        )
+        intruder = people["institute"]
+        refused = refusal_of(
+            lambda: registry.break_glass(subject, OverrideReason.EMERGENCY_TREATMENT, sender=intruder.signer),
+            NotEmergencyCare,
+        )
+        self.expect(f"{intruder.name} cannot break it", refused is not None)
+        review = registry.sign_review(wallet.pseudonym(shared.custodian.id), opening.number, Review.ACKNOWLEDGED)
+        suite.relay(review, sender=people["relayer"].signer)
+        [seen] = registry.openings(subject)
+        self.expect(
+            f"afterwards she sees who opened it, when and why ({seen.reason.display}), and says it was right",
+            seen.party == emergency.id and seen.review is Review.ACKNOWLEDGED,
+        )
+
     def _tamper(self, shared: Posted) -> None:
         self.chapter("A record is altered", "Somebody changes one value in the clinic's database.")
         altered, where = tampered(shared.resource.content)
@@ -373,10 +422,10 @@ class Story:
         self.chapter("The same service, billed again", f"{clinic.name} sends the bill to {other_plan.name} as well.")
         rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=other_plan.signer)
         again = Claim(clinic.id, other_plan.id, seal(self.claim.content).commitment, nullifier)
-        refused = refusal_of(lambda: anchor.submit(again, rules, sender=clinic.signer))
+        refused = refusal_of(lambda: anchor.submit(again, rules, sender=clinic.signer), AlreadyBilled)
         self.expect(
             "refused by the contract: the service was billed before, by the claim that is settled",
-            isinstance(refused, AlreadyBilled) and refused.by == claim.id,
+            refused is not None and refused.by == claim.id,
         )
 
     def _recover(self, suite: MedProof, wallet: Wallet, posted: Sequence[Posted]) -> None:
@@ -410,73 +459,14 @@ class Story:
             actions=Action.ACCESS,
             data_until=today,
         )
-        return Request(**{**asked.__dict__, **changes})
+        return replace(asked, **changes)
 
 
-def problem_of(resource: Resource) -> Condition:
-    """The chapters under which the clinic files a record."""
-    return fhir.conditions(resource) or HYPERTENSION
-
-
-def first_class(resource: Resource) -> DataClass:
-    """The class under which a record's pointer is posted."""
-    classes = fhir.data_class(resource)
-    return next(one for one in DataClass if one & classes)
-
-
-def choose_records(resources: Sequence[Resource], limit: int) -> list[Resource]:
-    """The records of the patient who has most, of different types first, without those that no consent can cover."""
-    by_patient: dict[str, list[Resource]] = {}
-    for resource in resources:
-        try:
-            patient = fhir.patient_of(resource)
-            fhir.data_class(resource)
-        except (ManyPatientsError, UnclassifiedRecordError):
-            continue
-        if patient is None or patient.reference is None or resource.resource_type in ("Patient", "Claim"):
-            continue
-        by_patient.setdefault(patient.reference, []).append(resource)
-    if not by_patient:
-        return []
-    most = max(by_patient.values(), key=len)
-    seen: dict[str, int] = {}
-    ranked = []
-    for resource in most:
-        seen[resource.resource_type] = seen.get(resource.resource_type, 0) + 1
-        ranked.append((seen[resource.resource_type], resource))
-    return [resource for _, resource in sorted(ranked, key=lambda pair: pair[0])][:limit]
-
-
-def choose_claim(resources: Sequence[Resource]) -> Resource | None:
-    """The first claim that says enough of its service to be billed."""
-    for resource in resources:
-        if resource.resource_type == "Claim":
-            try:
-                fhir.claim_nullifier(resource, new_salt(), patient="patient", provider="provider", registered="service")
-            except ClaimElementError:
-                continue
-            return resource
-    return None
-
-
-def tampered(content: Any) -> tuple[Any, str]:
-    """A copy of a record with its first text value changed, and what was done in general words."""
-    altered = copy.deepcopy(content)
-    for name, value in altered.items():
-        if name in ("resourceType", "id"):
-            continue
-        if isinstance(value, str):
-            altered[name] = value + " (changed)"
-            return altered, f"the text of {name}"
-    altered["language"] = "tampered"
-    return altered, "an element was added"
-
-
-def refusal_of(act: Callable[[], Any]) -> Exception | None:
-    """The exception that an act raises, if it is one of the contracts' errors."""
+def refusal_of(act: Callable[[], object], kind: type[_Refusal]) -> _Refusal | None:
+    """The error of this kind that an act raises."""
     try:
         act()
-    except AlreadyBilled as error:
+    except kind as error:
         return error
     return None
 
@@ -484,9 +474,3 @@ def refusal_of(act: Callable[[], Any]) -> Exception | None:
 def short(value: bytes) -> str:
     """The beginning of a hash."""
     return f"0x{value.hex()[:10]}…"
-
-
-def load_all(path: Path) -> list[Resource]:
-    """The resources of a bundle, or a single one."""
-    resource = fhir.load(path)
-    return list(fhir.records(resource)) if resource.resource_type == "Bundle" else [resource]

@@ -23,7 +23,8 @@ from medproof.policy.codes import Purpose
 from scripts import demo
 from scripts.demo import EXAMPLE_RECORDS, EXAMPLES, command_line
 from scripts.local_chain import ROOT, LocalChain, tool_environment
-from scripts.story import Story, choose_claim, choose_records, load_all
+from scripts.material import choose_claim, choose_records, load_all
+from scripts.story import Story
 from tests.sdk.conftest import funded
 
 WITH_CHAIN = [sys.executable, str(ROOT / "scripts" / "local_chain.py"), "--"]
@@ -56,7 +57,7 @@ def bundle(path: Path, *resources: Any) -> Path:
 def test_as_a_command() -> None:
     finished = subprocess.run([*WITH_CHAIN, *DEMO], capture_output=True, text=True, timeout=180)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "14 of 14 expectations held" in finished.stdout
+    assert "23 of 23 expectations held" in finished.stdout
     assert "✘" not in finished.stdout
     assert finished.stderr == ""
 
@@ -266,7 +267,7 @@ def brownie(brownie_chain: LocalChain, brownie_project: Path) -> Callable[..., s
 def test_brownie_tells_the_story(brownie: Any) -> None:
     finished = brownie("demo")
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "14 of 14 expectations held" in finished.stdout
+    assert "23 of 23 expectations held" in finished.stdout
 
 
 def test_brownie_fails_with_the_story(brownie: Any) -> None:
