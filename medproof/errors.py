@@ -362,3 +362,36 @@ class UnknownEvidenceError(ReceiptError):
             f"{field} is {value}, and the chain has none of it there: the receipt was altered, or the chain has "
             "reorganised since. Issue it anew, and wait for more confirmations before relying on it."
         )
+
+
+class OptionError(MedProofError):
+    """An option or argument of the command line cannot be used, or one that is needed is missing."""
+
+    def __init__(self, option: str, rule: str, step: str) -> None:
+        """Name the option, what is wrong with it and the next step."""
+        self.option = option  # as it is written, such as "--until"
+        super().__init__(f"{option} {rule}. {step}")
+
+
+class SecretArgumentError(MedProofError):
+    """A private key, a password or a seed phrase stands on the command line; the message shows nothing of it."""
+
+    def __init__(self, option: str) -> None:
+        """Name the option, and say what is known now."""
+        self.option = option  # as it is written, such as "--keystore"
+        super().__init__(
+            f"A secret stands on the command line, at {option}: the shell's history and other users' process lists "
+            "have it now, so regard it as known to others. Give a file by --keystore, --wallet or --password-file."
+        )
+
+
+class TermsUnpublishedError(MedProofError):
+    """The policy document of a consent is not published as terms, and nobody was named who may publish it."""
+
+    def __init__(self, terms: bytes) -> None:
+        """Quote the terms."""
+        self.terms = terms  # the document's hash
+        super().__init__(
+            f"The policy document 0x{terms.hex()} is not published as terms yet. Let whoever has the role TERMS publish "
+            "it, or send as that account by --relay-as; then import again with the same --document."
+        )

@@ -24,7 +24,7 @@ from eth_utils.address import is_address, to_checksum_address
 
 from medproof.chain import Receipt
 from medproof.client import MedProof
-from medproof.client.registrar import EMERGENCY, EVERYONE
+from medproof.client.registrar import grantee_name
 from medproof.decoding import Event
 from medproof.errors import (
     ContractError,
@@ -51,6 +51,7 @@ __all__ = [
     "Processing",
     "Standing",
     "Verification",
+    "author",
     "issue",
     "verify",
 ]
@@ -268,7 +269,7 @@ def _render(suite: MedProof, found: Receipt, event: Event, jurisdiction: str | N
         receipt_id=uuid.uuid5(uuid.NAMESPACE_URL, entry).urn,
         record_id=f"{record}/{rule.sequence}",
         pii_principal_id=subject,
-        sentence=describe(rule, grantee=_named(grantee)),
+        sentence=describe(rule, grantee=grantee_name(grantee)),
         pii_processing=Processing(
             privacy_notice=_notice(suite, rule.terms, event),
             language="en",
@@ -293,7 +294,7 @@ def _render(suite: MedProof, found: Receipt, event: Event, jurisdiction: str | N
         event=ConsentEvent(
             event_time=_moment(datetime.fromtimestamp(suite.chain.timestamp(found.block), UTC)),
             validity_duration=_interval(_moment(rule.valid_from), until),
-            entity_id=_author(found.events(registry.contract), event),
+            entity_id=author(found.events(registry.contract), event),
             event_type="ExplicitlyExpressedConsent",
             event_state=_state(rule),
         ),
@@ -319,10 +320,10 @@ def _notice(suite: MedProof, number: int, event: Event) -> PrivacyNotice | None:
     return PrivacyNotice(number, None)
 
 
-def _author(events: Sequence[Event], event: Event) -> str:
+def author(events: Sequence[Event], event: Event) -> str:
     """Who made a rule: the delegate that the contract recorded right before, else the subject.
 
-    A further rule, when it is first written, comes after those that it marks as followed.
+    `events` are the registry's in the transaction of `event`. A further rule, when it is first written, comes after those that it marks as followed.
     """
     subject, grantee, word = (event.arguments[name] for name in ("subject", "grantee", "word"))
     first = FIELDS["sequence"].of(word) == 1
@@ -343,16 +344,6 @@ def _state(rule: Rule) -> str:
 
 def _coded(codes: CodedFlag) -> tuple[Coded, ...]:
     return tuple(Coded(codes.system.uri, one.code, one.display) for one in codes)
-
-
-def _named(grantee: str) -> str:
-    """What a sentence calls a grantee: an address means a group where it is small."""
-    number = int(grantee, 16)
-    known = {int(EVERYONE, 16): "anyone", int(EMERGENCY, 16): "the emergency care group"}
-    return known.get(number, f"group {number}" if number < _GROUPS else grantee)
-
-
-_GROUPS = 1 << 16  # group numbers are below it
 
 
 def _moment(moment: datetime) -> str:

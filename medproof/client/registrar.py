@@ -12,7 +12,7 @@ from medproof.client.contract import ContractClient, day_number
 from medproof.policy.codes import PartyKind
 from medproof.policy.word import EPOCH_DAY
 
-__all__ = ["EMERGENCY", "EVERYONE", "AccountChange", "Party", "Registrar", "group_grantee"]
+__all__ = ["EMERGENCY", "EVERYONE", "AccountChange", "Party", "Registrar", "grantee_name", "group_grantee"]
 
 
 def group_grantee(group: int) -> str:
@@ -22,6 +22,15 @@ def group_grantee(group: int) -> str:
 
 EVERYONE = group_grantee(1)  # every active party
 EMERGENCY = group_grantee(2)  # the emergency care group
+_GROUPS = 1 << 16  # group numbers are below it
+
+
+def grantee_name(grantee: str) -> str:
+    """What a sentence calls a grantee: an address means a group where it is small."""
+    number = int(grantee, 16)
+    known = {int(EVERYONE, 16): "anyone", int(EMERGENCY, 16): "the emergency care group"}
+    return known.get(number, f"group {number}" if number < _GROUPS else grantee)
+
 
 _KINDS: tuple[PartyKind | None, ...] = (None, *PartyKind)  # the contract's Kind, by number
 
