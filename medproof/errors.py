@@ -392,6 +392,6 @@ class TermsUnpublishedError(MedProofError):
         """Quote the terms."""
         self.terms = terms  # the document's hash
         super().__init__(
-            f"The policy document 0x{terms.hex()} is not published as terms yet. Let whoever has the role TERMS publish "
-            "it, or send as that account by --relay-as; then import again with the same --document."
+            f"The policy document 0x{terms.hex()} is not published as terms yet. Let whoever has the role TERMS "
+            "publish it, or send as that account by --relay-as; then import again with the same --document."
         )

@@ -323,7 +323,8 @@ def _notice(suite: MedProof, number: int, event: Event) -> PrivacyNotice | None:
 def author(events: Sequence[Event], event: Event) -> str:
     """Who made a rule: the delegate that the contract recorded right before, else the subject.
 
-    `events` are the registry's in the transaction of `event`. A further rule, when it is first written, comes after those that it marks as followed.
+    `events` are the registry's in the event's transaction. A further rule, when it is first written, comes after those
+    that it marks as followed.
     """
     subject, grantee, word = (event.arguments[name] for name in ("subject", "grantee", "word"))
     first = FIELDS["sequence"].of(word) == 1

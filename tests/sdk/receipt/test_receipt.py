@@ -277,7 +277,7 @@ def test_a_delegates_act_is_the_delegates(before: list[tuple[str, dict[str, Any]
     events = [logged(index, name, **arguments) for index, (name, arguments) in enumerate(before)]
     event = logged(len(events), "RuleSet", grantee=GRANTEE, word=1 << 16 | sequence)
     later = logged(len(events) + 1, "DelegateActed", delegate=GRANTEE)
-    assert receipts._author([*events, event, later], event) == author
+    assert receipts.author([*events, event, later], event) == author
 
 
 # -- altered receipts --------------------------------------------------------------------------------------------
