@@ -34,7 +34,7 @@ COLD_ACCOUNT, COLD_SLOT = 2_600, 2_100
 NEW_SLOT, CHANGED_SLOT, CLEARED_SLOT_REFUND, LARGEST_REFUND = 22_100, 5_000, 4_800, 5  # the last: a fifth of the gas
 LOG, LOG_TOPIC, LOG_BYTE = 375, 375, 8
 
-_GAS_LIMIT = 10_000_000
+_GAS_LIMIT = 30_000_000  # the chain's block
 _GAS_PRICE = 10**10
 _BALANCE = 10**24
 
@@ -127,6 +127,11 @@ def signed(message: Callable[[int], Signable], *accounts: LocalAccount) -> tuple
     raise AssertionError  # unreachable
 
 
+def gas_used(receipt: Mapping[str, Any]) -> int:
+    """The gas that a transaction used, as its receipt says it."""
+    return int(receipt["gasUsed"], 16)
+
+
 def calldata_gas(data: bytes) -> int:
     """What the calldata alone costs."""
     zeros = data.count(0)
@@ -153,12 +158,16 @@ class Meter:
 
     def send(self, sender: LocalAccount, to: Contract, function: str, *arguments: Any) -> Sent:
         """Call a function of a contract in a transaction of its own: everything that it touches is cold."""
+        return self._measured(sender, to.address, to.call(function, *arguments))
+
+    def execute(self, sender: LocalAccount, to: Contract, function: str, *arguments: Any) -> Mapping[str, Any]:
+        """The same without a floor, which takes the transaction's whole trace; returns the receipt."""
         return self._transact(sender, to.address, to.call(function, *arguments))
 
     def deploy(self, sender: LocalAccount, artifact: Mapping[str, Any], *arguments: Any) -> tuple[Contract, Sent]:
         """Deploy a contract from its artifact (`abi`, `bytecode`)."""
         creation = _contract(artifact["abi"], artifact["bytecode"]).constructor(*arguments).data_in_transaction
-        sent = self._transact(sender, None, bytes.fromhex(creation[2:]))
+        sent = self._measured(sender, None, bytes.fromhex(creation[2:]))
         return Contract(to_checksum_address(sent.receipt["contractAddress"]), artifact["abi"]), sent
 
     def view(self, sender: LocalAccount, to: Contract, function: str, *arguments: Any) -> tuple[Cost, bytes]:
@@ -167,7 +176,7 @@ class Meter:
         Its floor is the first touch of every other contract and of every storage slot that it reads.
         """
         data = to.call(function, *arguments)
-        sent = self._transact(sender, to.address, data)
+        sent = self._measured(sender, to.address, data)
         execution = sent.cost.gas - TRANSACTION - calldata_gas(data)
         accounts, slots = set(), set()
         for address, step in self._steps(sent.receipt):
@@ -180,7 +189,11 @@ class Meter:
         floor = COLD_ACCOUNT * len(others) + COLD_SLOT * len(slots)
         return Cost(execution, floor), bytes.fromhex(answer[2:])
 
-    def _transact(self, sender: LocalAccount, to: str | None, data: bytes) -> Sent:
+    def _measured(self, sender: LocalAccount, to: str | None, data: bytes) -> Sent:
+        receipt = self._transact(sender, to, data)
+        return Sent(Cost(gas_used(receipt), self._floor(receipt, data)), receipt)
+
+    def _transact(self, sender: LocalAccount, to: str | None, data: bytes) -> Mapping[str, Any]:
         nonce = self._nonces.get(sender.address, 0)
         if nonce == 0:
             self.rpc("evm_setAccountBalance", sender.address, hex(_BALANCE))
@@ -194,11 +207,13 @@ class Meter:
             **({} if to is None else {"to": to}),
         }
         raw = bytes(sender.sign_transaction(transaction).raw_transaction)
-        receipt = self.rpc("eth_getTransactionReceipt", self.rpc("eth_sendRawTransaction", "0x" + raw.hex()))
+        receipt: Mapping[str, Any] | None = self.rpc(
+            "eth_getTransactionReceipt", self.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+        )
         self._nonces[sender.address] = nonce + 1
         if receipt is None or receipt["status"] != "0x1":
             raise BenchError(f"a transaction failed: {receipt}")
-        return Sent(Cost(int(receipt["gasUsed"], 16), self._floor(receipt, data)), receipt)
+        return receipt
 
     def _floor(self, receipt: Mapping[str, Any], data: bytes) -> int:
         gas = TRANSACTION + calldata_gas(data)

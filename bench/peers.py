@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
-from bench.meter import CHAIN_ID, BenchError, Contract, Cost, Meter, fixed_account, has_zero_byte, signed
+from bench.meter import CHAIN_ID, BenchError, Contract, Meter, fixed_account, gas_used, has_zero_byte, signed
 from bench.suite import TREATMENT
 from medproof.policy.word import encode
 from scripts import setup
@@ -32,6 +33,9 @@ EAS_COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "deny": ("attest",),
     "grant_signed": ("attestByDelegation",),
     "grant_signed_second": ("attestByDelegation, again",),
+    "grant_batch_100_each": ("multiAttest of 100, each",),
+    "grant_signed_batch_20_each": ("multiAttestByDelegation of 20, each",),
+    "grant_signed_batch_100_each": ("multiAttestByDelegation of 100, each",),
     "change_signed": ("revokeByDelegation", "attestByDelegation, again"),
     "revoke_signed": ("revokeByDelegation",),
     "post_pointer": ("attest",),
@@ -50,6 +54,7 @@ MEDREC_COUNTERPARTS: Mapping[str, str] = {"grant": "share with one viewer", "pos
 
 ZERO = b"\0" * 32
 NOBODY = "0x" + "00" * 20
+_Data = tuple[str, int, bool, bytes, bytes, int]  # an attestation's, as EAS takes it
 NO_EXPIRY = 0  # the rule word has its own period, and zero bytes are cheaper
 
 
@@ -112,55 +117,80 @@ def eas_compiler() -> str:
     return ".".join(str(part) for part in code[key + 6 : key + 9])
 
 
-def measure_eas(meter: Meter) -> dict[str, Cost]:
-    """Deploy EAS, run what stands in `EAS_COUNTERPARTS` and return the costs by EAS's names.
+def measure_eas(meter: Meter) -> dict[str, int]:
+    """Deploy EAS, run what stands in `EAS_COUNTERPARTS` and return the gas by EAS's names.
 
     The schema has no resolver and its attestations can be revoked; their data is a rule word, 32 bytes.
     """
     admin = fixed_account("EAS admin", deployments=2)
     patient, remote = fixed_account("patient"), fixed_account("remote patient")
     relayer, clinic = fixed_account("relayer"), fixed_account("clinic").address
-    costs: dict[str, Cost] = {}
+    gas: dict[str, int] = {}
 
     registry, sent = meter.deploy(admin, _artifact("SchemaRegistry"))
-    costs["deploy SchemaRegistry"] = sent.cost
+    gas["deploy SchemaRegistry"] = sent.cost.gas
     eas, sent = meter.deploy(admin, _artifact("EAS"), registry.address)
-    costs["deploy EAS"] = sent.cost
+    gas["deploy EAS"] = sent.cost.gas
 
     text, schema = _schema()
-    costs["register schema"] = meter.send(admin, registry, "register", text, NOBODY, True).cost
+    gas["register schema"] = gas_used(meter.execute(admin, registry, "register", text, NOBODY, True))
 
     data = (clinic, NO_EXPIRY, True, ZERO, encode(TREATMENT).to_bytes(32, "big"), 0)
-    costs["attest"], uid = _attest(meter, eas, patient, (schema, data))
-    costs["revoke"] = meter.send(patient, eas, "revoke", (schema, (uid, 0))).cost
+    gas["attest"], uid = _attest(meter, eas, patient, (schema, data))
+    gas["revoke"] = gas_used(meter.execute(patient, eas, "revoke", (schema, (uid, 0))))
 
     uids = []
     for nonce, name in enumerate(("attestByDelegation", "attestByDelegation, again")):
-
-        def attestation(deadline: int, nonce: int = nonce) -> _Message:
-            fields = "address attester,bytes32 schema,address recipient,uint64 expirationTime,bool revocable,"
-            fields += "bytes32 refUID,bytes data,uint256 value,uint256 nonce,uint64 deadline"
-            return _message(eas, "Attest", fields, remote.address, schema, *data, nonce, deadline)
-
-        deadline, [signature] = signed(attestation, remote)
-        request = (schema, data, _vrs(signature), remote.address, deadline)
-        sent = meter.send(relayer, eas, "attestByDelegation", request)
-        costs[name] = sent.cost
-        uids.append(_uid(sent.receipt))
+        deadline, signature = _sign_attestation(eas, remote, schema, data, nonce)
+        request = (schema, data, signature, remote.address, deadline)
+        receipt = meter.execute(relayer, eas, "attestByDelegation", request)
+        gas[name] = gas_used(receipt)
+        uids.append(_uid(receipt))
 
     def revocation(deadline: int) -> _Message:
         fields = "address revoker,bytes32 schema,bytes32 uid,uint256 value,uint256 nonce,uint64 deadline"
         return _message(eas, "Revoke", fields, remote.address, schema, uids[0], 0, 2, deadline)
 
-    deadline, [signature] = signed(revocation, remote)
-    revoked = (schema, (uids[0], 0), _vrs(signature), remote.address, deadline)
-    costs["revokeByDelegation"] = meter.send(relayer, eas, "revokeByDelegation", revoked).cost
-    return costs
+    deadline, [revoking] = signed(revocation, remote)
+    revoked = (schema, (uids[0], 0), _vrs(revoking), remote.address, deadline)
+    gas["revokeByDelegation"] = gas_used(meter.execute(relayer, eas, "revokeByDelegation", revoked))
+    return gas | _measure_batches(meter, eas, schema, data)
 
 
-def eas_gas(costs: Mapping[str, Cost]) -> dict[str, int]:
+def _measure_batches(meter: Meter, eas: Contract, schema: bytes, data: _Data) -> dict[str, int]:
+    """Many attestations in one transaction: by one attester, and signed by many of whom each attests its first."""
+    patient, relayer = fixed_account("patient of many"), fixed_account("relayer")
+    parties = (fixed_account(f"party {number}").address for number in range(100))
+    attestations = [(schema, [(party, *data[1:]) for party in parties])]
+    whole = {"multiAttest of 100, each": (100, meter.execute(patient, eas, "multiAttest", attestations))}
+    for count in (20, 100):
+        requests = []
+        for number in range(count):
+            attester = fixed_account(f"attester {number} of {count}")
+            deadline, signature = _sign_attestation(eas, attester, schema, data, 0)
+            requests.append((schema, [data], [signature], attester.address, deadline))
+        receipt = meter.execute(relayer, eas, "multiAttestByDelegation", requests)
+        whole[f"multiAttestByDelegation of {count}, each"] = (count, receipt)
+    return {name: -(-gas_used(receipt) // count) for name, (count, receipt) in whole.items()}
+
+
+def _sign_attestation(
+    eas: Contract, attester: LocalAccount, schema: bytes, data: _Data, nonce: int
+) -> tuple[int, tuple[int, bytes, bytes]]:
+    """Sign an attestation; returns its deadline and its signature as EAS takes it."""
+    fields = "address attester,bytes32 schema,address recipient,uint64 expirationTime,bool revocable,"
+    fields += "bytes32 refUID,bytes data,uint256 value,uint256 nonce,uint64 deadline"
+
+    def attestation(deadline: int) -> _Message:
+        return _message(eas, "Attest", fields, attester.address, schema, *data, nonce, deadline)
+
+    deadline, [signature] = signed(attestation, attester)
+    return deadline, _vrs(signature)
+
+
+def eas_gas(gas: Mapping[str, int]) -> dict[str, int]:
     """What EAS needs for each of our operations that it has a counterpart for."""
-    return {ours: sum(costs[name].gas for name in theirs) for ours, theirs in EAS_COUNTERPARTS.items()}
+    return {ours: sum(gas[name] for name in theirs) for ours, theirs in EAS_COUNTERPARTS.items()}
 
 
 def _schema() -> tuple[str, bytes]:
@@ -173,13 +203,13 @@ def _schema() -> tuple[str, bytes]:
     raise AssertionError  # unreachable
 
 
-def _attest(meter: Meter, eas: Contract, attester: Any, request: Any) -> tuple[Cost, bytes]:
+def _attest(meter: Meter, eas: Contract, attester: LocalAccount, request: Any) -> tuple[int, bytes]:
     """Attest until the UID, which is calldata of its revocation, has no zero byte; each costs the same."""
     while True:
-        sent = meter.send(attester, eas, "attest", request)
-        uid = _uid(sent.receipt)
+        receipt = meter.execute(attester, eas, "attest", request)
+        uid = _uid(receipt)
         if not has_zero_byte(uid):
-            return sent.cost, uid
+            return gas_used(receipt), uid
 
 
 def _uid(receipt: Mapping[str, Any]) -> bytes:

@@ -23,6 +23,8 @@ from medproof.policy.codes import (
     Purpose,
     Sensitivity,
 )
+from medproof.policy.delegation import DelegateKind, Delegation, Scope, encode_delegation
+from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
 
@@ -35,6 +37,8 @@ APPROVED = 1  # ClaimAnchor outcome
 LABORATORY_CLASS = 2  # the bit of DataClass.LABORATORY
 GAS_EACH = 150_000  # what each relayed call may use at most
 LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
+OPENING_MINUTES = 240  # how long the glass stays broken
+GUARDIAN_UNTIL = datetime(2035, 12, 31, tzinfo=UTC)
 RULES_FROM = 20_454  # the payer's rules govern service dates from 2026-01-01, in days since 1970
 
 # A treating provider may read and use most of the record for a year, except what carries a sensitivity label.
@@ -106,6 +110,8 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.govern()
     suite.consent()
     suite.batches()
+    suite.delegates()
+    suite.emergencies()
     suite.checks()
     suite.pointers()
     suite.claims()
@@ -133,7 +139,7 @@ class _Suite:
 
     def _prepare(self, sender: LocalAccount, contract: str, function: str, *arguments: Any) -> None:
         """Bring about what a later operation needs."""
-        self._meter.send(sender, self._contracts[contract], function, *arguments)
+        self._meter.execute(sender, self._contracts[contract], function, *arguments)
 
     def _domain(self, contract: str) -> Domain:
         return Domain(contract=contract, chain_id=CHAIN_ID, address=self._contracts[contract].address)
@@ -179,13 +185,15 @@ class _Suite:
     # -- consent ----------------------------------------------------------------------------------------------
 
     def consent(self) -> None:
-        """Grant, change and revoke: sent by the patient, and signed by the patient and sent by a relayer."""
+        """Grant, change, revoke, withdraw: sent by the patient, and signed by the patient and sent by a relayer."""
         patient, clinic = fixed_account("patient"), self._clinic.address
         changed = replace(TREATMENT, classes=TREATMENT.classes | DataClass.NOTE, sequence=2)
         self._run("grant", patient, "ConsentRegistry", "setRule", clinic, encode(TREATMENT))
         self._run("change", patient, "ConsentRegistry", "setRule", clinic, encode(changed))
         self._run("revoke", patient, "ConsentRegistry", "revokeRule", clinic, 0, 3)
         self._run("deny", patient, "ConsentRegistry", "setRule", EVERYONE, encode(NO_MARKETING))
+        leaving = fixed_account("leaving patient")
+        self._run("withdraw", leaving, "ConsentRegistry", "withdraw", leaving.address, 0, b"")
 
         remote = fixed_account("remote patient")
         self._grant_signed("grant_signed", remote, clinic, TREATMENT)
@@ -206,21 +214,17 @@ class _Suite:
         given = (remote.address, clinic, 0, 3, deadline, signature)
         self._run("revoke_signed", self._relayer, "ConsentRegistry", "revokeRuleFor", *given)
 
+        remote = fixed_account("leaving remote patient")
+
+        def withdrawal(deadline: int) -> messages.TypedData:
+            return messages.withdrawal(self._domain("ConsentRegistry"), subject=remote.address, deadline=deadline)
+
+        deadline, [signature] = signed(withdrawal, remote)
+        withdrawn = (remote.address, deadline, signature)
+        self._run("withdraw_signed", self._relayer, "ConsentRegistry", "withdraw", *withdrawn)
+
     def _grant_signed(self, operation: str, patient: LocalAccount, grantee: str, rule: Rule) -> None:
-        word = encode(rule)
-
-        def message(deadline: int) -> messages.TypedData:
-            return messages.rule(
-                self._domain("ConsentRegistry"),
-                subject=patient.address,
-                grantee=grantee,
-                word=word,
-                terms=TERMS,
-                deadline=deadline,
-            )
-
-        deadline, [signature] = signed(message, patient)
-        given = (patient.address, grantee, word, deadline, signature)
+        given = self._signed_rule(patient, grantee, rule)
         self._run(operation, self._relayer, "ConsentRegistry", "setRuleFor", *given)
 
     def batches(self) -> None:
@@ -234,7 +238,8 @@ class _Suite:
             self._run_each(f"grant_signed_batch_{count}_each", count, self._relayer, "setRulesFor", signed_changes)
         registry = self._contracts["ConsentRegistry"]
         subjects = [fixed_account(f"patient {number} of the mixed batch") for number in range(100)]
-        calls = [registry.call("setRuleFor", *self._signed_rule(subject, TREATMENT)) for subject in subjects]
+        rules = [self._signed_rule(subject, self._clinic.address, TREATMENT) for subject in subjects]
+        calls = [registry.call("setRuleFor", *rule) for rule in rules]
         self._run_each("grant_relayed_skipping_100_each", 100, self._relayer, "relay", calls, GAS_EACH)
 
     def _run_each(self, operation: str, count: int, sender: LocalAccount, function: str, *arguments: Any) -> None:
@@ -242,27 +247,80 @@ class _Suite:
         self._run(operation, sender, "ConsentRegistry", function, *arguments)
         self.costs[operation] = self.costs[operation].each(count)
 
-    def _signed_rule(self, patient: LocalAccount, rule: Rule) -> tuple[str, str, int, int, bytes]:
-        """A signed rule for the clinic, as setRuleFor takes it."""
+    def _signed_rule(
+        self, patient: LocalAccount, grantee: str, rule: Rule, *, author: LocalAccount | None = None
+    ) -> tuple[str, str, int, int, bytes]:
+        """A rule, signed by the patient or another author, as setRuleFor takes it."""
         word = encode(rule)
 
         def message(deadline: int) -> messages.TypedData:
             return messages.rule(
                 self._domain("ConsentRegistry"),
                 subject=patient.address,
-                grantee=self._clinic.address,
+                grantee=grantee,
                 word=word,
                 terms=TERMS,
                 deadline=deadline,
             )
 
-        deadline, [signature] = signed(message, patient)
-        return patient.address, self._clinic.address, word, deadline, signature
+        deadline, [signature] = signed(message, author or patient)
+        return patient.address, grantee, word, deadline, signature
 
     def _signed_change(self, patient: LocalAccount) -> tuple[str, str, int, int, bytes, bytes]:
         """A signed grant for the clinic, as setRulesFor takes it."""
-        *given, signature = self._signed_rule(patient, TREATMENT)
-        return *given, *messages.compact(signature)
+        subject, grantee, word, deadline, signature = self._signed_rule(patient, self._clinic.address, TREATMENT)
+        return subject, grantee, word, deadline, *messages.compact(signature)
+
+    def delegates(self) -> None:
+        """A delegation, and a grant by the delegate; both signed and sent by a relayer."""
+        ward, guardian = fixed_account("ward"), fixed_account("guardian")
+        delegation = Delegation(
+            kind=DelegateKind.GUARDIAN,
+            scopes=Scope.GRANT | Scope.REVOKE | Scope.VIEW,
+            valid_from=TREATMENT.valid_from,
+            valid_until=GUARDIAN_UNTIL,
+            delegator=ward.address,
+            sequence=1,
+        )
+        word = encode_delegation(delegation)
+
+        def message(deadline: int) -> messages.TypedData:
+            return messages.delegation(
+                self._domain("Delegations"),
+                subject=ward.address,
+                delegate=guardian.address,
+                word=word,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(message, ward)
+        given = (ward.address, guardian.address, word, deadline, signature)
+        self._run("delegate_signed", self._relayer, "Delegations", "setDelegation", *given)
+        rule = self._signed_rule(ward, self._clinic.address, TREATMENT, author=guardian)
+        self._run("grant_signed_by_delegate", self._relayer, "ConsentRegistry", "setRuleFor", *rule)
+
+    def emergencies(self) -> None:
+        """Break the glass, and review it: sent by the patient, and signed by the patient and sent by a relayer."""
+        patient, remote = fixed_account("patient in an emergency"), fixed_account("remote patient in an emergency")
+        opening = (OverrideReason.EMERGENCY_TREATMENT, OPENING_MINUTES, fixed_hash("justification"))
+        self._run("break_glass", self._hospital, "ConsentRegistry", "breakGlass", patient.address, *opening)
+        self._prepare(self._hospital, "ConsentRegistry", "breakGlass", remote.address, *opening)
+        said = (1, Review.ACKNOWLEDGED, fixed_hash("remark"))
+        self._run("review", patient, "ConsentRegistry", "reviewOpening", patient.address, *said, 0, b"")
+
+        def message(deadline: int) -> messages.TypedData:
+            return messages.review(
+                self._domain("ConsentRegistry"),
+                subject=remote.address,
+                opening=1,
+                review=Review.ACKNOWLEDGED,
+                remark=said[-1],
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(message, remote)
+        given = (remote.address, *said, deadline, signature)
+        self._run("review_signed", self._relayer, "ConsentRegistry", "reviewOpening", *given)
 
     def checks(self) -> None:
         """Asking for permission, by a provider that is in one group; the permit stands under its own account."""
