@@ -182,7 +182,11 @@ class Queue:
                 path, timeout=_LOCK_PATIENCE, isolation_level=None, check_same_thread=False
             )
             self._database.row_factory = sqlite3.Row
-            self._prepare(chain_id, sender)
+            try:
+                self._prepare(chain_id, sender)
+            except BaseException:
+                self._database.close()
+                raise
         except OSError as error:
             raise QueueError(str(path), "cannot be opened", "Check the path and its permissions") from error
         except sqlite3.Error as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sqlite3
 import stat
 import threading
 from collections.abc import Callable
@@ -357,6 +358,22 @@ def test_file_that_is_no_queue(open_relayer: Open, tmp_path: Path) -> None:
         open_relayer(store=tmp_path / "text")
     with pytest.raises(QueueError, match="cannot be opened"):
         open_relayer(store=tmp_path / "nowhere" / "queue")
+
+
+def test_database_that_is_no_queue(open_relayer: Open, tmp_path: Path) -> None:
+    for name, statement in (("foreign", "CREATE TABLE mine (x)"), ("newer", "PRAGMA user_version = 9")):
+        database = sqlite3.connect(tmp_path / name)
+        database.execute(statement)
+        database.close()
+        with pytest.raises(QueueError, match="is none, or of version"):
+            open_relayer(store=tmp_path / name)
+
+
+def test_message_that_never_expires(open_relayer: Open, grant: Grant) -> None:
+    work = open_relayer()
+    id_ = work.submit(grant(person(0), lifetime=2**80))
+    work_off(work)
+    assert work.status(id_).state is State.CONFIRMED
 
 
 def test_unknown_message(open_relayer: Open) -> None:
