@@ -92,6 +92,11 @@ class PolicyDocument:
     provisions: tuple[FinerProvision, ...]  # permits and refusals, in the order of the consent
     salt: bytes = field(default_factory=hashing.new_salt, repr=False)  # hides what could be guessed from the hash
 
+    def __post_init__(self) -> None:
+        """Refuse a salt that hides nothing."""
+        if len(self.salt) != hashing.SALT_LENGTH or not any(self.salt):
+            raise PolicyDocumentError("$.salt", f"must be {hashing.SALT_LENGTH} random bytes")
+
     @property
     def hash(self) -> bytes:
         """The terms: keccak-256 of the document's canonical JSON, 32 bytes."""

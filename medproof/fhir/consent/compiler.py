@@ -140,7 +140,8 @@ class _Compiler:
     def __init__(self, root: Provision, bounds: set[Bound], terms: int) -> None:
         self._bounds = bounds
         self._terms = terms
-        self._permits = [provision for provision in _walk(root) if provision.effect is Effect.PERMIT]
+        self._lenient = [provision for provision in _walk(root) if not _denies(provision)]
+        self._permits = [provision for provision in self._lenient if provision.effect is Effect.PERMIT]
         # What is left of each permit that gets rules, and of each refusal on chain, by grantee.
         self._left: dict[str, tuple[Provision, dict[str, list[Box]]]] = {}
         self._refusals: list[Provision] = []  # those that the document holds
@@ -179,8 +180,8 @@ class _Compiler:
             rule = self._rule(refusal, refusal.box)
             if rule is not None:
                 found |= {_finer(refusal, grantee, rule) for grantee in refusal.grantees}
-        for permit in self._permits:
-            self._bounds.update(permit.own_limits)
+        for provision in self._lenient:
+            self._bounds.update(provision.own_limits)
         return tuple(sorted(found, key=lambda finer: hashing.canonical(finer.to_json())))
 
     def _finer(self, provision: Provision, grantee: str, box: Box, rule: Rule) -> FinerProvision | None:
@@ -218,7 +219,7 @@ class _Compiler:
                 refuse(exceptions[0].path, "is an exception to a refusal that no rule word can hold", step)
             self._refusals.append(provision)
         elif all(_can_be_cut_out(child, provision, cover, strangers) for child in exceptions):
-            self._bounds.update(replace(bound, document="") for bound in (*provision.own_limits, *provision.own_times))
+            self._bounds.update(_widened(provision))
             left = {}
             for grantee in provision.grantees:
                 concerned = [child for child in exceptions if grantee in child.grantees]
@@ -234,7 +235,7 @@ class _Compiler:
         self, provision: Provision, cover: Provision | None, exceptions: list[Provision], strangers: list[Provision]
     ) -> None:
         """Take a refusal out of the permit around it, so that no rule beats the exceptions."""
-        if cover is None or strangers or not set(provision.grantees) <= set(cover.grantees):
+        if cover is None or strangers or not _is_part(provision.grantees, cover.grantees):
             step = "write the permits without the refusal, or give the exception the actors and duties around it"
             refuse(exceptions[0].path, "is an exception that a refusal on chain would beat", step)
         left = self._left[cover.path][1]
@@ -299,6 +300,11 @@ def _finer(provision: Provision, grantee: str, rule: Rule) -> FinerProvision:
     )
 
 
+def _is_part(some: tuple[str, ...], all_: tuple[str, ...]) -> bool:
+    """Whether the rules of some grantees can be narrowed alone: a member of a group is permitted what the group is."""
+    return some == all_ or (set(some) <= set(all_) and not any(map(is_group, all_)))
+
+
 def _may_share(some: tuple[str, ...], others: tuple[str, ...]) -> bool:
     """Whether an actor may be meant by both; who is in a group changes, so a group may share with anyone."""
     return any(map(is_group, (*some, *others))) or not set(some).isdisjoint(others)
@@ -311,6 +317,15 @@ def _can_be_cut_out(permit: Provision, refusal: Provision, cover: Provision | No
     if cover is None:
         return not (permit.own_limits and strangers)
     return not permit.own_limits and _duties(permit) == _duties(cover)
+
+
+def _widened(refusal: Provision) -> Iterator[Bound]:
+    """Yield where a refusal on chain is wider than its text."""
+    for limit in (*refusal.own_limits, *refusal.own_times):
+        yield replace(limit, document="")
+    inherits_times = (refusal.starts or refusal.ends) and not refusal.own_times
+    if inherits_times or (refusal.any_of and not refusal.own_limits):
+        yield Bound(refusal.path, "the refusal without the finer limits around it")
 
 
 def _takes_all(refusal: Provision, permit: Provision) -> bool:

@@ -185,7 +185,7 @@ class Limits:
             else:
                 step = "use PRCP or IRCP for who receives, CST for who holds, AUT for who wrote the data"
                 refuse(f"{path}.role", "is no role that the rules tell apart", step)
-        self.grantees = (EVERYONE,) if EVERYONE in recipients else tuple(recipients)
+        self.grantees = (EVERYONE,) if EVERYONE in recipients else tuple(sorted(recipients))
         if authors:
             self._group(tuple(authors), f"{self._path}.actor", "data of every author")
 

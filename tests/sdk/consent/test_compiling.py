@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from medproof.errors import ConsentNotCompilableError
 from medproof.fhir import Bound, CompiledConsent, compile_consent
 from medproof.policy.codes import (
     Action,
@@ -332,3 +333,29 @@ def test_observations_may_be_of_many_classes() -> None:
     content = consent({"type": "permit", "class": [coding(RESOURCE_TYPES, "Observation")]})
     [(_, rule)] = rules(content)
     assert DataClass.LABORATORY | DataClass.VITAL_SIGNS | DataClass.OBSERVATION in rule.classes
+
+
+def test_the_limits_of_a_frame_are_bounds_as_well() -> None:
+    code = [concept(LOINC, "718-7")]
+    permit = compiled(consent({"code": code, "provision": [{"type": "permit"}]}))
+    assert permit.document is not None
+    assert [bound.path for bound in permit.bounds] == [f"{ROOT}.code"]
+    nested = [{"type": "permit", "actor": [CLINIC_ACTOR]}, {"type": "deny", "actor": [actor("Organization/lab")]}]
+    refusal = compiled(consent({"code": code, "provision": nested}))
+    assert [rule.deny for _, rule in refusal.rules] == [False, True]
+    assert Bound(f"{ROOT}.provision[1]", "the refusal without the finer limits around it") in refusal.bounds
+
+
+@pytest.mark.parametrize("member", ["Organization/lab", "Group/ward"])
+def test_a_permit_of_a_group_is_not_narrowed_for_one_of_its_actors(member: str) -> None:
+    """A member of the ward would keep what the ward, or the member itself, is permitted."""
+    exception = {"type": "permit", "purpose": [coding(ACT_REASON, "HRESCH"), coding(DUO, "IRB")]}
+    both = [actor("Organization/lab"), actor("Group/ward")]
+
+    def content(actors: list[dict[str, Any]]) -> dict[str, Any]:
+        refusal = {"type": "deny", "actor": actors, "securityLabel": HIV, "provision": [exception]}
+        return consent({"type": "permit", "actor": both, "provision": [refusal]})
+
+    with pytest.raises(ConsentNotCompilableError, match="a refusal on chain would beat"):
+        compiled(content([actor(member)]))
+    assert not any(rule.deny for _, rule in rules(content(both[::-1])))

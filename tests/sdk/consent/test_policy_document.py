@@ -170,6 +170,7 @@ def changed(path: str, value: object) -> Any:
         (changed("salt", None), "$"),
         (changed("note", "x"), "$"),
         (changed("salt", "0x12"), "$.salt"),
+        (changed("salt", f"0x{0:064x}"), "$.salt"),
         (changed("provisions", {}), "$.provisions"),
         (changed("provisions.1.grantee", None), "$.provisions[1]"),
         (changed("provisions.1.note", "x"), "$.provisions[1]"),
@@ -195,3 +196,9 @@ def test_what_is_no_document_is_refused(content: Any, path: str) -> None:
 def test_times_are_written_in_utc() -> None:
     provision = FinerProvision(CLINIC, SCOPE, starts=datetime(2026, 1, 1, tzinfo=UTC))
     assert provision.to_json()["starts"] == "2026-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("salt", [b"", bytes(32), b"s" * 31])
+def test_a_salt_hides(salt: bytes) -> None:
+    with pytest.raises(PolicyDocumentError, match="random bytes"):
+        PolicyDocument((), salt)
