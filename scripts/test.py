@@ -1,9 +1,10 @@
 """Run the test lanes side by side, each with a chain of its own, and sum them up: ``make test``.
 
-A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as
-a provider's app would. ``--deep`` gives the property tests many more examples, ``--coverage`` measures the
-contracts, and fails below what tests/support/coverage.py asks for. Arguments after ``--`` go to every
-pytest: ``python scripts/test.py --lane contracts -- -k revoke -x``.
+A lane is one pytest process. The contract tests need Brownie's pytest plugin, and are two lanes so that two cores have
+work to the end; the others run without it, as a provider's app would. ``--deep`` gives the property tests many more
+examples, ``--coverage`` measures the contracts, and fails below what tests/support/coverage.py asks for. Arguments
+after ``--`` go to every pytest; one that names a folder or file below tests/ chooses what runs:
+``python scripts/test.py -- tests/unit/Registrar -k remove -x``.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from scripts.local_chain import CACHE, ROOT, ChainError, LocalChain, Runner, too
 
 PYTHON = ROOT / ".venv" / "bin" / "python"
 REPORTS = CACHE / "reports"
+OTHER_CONTRACTS = tuple(f"tests/unit/{name}" for name in ("Authority", "ClaimAnchor", "RecordPointers", "Registrar"))
 
 
 @dataclass
@@ -48,7 +50,15 @@ class Lane:
 
     def present(self) -> list[str]:
         """The lane's folders that hold tests."""
-        return [folder for folder in self.folders if any((ROOT / folder).rglob("test_*.py"))]
+        return [
+            folder for folder in self.folders if (ROOT / folder).is_file() or any((ROOT / folder).rglob("test_*.py"))
+        ]
+
+    def narrow(self, chosen: Sequence[str]) -> None:
+        """Run only what was chosen of the lane's folders, by paths from the project's folder."""
+        mine = [path for path in chosen if any(Path(path).is_relative_to(folder) for folder in self.folders)]
+        whole = [folder for folder in self.folders if any(Path(folder).is_relative_to(path) for path in chosen)]
+        self.folders = (*mine, *(folder for folder in whole if folder not in mine))
 
     def command(self, extra: Sequence[str]) -> list[str]:
         """The command line."""
@@ -59,7 +69,7 @@ class Lane:
     def summary(self) -> str:
         """One line for the end."""
         if self.exit_code is None:
-            return f"{self.name:10} no tests yet"
+            return f"{self.name:10} nothing to run"
         counts = "no report"
         if self.report.exists():
             totals = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
@@ -75,7 +85,8 @@ class Lane:
 
 def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
     """The lanes of a run; `whole` says that no argument leaves tests out, so that coverage can be judged."""
-    contracts = Lane("contracts", ("tests/unit", "tests/stateful", "tests/integration"))
+    consent = Lane("consent", ("tests/unit/ConsentRegistry", "tests/unit/Delegations", "tests/integration"))
+    contracts = Lane("contracts", (*OTHER_CONTRACTS, "tests/stateful"))
     python = Lane("python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie"))
     if coverage:
         # Without the state machines: chance is not to sway the figures.
@@ -83,8 +94,9 @@ def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
         measured.variables["MEDPROOF_COVERAGE"] = "judged" if whole else "shown"
         return [measured]
     if deep:
-        contracts.variables["MEDPROOF_DEEP"] = python.variables["MEDPROOF_DEEP"] = "1"
-    return [contracts, python]
+        for lane in (consent, contracts, python):
+            lane.variables["MEDPROOF_DEEP"] = "1"
+    return [consent, contracts, python]
 
 
 def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
@@ -127,21 +139,25 @@ def compile_contracts() -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lanes; the exit code is 0 only when every lane passed."""
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
-    parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
+    parser.add_argument("--lane", action="append", help="only this lane (consent, contracts, python); may be repeated")
     parser.add_argument("--one-by-one", action="store_true", help="not side by side")
     parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
     parser.add_argument("--coverage", action="store_true", help="the contract tests, with coverage")
     given = list(sys.argv[1:] if argv is None else argv)
     split = given.index("--") if "--" in given else len(given)
     options = parser.parse_args(given[:split])
-    extra = given[split + 1 :]
+    extra = [argument for argument in given[split + 1 :] if not (ROOT / argument).is_relative_to(ROOT / "tests")]
+    paths = [argument for argument in given[split + 1 :] if argument not in extra]
 
-    chosen = lanes(deep=options.deep, coverage=options.coverage, whole=not extra)
+    chosen = lanes(deep=options.deep, coverage=options.coverage, whole=not extra and not paths)
     if options.lane:
         unknown = set(options.lane) - {lane.name for lane in chosen}
         if unknown:
             parser.error(f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}")
         chosen = [lane for lane in chosen if lane.name in options.lane]
+    if paths:
+        for lane in chosen:
+            lane.narrow(paths)
 
     REPORTS.mkdir(parents=True, exist_ok=True)
     if not compile_contracts():
