@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from medproof.policy.delegation import Scope
 from medproof.policy.word import FIELDS, FLAGS
 
 FLAG = {flag.name: flag.mask for flag in FLAGS}
 FOLLOWS, REVOKED, DENY = FLAG["follows"], FLAG["revoked"], FLAG["deny"]
 LAST_SEQUENCE = 65535
 LAST_INDEX = 15
+GRANT, REVOKE, VIEW, DELEGATE = (scope.value for scope in Scope)
 
 
 def with_field(word: int, name: str, value: int) -> int:
@@ -16,8 +18,21 @@ def with_field(word: int, name: str, value: int) -> int:
     return word & ~field.mask | value << field.offset
 
 
+def index_of(word: int) -> int:
+    return FIELDS["index"].of(word)
+
+
+def sequence_of(word: int) -> int:
+    return FIELDS["sequence"].of(word)
+
+
 def terms_number(word: int) -> int:
     return FIELDS["terms"].of(word)
+
+
+def revocation(sequence: int, *, index: int = 0) -> int:
+    """The word that revokes a rule."""
+    return REVOKED | index << FIELDS["index"].offset | sequence
 
 
 def tombstone(word: int, sequence: int, *, index: int = 0) -> int:

@@ -158,8 +158,8 @@ def test_rules_of_two_grantees_are_apart(consent_registry, set_rule, grant, pati
     assert consent_registry.ruleOf(patient, EVERYONE, 0) == rule_word()
 
 
-# Reserved bits of the fields, and the flags that another rule follows (23) and that a rule is revoked (24).
-NOT_FOR_SUBJECTS = (23, 24, 43, 44, 148, 171, 172, 216, 217, 218, 232)
+# Reserved bits of the fields, and the flag that another rule follows (23).
+NOT_FOR_SUBJECTS = (23, 43, 44, 148, 171, 172, 216, 217, 218, 232)
 FIELDS_OF_CODES = ("partyKinds", "purposes", "classes", "conditions", "sensitivities", "settings", "actions")
 
 
@@ -182,7 +182,34 @@ def test_bit_that_no_subject_may_set_reverts(set_rule, clinic, rule_word):
 @pytest.mark.spec("C3")
 def test_all_such_bits_are_named(grant, clinic):
     with reverts("RuleBitsReserved", sum(1 << bit for bit in NOT_FOR_SUBJECTS)):
-        grant(clinic, 2**256 - 1)
+        grant(clinic, 2**256 - 1 & ~REVOKED)
+
+
+@pytest.mark.spec("C3", "C49")
+def test_revocation_with_any_other_bit_reverts(consent_registry, patient, clinic):
+    index_and_sequence = (1 << 20) - 1
+    revocation = REVOKED | 3 << 16 | 2
+
+    for bit in set(range(20, 256)) - {24}:
+        with reverts("RuleBitsReserved", 1 << bit):
+            consent_registry.setRule.call(clinic, revocation | 1 << bit, {"from": patient})
+    with reverts("RuleBitsReserved", 2**256 - 1 & ~(REVOKED | index_and_sequence)):
+        consent_registry.setRule.call(clinic, 2**256 - 1, {"from": patient})
+
+
+@pytest.mark.spec("C14", "C16", "C49")
+def test_word_that_says_revoked_revokes(consent_registry, grant, patient, clinic, rule_word):
+    grant(clinic, rule_word())
+
+    tx = grant(clinic, REVOKED | 7)
+
+    assert consent_registry.ruleOf(patient, clinic, 0) == tombstone(rule_word(), 7)
+    assert len(tx.events) == 1
+    assert dict(tx.events["RuleRevoked"]) == {
+        "subject": patient,
+        "grantee": clinic,
+        "word": tombstone(rule_word(), 7),
+    }
 
 
 @pytest.mark.spec("C4")

@@ -11,7 +11,7 @@ from medproof.policy.codes import ResearchUse
 from medproof.policy.word import FIELDS
 from tests.support.fixtures import NOBODY
 from tests.support.reverts import reverts
-from tests.unit.ConsentRegistry.rule_words import DENY, FLAG, FOLLOWS, LAST_SEQUENCE, with_field
+from tests.unit.ConsentRegistry.rule_words import DENY, FLAG, FOLLOWS, GRANT, LAST_SEQUENCE, REVOKED, with_field
 
 TERMS, OTHER_TERMS = b"\x33" * 32, b"\x44" * 32
 HONEST, REVERTING, BURNING, SHORT, WRONG_ANSWER = range(5)  # the moods of ContractWallet
@@ -83,9 +83,29 @@ def test_bits_that_the_message_leaves_out_cannot_be_set_by_the_relayer(
 ):
     signature = sign(patient, rule_message(patient, clinic, rule_word()))
 
-    for flag in ("follows", "revoked"):
-        with reverts("RuleBitsReserved", FLAG[flag]):
-            relay_call(patient, clinic, rule_word() | FLAG[flag], signature)
+    with reverts("RuleBitsReserved", FOLLOWS):
+        relay_call(patient, clinic, rule_word() | FOLLOWS, signature)
+    # With the flag revoked it is another message: a revocation.
+    with reverts("SignatureInvalid", patient.address):
+        relay_call(patient, clinic, rule_word() | REVOKED, signature)
+
+
+@pytest.mark.spec("C21", "C49")
+def test_rule_does_not_pass_for_a_revocation_nor_with_bits_that_it_lacks(
+    consent_registry, relay, relay_call, patient, clinic, rule_word, sign, rule_message, revocation_message
+):
+    revocation = REVOKED | 1 << 16 | 5
+    signature = sign(patient, revocation_message(patient, clinic, 1, 5))
+
+    for bit in (20, 21, 22, 23, 25, 37, 133, 255):
+        with reverts("RuleBitsReserved", 1 << bit):
+            relay_call(patient, clinic, revocation | 1 << bit, signature)
+    for other in (REVOKED | 5, REVOKED | 1 << 16 | 6):
+        with reverts("SignatureInvalid", patient.address):
+            relay_call(patient, clinic, other, signature)
+    relay(patient, clinic, revocation, signature)
+
+    assert consent_registry.ruleOf(patient, clinic, 1) == revocation
 
 
 @pytest.mark.spec("C21")
@@ -207,6 +227,7 @@ def test_message_for_another_contract_reverts(
     ConsentRegistry,  # noqa: N803 - Brownie's name
     authority,
     registrar,
+    delegations,
     admin,
     relay,
     patient,
@@ -216,7 +237,7 @@ def test_message_for_another_contract_reverts(
     rule_message,
     domain_of,
 ):
-    second_registry = ConsentRegistry.deploy(authority, registrar, {"from": admin})
+    second_registry = ConsentRegistry.deploy(authority, registrar, delegations, {"from": admin})
     signature = sign(patient, rule_message(patient, clinic, rule_word(), domain=domain_of(second_registry)))
 
     with reverts("SignatureInvalid", patient.address):
@@ -257,7 +278,6 @@ def test_signature_of_another_form_reverts(relay_call, patient, clinic, rule_wor
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     high_s = (order - int.from_bytes(signature[32:64])).to_bytes(32)
     forms = {
-        "empty": b"",
         "one byte short": signature[:64],
         "one byte long": signature + b"\0",
         "v is 0 or 1": signature[:64] + bytes([signature[64] - 27]),
@@ -275,9 +295,23 @@ def test_signature_of_another_form_reverts(relay_call, patient, clinic, rule_wor
 
 @pytest.mark.spec("C2", "C25")
 def test_nobody_cannot_sign(relay_call, clinic, rule_word):
-    for signature in (bytes(65), bytes(64) + b"\x1b", b""):
+    for signature in (bytes(65), bytes(64) + b"\x1b"):
         with reverts("SignatureInvalid", NOBODY):
             relay_call(NOBODY, clinic, rule_word(), signature)
+
+
+@pytest.mark.spec("C51")
+def test_empty_signature_stands_for_who_sends_and_for_nobody_else(
+    consent_registry, relay_call, patient, relayer, clinic, rule_word
+):
+    for subject in (patient.address, NOBODY):
+        with reverts("DelegateScopeMissing", subject, relayer.address, GRANT):
+            relay_call(subject, clinic, rule_word(), b"")
+
+    tx = consent_registry.setRuleFor(patient, clinic, rule_word(), 0, b"", {"from": patient})
+
+    assert consent_registry.ruleOf(patient, clinic, 0) == rule_word()
+    assert [event.name for event in tx.events] == ["RuleSet"]
 
 
 @pytest.mark.spec("C2", "C25")
