@@ -297,6 +297,16 @@ def test_batch_that_runs_out_of_gas_is_sent_in_parts(
     assert sorted(rules_set(suite, before)) == sorted(one.address for one in people(4))
 
 
+def test_message_that_takes_more_than_it_may_is_tried_alone(suite: MedProof, open_relayer: Open, grant: Grant) -> None:
+    before, work = suite.chain.block_number(), open_relayer(gas_each=25_000)  # a trial has room around it
+    ids = [work.submit(grant(one)) for one in people(2)]
+    work_off(work)
+    assert rules_set(suite, before) == []
+    assert [work.status(id_).state for id_ in ids] == [State.REFUSED] * 2
+    assert all(str(work.status(id_).reason).startswith("The message takes more than 25000 gas") for id_ in ids)
+    assert len({sent_by(work, id_) for id_ in ids}) == 2
+
+
 def test_two_relayers_work_one_queue(suite: MedProof, open_relayer: Open, grant: Grant) -> None:
     before, first, second = suite.chain.block_number(), open_relayer(size=2), open_relayer(size=2)
     ids = [first.submit(grant(one)) for one in people(6)]

@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from medproof.client import MedProof
-from medproof.client.contract import SignedMessage, SigningNeededError
+from medproof.client.contract import SignedMessage
 from medproof.contract_errors import MessageExpired, SequenceStale, SignatureInvalid
 from medproof.errors import (
     FeesTooHighError,
     MessageError,
     QueueError,
     RelayerFundsError,
+    SigningNeededError,
     UnknownMessageError,
 )
 from medproof.policy.codes import DataClass, Purpose
