@@ -35,9 +35,9 @@ from web3.providers.rpc import HTTPProvider
 
 from medproof.decoding import Event, decode_error, decode_log, decode_logs, revert_data
 from medproof.errors import (
+    ArgumentError,
     ConfirmationTimeoutError,
     ContractError,
-    MedProofError,
     NodeError,
     TransactionFailedError,
     UnknownRevertError,
@@ -46,7 +46,7 @@ from medproof.errors import (
 from medproof.networks import Network, network_named
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["ArgumentError", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
+__all__ = ["Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
 
 Sender = TransactionSigner | NodeSigner
 
@@ -59,10 +59,6 @@ _LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled aga
 _LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
 
 _T = TypeVar("_T")
-
-
-class ArgumentError(MedProofError):
-    """A function cannot take these arguments; nothing was sent."""
 
 
 class UnclearAnswerError(NodeError):
@@ -182,15 +178,7 @@ class Chain:
         calls = [
             ("eth_call", [{**request, "data": self.call_data(contract, function, one)}, "latest"]) for one in arguments
         ]
-        provider = cast(Any, self.web3.provider)
-        refusals: list[ContractError | UnknownRevertError | None] = []
-        for start in range(0, len(calls), _CALLS_AT_ONCE):
-            part = calls[start : start + _CALLS_AT_ONCE]
-            answers = _ask(lambda part=part: provider.make_batch_request(part))  # type: ignore[misc]
-            if not isinstance(answers, list) or len(answers) != len(part):
-                raise UnclearAnswerError("The node does not answer several calls at once. Name another node.")
-            refusals += [_refusal(answer) for answer in answers]
-        return refusals
+        return [_refusal(answer) for answer in self._ask_each(calls)]
 
     @staticmethod
     def call_data(contract: Contract, function: str, arguments: Sequence[Any]) -> str:
@@ -208,6 +196,11 @@ class Chain:
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""
         return _ask(lambda: int(self.web3.eth.get_block(cast(Any, block))["timestamp"]))
+
+    def timestamps(self, blocks: Sequence[int]) -> list[int]:
+        """The times of several blocks, in seconds since 1970, many in one request."""
+        answers = self._ask_each([("eth_getBlockByNumber", [hex(block), False]) for block in blocks])
+        return _ask(lambda: [int(answer["result"]["timestamp"], 16) for answer in answers])
 
     def gas_limit(self) -> int:
         """How much gas the newest block may use."""
@@ -433,6 +426,16 @@ class Chain:
             return _ask(ask)
         except TransactionNotFound:
             return None
+
+    def _ask_each(self, questions: Sequence[tuple[str, list[Any]]]) -> Iterator[Mapping[str, Any]]:
+        """The answers to several questions, as the node gives them."""
+        provider = cast(Any, self.web3.provider)
+        for start in range(0, len(questions), _CALLS_AT_ONCE):
+            part = questions[start : start + _CALLS_AT_ONCE]
+            answers = _ask(lambda part=part: provider.make_batch_request(part))  # type: ignore[misc]
+            if not isinstance(answers, list) or len(answers) != len(part):
+                raise UnclearAnswerError("The node does not answer several calls at once. Name another node.")
+            yield from answers
 
     def _receipt(self, transaction: str, found: Mapping[str, Any]) -> Receipt:
         if found.get("status") == 0:

@@ -19,6 +19,14 @@ class UnknownCodeError(MedProofError):
         super().__init__(f"{code!r} is not a code of {system}. {step}")
 
 
+class ArgumentError(MedProofError):
+    """A function cannot take these arguments; nothing was sent."""
+
+
+class SigningNeededError(MedProofError):
+    """A transaction is to be sent, and nobody was named who sends it."""
+
+
 class RuleFieldError(MedProofError):
     """A field of a rule or a request cannot stand in the rule word, or breaks a rule of validity."""
 
@@ -263,6 +271,17 @@ class DeploymentError(MedProofError):
 
 class RuleStateError(MedProofError):
     """A grant meets a rule that is in force already, or a change or revocation meets none."""
+
+
+class ConsentLogError(MedProofError):
+    """A consent log is asked about a time that it has not read yet."""
+
+    def __init__(self, at: object, until: object) -> None:
+        """Name both times; None for no question of a time, and for a log that has read nothing."""
+        self.at, self.until = at, until
+        known = f"knows the registry until {until}" if until else "has read nothing yet"
+        asked = f", and {at} is later" if at and until else ""
+        super().__init__(f"The consent log {known}{asked}. Call update() first, or ask about an earlier time.")
 
 
 class MessageError(MedProofError):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from medproof import messages
-from medproof.chain import ArgumentError, Receipt, Sender
+from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.decoding import Event
+from medproof.errors import ArgumentError
 from medproof.policy.emergency import OverrideReason, Review
 from medproof.signing import Signer
 

@@ -9,18 +9,14 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 
 from medproof.artifacts import artifact
-from medproof.chain import ArgumentError, Chain, Receipt, Sender
+from medproof.chain import Chain, Receipt, Sender
 from medproof.decoding import Event
 from medproof.deployments import Deployment
-from medproof.errors import MedProofError, MessageError
+from medproof.errors import ArgumentError, MessageError, SigningNeededError
 from medproof.messages import Domain
 from medproof.policy.word import EPOCH_DAY
 
-__all__ = ["ContractClient", "SignedMessage", "SigningNeededError"]
-
-
-class SigningNeededError(MedProofError):
-    """A transaction is to be sent, and nobody was named who sends it."""
+__all__ = ["ContractClient", "SignedMessage"]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from medproof import messages
-from medproof.chain import ArgumentError, Receipt, Sender
+from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
+from medproof.errors import ArgumentError
 from medproof.policy.codes import DataClass
 from medproof.signing import Signer
 

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 
 from eth_utils.address import to_checksum_address
 
-from medproof.chain import ArgumentError, Receipt, Sender
+from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, day_number
+from medproof.errors import ArgumentError
 from medproof.policy.codes import PartyKind
 from medproof.policy.word import EPOCH_DAY
 

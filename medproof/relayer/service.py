@@ -15,7 +15,7 @@ from eth_utils.crypto import keccak
 
 from medproof.chain import Sender, UnclearAnswerError
 from medproof.client import MedProof
-from medproof.client.contract import ContractClient, SignedMessage, SigningNeededError
+from medproof.client.contract import ContractClient, SignedMessage
 from medproof.contract_errors import CallFailed, MessageExpired
 from medproof.decoding import decode_error, decode_logs
 from medproof.errors import (
@@ -26,6 +26,7 @@ from medproof.errors import (
     MessageGasError,
     NodeError,
     RelayerFundsError,
+    SigningNeededError,
     UnknownRevertError,
 )
 from medproof.relayer.batch import mix, pick

@@ -14,11 +14,17 @@ from typing import Any
 import pytest
 
 from medproof.artifacts import artifact
-from medproof.chain import ArgumentError, Chain
+from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.contract_errors import GroupAlreadyJoined, PartyAlreadySuspended
 from medproof.deployments import Deployment
-from medproof.errors import ConfirmationTimeoutError, NodeError, TransactionFailedError, UnknownRevertError
+from medproof.errors import (
+    ArgumentError,
+    ConfirmationTimeoutError,
+    NodeError,
+    TransactionFailedError,
+    UnknownRevertError,
+)
 from medproof.signing import LocalSigner, NodeSigner
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.chain.odd_node import Call, OddNode, odd_node

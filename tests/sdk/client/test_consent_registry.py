@@ -12,7 +12,7 @@ from eth_utils.crypto import keccak
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.consent_registry import ConsentRegistry, Decision
-from medproof.client.contract import SignedMessage, SigningNeededError
+from medproof.client.contract import SignedMessage
 from medproof.client.registrar import EVERYONE
 from medproof.contract_errors import (
     GranteeMissing,
@@ -24,7 +24,7 @@ from medproof.contract_errors import (
     TermsUnknown,
 )
 from medproof.deployments import Deployment
-from medproof.errors import MedProofError, MessageError, RuleFieldError, RuleStateError
+from medproof.errors import MedProofError, MessageError, RuleFieldError, RuleStateError, SigningNeededError
 from medproof.policy.codes import Purpose
 from medproof.policy.evaluation import Reason
 from medproof.policy.word import Request, Rule

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from medproof.chain import ArgumentError
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.client.record_pointers import Pointer, PointerKey, RecordPointers, Status
@@ -21,6 +20,7 @@ from medproof.contract_errors import (
     PointerUnknown,
     ProviderRequired,
 )
+from medproof.errors import ArgumentError
 from medproof.policy.codes import DataClass
 from medproof.signing import LocalSigner
 

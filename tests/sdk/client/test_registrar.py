@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from medproof.chain import ArgumentError, Chain
+from medproof.chain import Chain
 from medproof.client import MedProof
-from medproof.client.contract import SigningNeededError
 from medproof.client.registrar import EMERGENCY, EVERYONE, AccountChange, Party, Registrar, group_grantee
 from medproof.contract_errors import (
     AccountChangeTooEarly,
@@ -20,6 +19,7 @@ from medproof.contract_errors import (
     PartyUnknown,
     ValidityPast,
 )
+from medproof.errors import ArgumentError, SigningNeededError
 from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
 from tests.sdk.conftest import CREDENTIAL, funded, rpc
