@@ -30,6 +30,7 @@ VALUES: dict[str, Callable[[], st.SearchStrategy[Any]]] = {
     "address": lambda: st.binary(min_size=20, max_size=20).map(to_checksum_address),
     "bytes32": lambda: st.binary(min_size=32, max_size=32),
     "bytes4": lambda: st.binary(min_size=4, max_size=4),
+    "bytes": st.binary,
     "string": lambda: st.text(max_size=80),
     "uint8": lambda: st.integers(0, 5),
     "uint16": lambda: st.integers(0, (1 << 16) - 1),
@@ -75,7 +76,13 @@ def test_every_error_is_decoded_with_its_arguments(cls: type[ContractError], dat
 
 @pytest.mark.parametrize("cls", [cls for cls in contract_errors.ALL if types(cls)], ids=lambda cls: cls.__name__)
 def test_data_cut_short(cls: type[ContractError]) -> None:
-    example = {"address": "0x" + "11" * 20, "bytes32": b"\x01" * 32, "bytes4": b"\x01" * 4, "string": "text"}
+    example = {
+        "address": "0x" + "11" * 20,
+        "bytes32": b"\x01" * 32,
+        "bytes4": b"\x01" * 4,
+        "bytes": b"\x01",
+        "string": "text",
+    }
     data = encoded(cls, [example.get(kind, 1) for kind in types(cls)])
     for length in range(5, len(data) - 28):
         error = decode_error(data[:length])
