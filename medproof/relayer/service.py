@@ -331,8 +331,6 @@ class Relayer:
         if not entries:
             return True
         request, entries = self._fitting(client, entries)
-        if not entries:
-            return True
         fees = self._chain.fees()
         if _price(fees) > self._highest_fee:
             raise FeesTooHighError(_price(fees), self._highest_fee)

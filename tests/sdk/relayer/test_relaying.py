@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from medproof.errors import (
     UnknownMessageError,
 )
 from medproof.policy.codes import DataClass, Purpose
+from medproof.policy.delegation import DelegateKind, Delegation, Scope
 from medproof.policy.word import Rule
 from medproof.relayer import Fate, State
 from medproof.signing import LocalSigner, NodeSigner
@@ -129,6 +131,23 @@ def test_messages_to_two_contracts(suite: MedProof, open_relayer: Open, grant: G
     work_off(work)
     assert {fate.state for fate in work.fates()} == {State.CONFIRMED}
     assert work.status(acceptance).block < work.status(granted).block  # type: ignore[operator]
+
+
+def test_delegate_signs_for_a_subject(
+    suite: MedProof, open_relayer: Open, clinic: LocalSigner, rule: Rule, stranger: LocalSigner
+) -> None:
+    work, child = open_relayer(), person(0)
+    begin = datetime.fromtimestamp(suite.chain.timestamp(), UTC).replace(second=0, microsecond=0) - timedelta(hours=1)
+    given = Delegation(DelegateKind.STEWARD, Scope.GRANT, begin, begin + timedelta(days=30))
+    delegated = work.submit(suite.delegations.sign_delegation(child, stranger.address, given))
+    granted = suite.consent_registry.sign_grant(stranger, clinic.address, rule, subject=child.address)
+    with pytest.raises(SignatureInvalid):
+        work.submit(granted)  # no delegate before the chain says so
+    work_off(work)
+    acted = work.submit(granted)
+    work_off(work)
+    assert work.status(delegated).state is work.status(acted).state is State.CONFIRMED
+    assert suite.consent_registry.rule(child.address, clinic.address) == rule
 
 
 def test_service_runs_until_it_is_stopped(open_relayer: Open, grant: Grant) -> None:
