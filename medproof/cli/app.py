@@ -1,0 +1,77 @@
+"""The command line's entry: the groups of commands, and what happens to errors."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from medproof import __version__
+from medproof.cli import consent
+from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
+from medproof.cli.session import refuse_secrets
+from medproof.errors import MedProofError
+
+__all__ = ["app", "main"]
+
+
+class _Commands(TyperGroup):
+    """All commands; whatever goes wrong ends as one line on standard error and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> Any:
+        """Run a command line and leave with its exit code."""
+        given = list(sys.argv[1:] if args is None else args)
+        options["standalone_mode"] = False
+        as_json = "--json" in given
+        try:
+            refuse_secrets(given)
+            code = super().main(given, *positional, **options) or 0
+        except typer.Abort:
+            code = INTERRUPTED
+        except MedProofError as error:
+            code = code_of(error)
+            tell_error(type(error).__name__, str(error), code, as_json=as_json)
+        except typer.TyperException as error:
+            code = error.exit_code
+            tell_error("UsageError", f"{error.format_message()} See --help.", code, as_json=as_json)
+        except OSError as error:
+            code = BAD_INPUT
+            tell_error("FileError", f"{error.filename}: {error.strerror}.", code, as_json=as_json)
+        if code == INTERRUPTED:
+            message = "Interrupted. What was sent before still counts; nothing else remains."
+            tell_error("Interrupted", message, code, as_json=as_json)
+        sys.exit(code)
+
+
+app = typer.Typer(
+    name="medproof",
+    cls=_Commands,
+    help="Consent on chain: who may use what of a patient's health data, for what, and when.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(consent.app, name="consent")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"medproof {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Consent on chain: who may use what of a patient's health data, for what, and when."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,121 @@
+"""What commands print as JSON: rules, requests, openings, delegations, messages' fates."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+from medproof.chain import Receipt
+from medproof.client.break_glass import Opening
+from medproof.client.contract import SignedMessage
+from medproof.client.registrar import grantee_name
+from medproof.hashing import JsonObject
+from medproof.policy.delegation import Delegation, Scope
+from medproof.policy.sentence import describe
+from medproof.policy.word import EPOCH_DAY, Request, Rule, encode
+from medproof.relayer import Fate
+
+__all__ = [
+    "delegation_document",
+    "fate_document",
+    "message_document",
+    "opening_document",
+    "receipt_document",
+    "request_document",
+    "rule_document",
+    "rule_state",
+    "time_text",
+]
+
+_CODES = ("purposes", "classes", "conditions", "sensitivities", "settings", "actions", "research")
+
+
+def time_text(moment: datetime) -> str:
+    """A moment as ISO 8601, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def request_document(said: Request | Rule) -> JsonObject:
+    """What requests and rules share; an open side of the data period is null, an empty list asks for all."""
+    document: JsonObject = {name: list(getattr(said, name).codes) for name in _CODES}
+    document["data_from"] = None if said.data_from == EPOCH_DAY else said.data_from.isoformat()
+    document["data_until"] = None if said.data_until is None else said.data_until.isoformat()
+    return document
+
+
+def rule_document(grantee: str, rule: Rule) -> JsonObject:
+    """A rule in codes, with its sentence and its word."""
+    return {
+        "grantee": grantee,
+        "index": rule.index,
+        "sequence": rule.sequence,
+        "effect": "deny" if rule.deny else "permit",
+        "sentence": describe(rule, grantee=grantee_name(grantee)),
+        **request_document(rule),
+        "party_kinds": list(rule.party_kinds.codes),
+        "valid_from": time_text(rule.valid_from),
+        "valid_until": None if rule.valid_until is None else time_text(rule.valid_until),
+        "delegable": rule.delegable,
+        "break_glass_refused": rule.break_glass_refused,
+        "terms": rule.terms,
+        "revoked": rule.revoked,
+        "word": f"{encode(rule):#066x}",
+    }
+
+
+def rule_state(rule: Rule, now: datetime) -> str:
+    """How a rule stands at a moment."""
+    if rule.revoked:
+        return "revoked"
+    if now < rule.valid_from:
+        return "not yet valid"
+    return "expired" if rule.valid_until is not None and now >= rule.valid_until else "in force"
+
+
+def opening_document(opening: Opening) -> JsonObject:
+    """An opening in an emergency."""
+    return {
+        "number": opening.number,
+        "party": opening.party,
+        "opened": time_text(opening.opened),
+        "until": time_text(opening.until),
+        "reason": opening.reason.code,
+        "review": opening.review.name.lower(),
+    }
+
+
+def delegation_document(delegate: str, delegation: Delegation, in_force: Scope) -> JsonObject:
+    """A delegation as it is stored, and what the delegate may do now."""
+    return {
+        "delegate": delegate,
+        "kind": None if delegation.kind is None else delegation.kind.name.lower(),
+        "scopes": scope_names(delegation.scopes),
+        "may_now": scope_names(in_force),
+        "valid_from": time_text(delegation.valid_from),
+        "valid_until": None if delegation.valid_until is None else time_text(delegation.valid_until),
+        "delegator": delegation.delegator,
+        "revoked": delegation.revoked,
+        "sequence": delegation.sequence,
+    }
+
+
+def scope_names(scopes: Scope) -> list[object]:
+    """The names of scopes, as they are given on the command line."""
+    return [str(scope.name).lower() for scope in scopes]
+
+
+def fate_document(fate: Fate) -> JsonObject:
+    """What became of a message."""
+    return {**asdict(fate), "state": str(fate.state), "received": time_text(fate.received)}
+
+
+def message_document(message: SignedMessage) -> JsonObject:
+    """A signed message, as a relayer takes it."""
+    content: JsonObject = json.loads(message.to_json())
+    return content
+
+
+def receipt_document(receipt: Receipt) -> JsonObject:
+    """A transaction that counts."""
+    return {"transaction": receipt.transaction, "block": receipt.block, "gas_used": receipt.gas_used}

@@ -1,0 +1,236 @@
+"""The options that commands share: groups of them, each a dataclass, and `expanded`, which spells them out for Typer."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from typer import Option
+
+__all__ = [
+    "ChainOptions",
+    "PeriodOptions",
+    "RelayOptions",
+    "RequestOptions",
+    "RuleOptions",
+    "SendingOptions",
+    "SubjectOptions",
+    "expanded",
+]
+
+_Codes = list[str] | None
+_CODES = "Repeat it, or separate by commas; ALL for every one."
+
+
+@dataclass(frozen=True)
+class ChainOptions:
+    """Which chain, which deployment, and for whom the output is."""
+
+    network: Annotated[
+        str | None,
+        Option(
+            "--network",
+            "--url",
+            metavar="NAME|URL",
+            envvar="MEDPROOF_NETWORK",
+            help="A named network, or a node's URL.",
+            rich_help_panel="Chain",
+        ),
+    ] = None
+    deployment: Annotated[
+        Path | None,
+        Option(
+            envvar="MEDPROOF_DEPLOYMENT",
+            metavar="FILE",
+            help="The manifest that deploy wrote; deployments/<chain id>.json where none is named.",
+            rich_help_panel="Chain",
+        ),
+    ] = None
+    as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.", rich_help_panel="Output")] = False
+
+
+@dataclass(frozen=True)
+class SubjectOptions:
+    """Whose rules, and who signs: the subject itself by its wallet or key file, or its delegate."""
+
+    subject: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS", help="The subject, where it is not the one who signs.", rich_help_panel="Who you are"
+        ),
+    ] = None
+    wallet: Annotated[
+        str | None,
+        Option(
+            envvar="MEDPROOF_WALLET",
+            metavar="FILE",
+            help="File with the seed phrase; - asks for it. Or MEDPROOF_SEED_PHRASE. Needs --custodian.",
+            rich_help_panel="Who you are",
+        ),
+    ] = None
+    custodian: Annotated[
+        str | None,
+        Option(metavar="ADDRESS", help="Whose pseudonym of the wallet.", rich_help_panel="Who you are"),
+    ] = None
+    relationship: Annotated[
+        int, Option(help="Which pseudonym, where there are several.", rich_help_panel="Who you are")
+    ] = 0
+    keystore: Annotated[
+        str | None,
+        Option(
+            envvar="MEDPROOF_KEYSTORE",
+            metavar="FILE",
+            help="Encrypted key file. Its password is asked for, or in MEDPROOF_PASSWORD.",
+            rich_help_panel="Who you are",
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None, Option(metavar="FILE", help="The key file's password.", rich_help_panel="Who you are")
+    ] = None
+
+
+@dataclass(frozen=True)
+class RelayOptions:
+    """Who sends transactions and pays for them."""
+
+    relay_as: Annotated[
+        str | None,
+        Option(
+            envvar="MEDPROOF_RELAY_AS",
+            metavar="FILE|ADDRESS",
+            help="Who sends and pays: a key file (password in MEDPROOF_RELAY_PASSWORD), or an account of the node.",
+            rich_help_panel="Sending",
+        ),
+    ] = None
+    relay_password_file: Annotated[
+        Path | None, Option(metavar="FILE", help="Password of that key file.", rich_help_panel="Sending")
+    ] = None
+
+
+@dataclass(frozen=True)
+class SendingOptions(RelayOptions):
+    """What becomes of a signed message: it is relayed at once, or written for whoever relays it."""
+
+    out: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Where the signed message goes if not sent.", rich_help_panel="Sending"),
+    ] = None
+    lifetime: Annotated[
+        int, Option(min=1, metavar="SECONDS", help="How long the signed message counts.", rich_help_panel="Sending")
+    ] = 24 * 3600
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """What a rule or a request is about, in codes."""
+
+    purpose: Annotated[
+        _Codes, Option(metavar="CODE", help=f"Why, such as TREAT. {_CODES}", rich_help_panel="Codes")
+    ] = None
+    data_class: Annotated[
+        _Codes, Option("--class", metavar="CODE", help="What data, such as laboratory.", rich_help_panel="Codes")
+    ] = None
+    condition: Annotated[
+        _Codes,
+        Option(
+            metavar="CODE",
+            help="Which conditions: a chapter of ICD-10-CM such as C00-D49, or a code, which stands for its chapter.",
+            rich_help_panel="Codes",
+        ),
+    ] = None
+    sensitivity: Annotated[
+        _Codes,
+        Option(metavar="CODE", help="Which labels, such as HIV; NONE_LABELLED for none.", rich_help_panel="Codes"),
+    ] = None
+    setting: Annotated[
+        _Codes, Option(metavar="CODE", help="Where the care took place, such as AMB.", rich_help_panel="Codes")
+    ] = None
+    action: Annotated[
+        _Codes, Option(metavar="CODE", help="What is done with the data, such as access.", rich_help_panel="Codes")
+    ] = None
+    research: Annotated[
+        _Codes, Option(metavar="CODE", help="Terms of DUO, such as GRU or NCU.", rich_help_panel="Codes")
+    ] = None
+    data_from: Annotated[
+        str | None, Option(metavar="DAY", help="First day of the data.", rich_help_panel="Times")
+    ] = None
+    data_until: Annotated[
+        str | None, Option(metavar="DAY", help="Last day of the data; 'none' for no end.", rich_help_panel="Times")
+    ] = None
+
+
+@dataclass(frozen=True)
+class PeriodOptions:
+    """When something is in force."""
+
+    starts: Annotated[
+        str | None,
+        Option("--from", metavar="TIME", help="In force from: 2030-01-01 or 2030-01-01T08:00Z.", rich_help_panel="Times"),
+    ] = None
+    until: Annotated[
+        str | None,
+        Option(metavar="TIME", help="The first moment it is over; 'none' for no end.", rich_help_panel="Times"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class RuleOptions(PeriodOptions, RequestOptions):
+    """What a rule says."""
+
+    party_kind: Annotated[
+        _Codes, Option(metavar="CODE", help="Kinds of party it admits, such as provider.", rich_help_panel="Codes")
+    ] = None
+    deny: Annotated[
+        bool | None, Option("--deny/--permit", help="It refuses, and beats every permit.", rich_help_panel="Rule")
+    ] = None
+    delegable: Annotated[
+        bool | None,
+        Option("--delegable/--not-delegable", help="The grantee may pass it on.", rich_help_panel="Rule"),
+    ] = None
+    refuse_break_glass: Annotated[
+        bool | None,
+        Option(
+            "--refuse-break-glass/--allow-break-glass",
+            help="Emergency access is refused, too.",
+            rich_help_panel="Rule",
+        ),
+    ] = None
+    terms: Annotated[
+        int | None, Option(metavar="NUMBER", help="Number of the published terms.", rich_help_panel="Rule")
+    ] = None
+
+
+_Command = TypeVar("_Command", bound=Callable[..., None])
+
+
+def expanded(command: _Command) -> _Command:
+    """Let a command take option groups: Typer sees their options, the command gets the groups filled in."""
+    own = inspect.signature(command)
+    hints = get_type_hints(command, include_extras=True)
+    groups = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    parameters: dict[str, inspect.Parameter] = {}
+    for name, parameter in own.parameters.items():
+        if name not in groups:
+            parameters[name] = parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+            continue
+        types = get_type_hints(groups[name], include_extras=True)
+        for field in dataclasses.fields(groups[name]):
+            parameters[field.name] = inspect.Parameter(
+                field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=types[field.name]
+            )
+
+    def call(**given: Any) -> None:
+        filled = {
+            name: group(**{field.name: given.pop(field.name) for field in dataclasses.fields(group)})
+            for name, group in groups.items()
+        }
+        command(**filled, **given)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    call.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]
+    return call  # type: ignore[return-value]

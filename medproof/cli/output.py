@@ -1,0 +1,148 @@
+"""What commands print: for people by Rich, or one JSON document; errors as one line, or as JSON, on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from medproof.errors import (
+    ConfirmationTimeoutError,
+    ContractError,
+    DeploymentError,
+    FeesTooHighError,
+    MedProofError,
+    NodeError,
+    OptionError,
+    RelayerFundsError,
+    TransactionFailedError,
+    UnknownRevertError,
+    WrongChainError,
+)
+from medproof.hashing import Json
+
+__all__ = ["ANSWER_NO", "BAD_INPUT", "CHAIN_TROUBLE", "INTERRUPTED", "REFUSED", "Output", "code_of", "tell_error"]
+
+# Exit codes; docs/cli.md lists them.
+ANSWER_NO = 1  # the command did its work, and the answer is no
+BAD_INPUT = 2
+CHAIN_TROUBLE = 3
+REFUSED = 4  # by a contract
+INTERRUPTED = 130
+
+_TROUBLE = (
+    NodeError,
+    WrongChainError,
+    DeploymentError,
+    TransactionFailedError,
+    ConfirmationTimeoutError,
+    UnknownRevertError,
+    RelayerFundsError,
+    FeesTooHighError,
+)
+_Item = TypeVar("_Item")
+
+
+def code_of(error: MedProofError) -> int:
+    """The exit code for an error."""
+    if isinstance(error, ContractError):
+        return REFUSED
+    return CHAIN_TROUBLE if isinstance(error, _TROUBLE) else BAD_INPUT
+
+
+def tell_error(name: str, message: str, code: int, *, as_json: bool) -> None:
+    """Say on standard error what went wrong."""
+    if as_json:
+        print(json.dumps({"error": name, "message": message, "code": code}, ensure_ascii=False), file=sys.stderr)
+    else:
+        _console(stderr=True).print(Text.assemble(("Error: ", "bold red"), message), soft_wrap=True)
+
+
+class Output:
+    """Where a command's result goes."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Print for people, or one JSON document."""
+        self.as_json = as_json
+        self._out = _console(stderr=False)
+        self._aside = _console(stderr=True)
+
+    def document(self, content: Json) -> None:
+        """Print the JSON document, where one is wanted."""
+        if self.as_json:
+            self.raw(content)
+
+    def raw(self, content: Json) -> None:
+        """Print JSON, whoever reads it."""
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+
+    def say(self, text: str, *, style: str = "") -> None:
+        """Print a sentence for people."""
+        if not self.as_json:
+            self._out.print(Text(text, style=style), soft_wrap=not self._out.is_terminal)
+
+    def aside(self, text: str) -> None:
+        """Print a sentence for people on standard error, where standard output is kept for a result."""
+        if not self.as_json:
+            self._aside.print(Text(text), soft_wrap=not self._aside.is_terminal)
+
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
+        """Print a table for people, or a sentence where it is empty."""
+        shown = Table(*columns, show_edge=False, header_style="bold")
+        for row in rows:
+            shown.add_row(*(Text(cell, overflow="fold") for cell in row))
+        if not shown.row_count:
+            self.say(empty)
+        elif not self.as_json:
+            self._out.print(shown)
+
+    def each(self, items: Sequence[_Item], doing: str) -> Iterator[_Item]:
+        """Go through items with a progress bar, where somebody watches."""
+        with self.progress(doing, len(items)) as advance:
+            for done, item in enumerate(items, start=1):
+                yield item
+                advance(done)
+
+    @contextmanager
+    def progress(self, doing: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A progress bar, which is gone when the work is done; called with how much is done."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        hidden = self.as_json or not self._aside.is_terminal
+        with Progress(*columns, console=self._aside, transient=True, disable=hidden) as bar:
+            task = bar.add_task(doing, total=total)
+            yield lambda done: bar.update(task, completed=done)
+
+    def confirm(self, question: str) -> None:
+        """Ask on standard error, and go on only on a yes.
+
+        Raises:
+            OptionError: nobody says yes.
+        """
+        self._aside.print(Text(f"{question} [y/N] "), end="")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise OptionError("--yes", "is not given, and nobody said yes", "Nothing was signed or sent.")
+
+    def write(self, path: Path, content: str) -> None:
+        """Write a file that only its owner reads: whole, or not at all."""
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+                file.write(content + "\n")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    # Made when it is needed: standard output may have been replaced since.
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

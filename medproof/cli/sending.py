@@ -1,0 +1,75 @@
+"""What becomes of signed messages: relayed at once, written to a file, or printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medproof.cli.documents import message_document, receipt_document
+from medproof.cli.options import SendingOptions
+from medproof.cli.output import Output
+from medproof.cli.session import read_text, sender
+from medproof.client import MedProof
+from medproof.client.contract import SignedMessage
+from medproof.errors import MessageError
+from medproof.hashing import JsonObject
+
+__all__ = ["deliver", "now_on", "read_messages"]
+
+
+def now_on(suite: MedProof) -> datetime:
+    """The time of the chain's newest block, in whole minutes."""
+    return datetime.fromtimestamp(suite.chain.timestamp() // 60 * 60, UTC)
+
+
+def deliver(
+    suite: MedProof, messages: Sequence[SignedMessage], sending: SendingOptions, output: Output, about: JsonObject
+) -> None:
+    """Relay messages in one transaction where somebody pays for it, else hand them over to whoever relays them.
+
+    Args:
+        suite: where to.
+        messages: several are rules of one batch, all or none.
+        sending: who sends, or where the messages are written.
+        output: where the result is printed.
+        about: what the JSON document says beside.
+    """
+    by = sender(sending)
+    if by is not None:
+        relay = suite.consent_registry.relay_many if len(messages) > 1 else lambda one, sender: suite.relay(
+            one[0], sender=sender
+        )
+        receipt = relay(messages, sender=by)
+        output.document({**about, "sent": receipt_document(receipt)})
+        output.say(f"Sent, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas.")
+        return
+    documents = [message_document(message) for message in messages]
+    if sending.out is not None:
+        output.write(sending.out, json.dumps(documents))
+        output.document({**about, "sent": None, "file": str(sending.out)})
+        output.say(f"Signed, and not sent yet: give {sending.out} to whoever relays it (medproof relay add).")
+        return
+    if output.as_json:
+        output.raw({**about, "sent": None, "messages": documents})
+    else:
+        output.raw(documents)
+    output.aside("Signed, and not sent yet: give this to whoever relays it (medproof relay add).")
+
+
+def read_messages(path: Path) -> list[SignedMessage]:
+    """The signed messages of a file: one, a list of them, or the document that a command printed.
+
+    Raises:
+        MessageError: there is something else in it.
+    """
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        content = content.get("messages", [content])
+    if not isinstance(content, list) or not content:
+        raise MessageError(f"{path} holds no signed messages. Name the file that --out wrote.")
+    return [SignedMessage.from_json(json.dumps(one)) for one in content]

@@ -1,0 +1,166 @@
+"""From options to the suite, its people and its accounts: connecting, unlocking keys, naming parties."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import typer
+from eth_utils.address import is_address, is_checksum_address, to_checksum_address
+
+from medproof.chain import Chain, Sender
+from medproof.cli.options import ChainOptions, RelayOptions, SubjectOptions
+from medproof.client import MedProof
+from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
+from medproof.deployments import Deployment, verify
+from medproof.errors import OptionError, SecretArgumentError
+from medproof.signing import LocalSigner, NodeSigner, Signer
+from medproof.wallet import Wallet
+
+__all__ = [
+    "account",
+    "grantee",
+    "open_suite",
+    "read_text",
+    "refuse_secrets",
+    "sender",
+    "signer",
+    "subject",
+]
+
+_KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+_NAMED_SECRETS = ("--private-key", "--key", "--password", "--seed", "--seed-phrase", "--mnemonic", "--phrase")
+_SECRET_FILES = ("--keystore", "--relay-as", "--wallet", "--password-file", "--relay-password-file")
+_SHORTEST_PHRASE = 12  # words
+_NAMED = {"everyone": EVERYONE, "anyone": EVERYONE, "emergency": EMERGENCY}
+
+
+def refuse_secrets(arguments: list[str]) -> None:
+    """Refuse a command line with a private key, a password or a seed phrase on it.
+
+    Raises:
+        SecretArgumentError: there is one; the message shows nothing of it.
+    """
+    for place, argument in enumerate(arguments):
+        name, _, value = argument.partition("=")
+        following = value or "".join(arguments[place + 1 : place + 2])
+        if name in _NAMED_SECRETS:
+            raise SecretArgumentError(name)
+        if name in _SECRET_FILES and (_KEY.fullmatch(following) or len(following.split()) >= _SHORTEST_PHRASE):
+            raise SecretArgumentError(name)
+
+
+def open_suite(options: ChainOptions) -> MedProof:
+    """Connect to the chain, and find the deployment on it."""
+    if options.network is None:
+        raise OptionError("--network", "is missing", "Name a network or a node's URL, or set MEDPROOF_NETWORK.")
+    chain = Chain.connect(options.network)
+    deployment = Deployment.load(options.deployment or _manifest(chain.chain_id))
+    verify(chain, deployment)
+    return MedProof(chain, deployment)
+
+
+def _manifest(chain_id: int) -> Path:
+    """Where deploy writes the record of a chain; of one that vanishes, a folder further down."""
+    name = f"{chain_id}.json"
+    found = [path for path in (Path("deployments", name), Path("deployments", "local", name)) if path.exists()]
+    if not found:
+        raise OptionError("--deployment", f"is missing, and deployments/{name} is not here", "Name the manifest.")
+    return found[0]
+
+
+# -- people ------------------------------------------------------------------------------------------------------
+
+
+def account(option: str, text: str) -> str:
+    """An account by its address.
+
+    Raises:
+        OptionError: it is none, or mistyped.
+    """
+    if not is_address(text) or (re.search("[a-f]", text[2:]) and re.search("[A-F]", text) and not _checked(text)):
+        raise OptionError(option, f"is {text!r}, which is no address", "Copy all 42 characters, capitals included.")
+    return str(to_checksum_address(text))
+
+
+def _checked(text: str) -> bool:
+    return bool(is_checksum_address(text))
+
+
+def grantee(option: str, text: str) -> str:
+    """Who a rule speaks of: a party's address, `everyone`, `emergency`, or `group:7`."""
+    if text in _NAMED:
+        return _NAMED[text]
+    if match := re.fullmatch(r"group:(\d{1,4}|[1-5]\d{4}|6[0-4]\d{3})", text):
+        return group_grantee(int(match[1]))
+    return account(option, text)
+
+
+def subject(options: SubjectOptions) -> str:
+    """Whose rules they are; no key is unlocked where an address is given."""
+    return account("--subject", options.subject) if options.subject else signer(options).address
+
+
+def signer(options: SubjectOptions) -> Signer:
+    """Who signs."""
+    if options.custodian is not None:
+        phrase = _phrase(options.wallet)
+        custodian = account("--custodian", options.custodian)
+        return Wallet(phrase).pseudonym(custodian, relationship=options.relationship)
+    if options.keystore is not None:
+        return _unlocked(options.keystore, options.password_file, "MEDPROOF_PASSWORD")
+    if options.wallet is not None:
+        step = "A wallet has a pseudonym for each custodian: name the custodian's address."
+        raise OptionError("--custodian", "is missing", step)
+    raise OptionError("--keystore", "is missing", "Say who you are: a key file, or --wallet with --custodian.")
+
+
+def sender(options: RelayOptions) -> Sender | None:
+    """Who sends and pays; None where nobody is named."""
+    if options.relay_as is None:
+        return None
+    if is_address(options.relay_as):
+        return NodeSigner(account("--relay-as", options.relay_as))
+    return _unlocked(options.relay_as, options.relay_password_file, "MEDPROOF_RELAY_PASSWORD")
+
+
+# -- secrets -----------------------------------------------------------------------------------------------------
+
+
+def _unlocked(keystore: str, password_file: Path | None, variable: str) -> LocalSigner:
+    if password_file is not None:
+        password = read_text(password_file).rstrip("\r\n")
+    else:
+        password = os.environ.get(variable) or _ask(f"Password of {keystore}", variable)
+    return LocalSigner.from_keystore(keystore, password)
+
+
+def _phrase(wallet: str | None) -> str:
+    if wallet is not None and wallet != "-":
+        return read_text(Path(wallet))
+    return ("" if wallet else os.environ.get("MEDPROOF_SEED_PHRASE")) or _ask("Seed phrase", "MEDPROOF_SEED_PHRASE")
+
+
+def _ask(what: str, variable: str) -> str:
+    try:
+        return str(typer.prompt(what, hide_input=True, err=True))
+    except typer.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise OptionError(variable, "is not set, and nobody can be asked", "Set it, or name a file.") from None
+
+
+def read_text(path: Path) -> str:
+    """Read a file of text.
+
+    Raises:
+        OptionError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise OptionError(str(path), f"cannot be read ({error.strerror})", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise OptionError(str(path), "is no text in UTF-8", "Name another file.") from error
