@@ -6,7 +6,7 @@ tests/vectors/policy.json the cases, and both sides are tested against them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import IntEnum
@@ -15,7 +15,7 @@ from medproof.errors import RuleFieldError
 from medproof.policy.codes import Action, PartyKind, Purpose, ResearchUse
 from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, Field, minute
 
-__all__ = ["Decision", "Reason", "decide", "normalize"]
+__all__ = ["Case", "Decision", "Reason", "decide", "in_force", "normalize"]
 
 
 class Reason(IntEnum):
@@ -118,9 +118,7 @@ def decide(
         return Decision(Reason.MALFORMED_REQUEST, 0)
     if actor_kind is None:
         return Decision(Reason.INACTIVE_PARTY, 0)
-    if actor_kind.value.bit_count() != 1:
-        raise RuleFieldError("actor_kind", actor_kind, "an actor has exactly one kind", "Pass one PartyKind.")
-    kind = actor_kind.value << FIELDS["partyKinds"].offset
+    kind = _place_kind(actor_kind)
 
     words = tuple(rules)
     decision = _evaluate(words, kind, moment, request)
@@ -130,6 +128,40 @@ def decide(
     return decision if refused else replace(decision, reason=Reason.BREAK_GLASS)
 
 
+@dataclass(frozen=True)
+class Case:
+    """A request by an actor at a moment, prepared once and then decided against the rules of many subjects."""
+
+    request: int  # with every empty field filled in
+    kind: int  # the actor's, in place
+    moment: int  # minutes since 1970
+
+    @classmethod
+    def of(cls, actor_kind: PartyKind, now: datetime, request_word: int) -> Case:
+        """Prepare a case; the arguments are those of `decide`.
+
+        Raises:
+            RuleFieldError: the request is malformed, or `actor_kind` or `now` is not of that form.
+        """
+        request = normalize(request_word)
+        if request is None:
+            raise RuleFieldError("request", hex(request_word), "it is malformed", "See docs/rule-word.md, the request.")
+        return cls(request, _place_kind(actor_kind), minute(now))
+
+    def permits(self, words: Sequence[int]) -> bool:
+        """Whether `decide` permits it by these rule words, without regard to break-glass."""
+        wanted = self.request & (_SCOPE_DEFINED | _PERMISSIONS)
+        # Most rules lack something that is asked for, which one look shows.
+        covered = any(word & wanted == wanted for word in words)
+        return covered and _evaluate(words, self.kind, self.moment, self.request).permitted
+
+
+def _place_kind(actor_kind: PartyKind) -> int:
+    if actor_kind.value.bit_count() != 1:
+        raise RuleFieldError("actor_kind", actor_kind, "an actor has exactly one kind", "Pass one PartyKind.")
+    return actor_kind.value << FIELDS["partyKinds"].offset
+
+
 def _evaluate(words: Iterable[int], kind: int, moment: int, request: int) -> Decision:
     """What the rules alone decide."""
     nearest = Decision(Reason.NO_RULE, 0)
@@ -137,7 +169,7 @@ def _evaluate(words: Iterable[int], kind: int, moment: int, request: int) -> Dec
         if word == 0:
             continue
         if word & _DENY:
-            if _in_force(word, moment) and _denies(word, kind, request):
+            if in_force(word, moment) and _denies(word, kind, request):
                 return Decision(Reason.DENIED, word, position)
             continue
         if nearest.permitted:
@@ -181,7 +213,7 @@ def _is_break_glass(request: int) -> bool:
 
 def _refuses_break_glass(word: int, kind: int, moment: int, request: int) -> bool:
     """Whether a rule refuses break-glass for a request; its purposes, actions and research play no part."""
-    if not word & _BREAK_GLASS_REFUSED or not _in_force(word, moment) or not word & kind:
+    if not word & _BREAK_GLASS_REFUSED or not in_force(word, moment) or not word & kind:
         return False
     return all(word & request & field.mask for field in _REFUSED_SCOPE) and _periods_meet(word, request)
 
@@ -191,8 +223,8 @@ def _periods_meet(word: int, request: int) -> bool:
     return _DATA_FROM.of(request) <= _DATA_UNTIL.of(word) and _DATA_FROM.of(word) <= _DATA_UNTIL.of(request)
 
 
-def _in_force(word: int, moment: int) -> bool:
-    """Whether a rule is not revoked and its time has come and not gone."""
+def in_force(word: int, moment: int) -> bool:
+    """Whether a rule is not revoked and its time has come and not gone; `moment` in minutes since 1970."""
     return not word & _REVOKED and FIELDS["validFrom"].of(word) <= moment < FIELDS["validUntil"].of(word)
 
 
