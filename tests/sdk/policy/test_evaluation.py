@@ -11,6 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from medproof.errors import RuleFieldError
+from medproof.policy import evaluation
 from medproof.policy.codes import PartyKind
 from medproof.policy.evaluation import Decision, Reason, decide, normalize
 from medproof.policy.word import DEFINED, encode, encode_request
@@ -239,6 +240,20 @@ def test_both_evaluators_agree(draw: Draw) -> None:
     event(decision.reason.name)
     number = None if kind is None else list(PartyKind).index(kind)
     assert (decision.reason.name, decision.word) == oracle(rules, number, MOMENT, request_word)
+
+
+@settings(max_examples=2000, deadline=None)
+@given(DRAWS)
+def test_a_prepared_case_decides_alike(draw: Draw) -> None:
+    rules, request_word, kind = draw.rules(), draw.request(), draw.choice([*PartyKind])
+    if normalize(request_word) is None:
+        with pytest.raises(RuleFieldError, match="malformed"):
+            evaluation.Case.of(kind, NOW, request_word)
+        return
+    case = evaluation.Case.of(kind, NOW, request_word)
+    decision = decide(rules, kind, NOW, request_word)
+    event(decision.reason.name)
+    assert case.permits(rules) is decision.permitted
 
 
 @settings(max_examples=1000, deadline=None)
