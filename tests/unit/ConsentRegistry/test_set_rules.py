@@ -25,7 +25,13 @@ def test_grants_changes_and_revocations_are_made_in_order(
     changed, second = rule_word(sequence=2, classes=DataClass.NOTE), rule_word(index=1, deny=True)
 
     tx = set_rules(
-        [(clinic, changed), (clinic, second), (EVERYONE, rule_word()), (payer, revocation(5)), (EVERYONE, revocation(2))]
+        [
+            (clinic, changed),
+            (clinic, second),
+            (EVERYONE, rule_word()),
+            (payer, revocation(5)),
+            (EVERYONE, revocation(2)),
+        ]
     )
 
     announced = [
