@@ -240,7 +240,7 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
     /// @dev Everyone's first rule becomes a deny of everything with the last sequence, which nothing follows.
     function withdraw(address subject, uint256 deadline, bytes calldata signature) external {
         bytes32 structHash = keccak256(abi.encode(WITHDRAWAL_TYPEHASH, subject, deadline));
-        _requireAuthor(subject, REVOKE, structHash, deadline, signature);
+        _requireAuthor(subject, EVERY_SCOPE, structHash, deadline, signature);
 
         address everyone = address(uint160(EVERYONE));
         Slot storage slot = _rules[subject][everyone].first;

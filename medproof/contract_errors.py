@@ -412,7 +412,7 @@ class DelegateScopeMissing(ContractError):
 
     signature = "DelegateScopeMissing(address,address,uint256)"
     rule = "Thrown when somebody acts for a subject without being its delegate for such an act."
-    step = "Let the subject act, or a delegate whose delegation is in force and has the scope given (grant 1, revoke 2, view 4)."
+    step = "Let the subject act, or a delegate whose delegation is in force and has the scope given (grant 1, revoke 2, view 4, every scope 15)."
     subject: str
     by: str
     scope: int

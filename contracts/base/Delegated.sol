@@ -12,6 +12,7 @@ abstract contract Delegated is IDelegated, SignedMessages {
     uint256 internal constant GRANT = 1;
     uint256 internal constant REVOKE = 2;
     uint256 internal constant VIEW = 4;
+    uint256 internal constant EVERY_SCOPE = 15;
 
     /// @inheritdoc IDelegated
     IDelegations public immutable delegations;
@@ -32,11 +33,13 @@ abstract contract Delegated is IDelegated, SignedMessages {
         if (signature.length == 0) return _requireAuthority(subject, msg.sender, scope);
 
         bytes32 digest = _digest(structHash, deadline);
-        address author = _recover(digest, signature);
-        if (author == subject) {
-            if (author != address(0)) return;
+        if (signature.length == 65) {
+            address author = _recover(digest, signature);
+            if (author == subject) {
+                if (author != address(0)) return;
+            }
+            if (_isDelegate(subject, author, scope)) return;
         }
-        if (_isDelegate(subject, author, scope)) return;
         if (!SignatureChecker.isValidERC1271SignatureNow(subject, digest, signature)) revert SignatureInvalid(subject);
     }
 
@@ -49,7 +52,7 @@ abstract contract Delegated is IDelegated, SignedMessages {
     function _isDelegate(address subject, address author, uint256 scope) internal returns (bool) {
         if (author == address(0)) return false;
         if (author == subject) return true;
-        if (delegations.scopesOf(subject, author) & scope == 0) return false;
+        if (delegations.scopesOf(subject, author) & scope != scope) return false;
 
         emit DelegateActed(subject, author, scope);
         return true;

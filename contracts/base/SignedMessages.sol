@@ -36,8 +36,10 @@ abstract contract SignedMessages is ISignedMessages, EIP712 {
         bytes calldata signature
     ) internal view {
         bytes32 digest = _digest(structHash, deadline);
-        address recovered = _recover(digest, signature);
-        if (recovered != address(0) && recovered == signer) return;
+        if (signature.length == 65) {
+            address recovered = _recover(digest, signature);
+            if (recovered != address(0) && recovered == signer) return;
+        }
         if (!SignatureChecker.isValidERC1271SignatureNow(signer, digest, signature)) revert SignatureInvalid(signer);
     }
 
@@ -47,9 +49,8 @@ abstract contract SignedMessages is ISignedMessages, EIP712 {
         return _hashTypedDataV4(structHash);
     }
 
-    /// @dev Whose key signed; zero where the signature is none of a key. A malleable one is none.
+    /// @dev Whose key made a signature of 65 bytes; zero where it is none of a key. A malleable one is none.
     function _recover(bytes32 digest, bytes calldata signature) internal pure returns (address recovered) {
-        if (signature.length != 65) return address(0);
         bytes32 r;
         bytes32 s;
         uint8 v;

@@ -159,8 +159,8 @@ interface IConsentRegistry is IBreakGlass {
     ) external;
 
     /// @notice Withdraws a subject from everything, for good: everyone is denied everything by a rule that nobody can
-    /// change again. For a pseudonym that is given up, or whose key was stolen. By the subject or its delegate for
-    /// revoking. Break-glass access stays as the subject's rules have it.
+    /// change again. For a pseudonym that is given up, or whose key was stolen. By the subject or a
+    /// delegate with every scope, as a successor. Break-glass access stays as the subject's rules have it.
     /// @param signature The author's over `Withdrawal`; empty where the author sends.
     function withdraw(address subject, uint256 deadline, bytes calldata signature) external;
 

@@ -9,7 +9,7 @@ import {ISignedMessages} from "./ISignedMessages.sol";
 interface IDelegated is ISignedMessages {
     /// @notice Thrown when somebody acts for a subject without being its delegate for such an act.
     /// @dev Mend: let the subject act, or a delegate whose delegation is in force and has the scope given (grant 1,
-    /// revoke 2, view 4).
+    /// revoke 2, view 4, every scope 15).
     error DelegateScopeMissing(address subject, address by, uint256 scope);
 
     /// @notice Emitted before what a delegate does for a subject, in the same transaction.

@@ -129,8 +129,8 @@ library RuleWord {
     }
 
     /// @dev The EIP-712 hash of a rule that a wallet signs: one field per meaning, and the terms' hash itself rather than
-    /// its number. Written over the low memory, which is put back: fixed places are cheaper, and a batch does not pay for
-    /// memory that grows.
+    /// its number. Written over the low memory, which is put back where something is kept there: fixed places are cheaper,
+    /// and a batch does not pay for memory that grows.
     function hashStruct(
         uint256 word,
         bytes32 typeHash,
@@ -142,6 +142,9 @@ library RuleWord {
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             let free := mload(0x40)
+            if gt(free, 0x80) {
+                for { let i := 0x80 } lt(i, 0x2c0) { i := add(i, 0x20) } { mstore(add(free, add(i, 0x240)), mload(i)) }
+            }
             mstore(0, typeHash)
             mstore(0x20, subject)
             mstore(0x40, grantee)
@@ -165,6 +168,9 @@ library RuleWord {
             mstore(0x280, shr(233, word))
             mstore(0x2a0, deadline)
             structHash := keccak256(0, 0x2c0)
+            if gt(free, 0x80) {
+                for { let i := 0x80 } lt(i, 0x2c0) { i := add(i, 0x20) } { mstore(i, mload(add(free, add(i, 0x240)))) }
+            }
             mstore(0x40, free)
             mstore(0x60, 0)
         }

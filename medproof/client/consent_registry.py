@@ -115,7 +115,7 @@ class ConsentRegistry(BreakGlass):
 
     def withdraw(self, *, subject: str | None = None, sender: Sender | None = None) -> Receipt:
         """Deny everyone everything, for good: nobody can change it again. For a pseudonym that is given up, or whose
-        key was stolen. The sender is the subject, or its delegate for revoking."""
+        key was stolen. The sender is the subject, or a delegate with every scope, as a successor."""
         of = subject or self._by("withdraw", sender).address
         return self._transact("withdraw", of, 0, b"", sender=sender)
 
