@@ -20,11 +20,10 @@ from medproof.cli.options import (
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import changed_rule, new_rule, request_of, same_rule, widened
 from medproof.cli.sending import deliver, now_on
-from medproof.cli.session import account, grantee, open_suite, signer, subject
+from medproof.cli.session import account, acting, grantee, open_suite, subject
 from medproof.client import MedProof
 from medproof.client.consent_registry import Decision
 from medproof.client.registrar import grantee_name
-from medproof.errors import RuleStateError
 from medproof.hashing import JsonObject
 from medproof.policy.explanation import explain as explanation
 from medproof.policy.sentence import describe
@@ -35,7 +34,8 @@ __all__ = ["app"]
 app = typer.Typer(help="Consent: give, change, withdraw, ask, move between systems.", no_args_is_help=True)
 
 Grantee = Annotated[
-    str, Argument(metavar="GRANTEE", help="A party's address, `everyone`, `emergency`, or `group:7`.", show_default=False)
+    str,
+    Argument(metavar="GRANTEE", help="A party's address, `everyone`, `emergency`, or `group:7`.", show_default=False),
 ]
 Actor = Annotated[str, Argument(metavar="ACTOR", help="The account that asks.", show_default=False)]
 Index = Annotated[int, Option(min=0, max=15, help="Which of the grantee's rules.")]
@@ -53,15 +53,14 @@ def grant(
 ) -> None:
     """Permit or, with --deny, refuse. Granting what stands already changes nothing."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    by, recipient = signer(who), grantee("GRANTEE", to)
-    whose = account("--subject", who.subject) if who.subject else by.address
+    (by, whose), recipient = acting(who), grantee("GRANTEE", to)
     wanted = new_rule(rule, index=index, now=now_on(suite))
     stored = suite.consent_registry.rule(whose, recipient, index=index)
     if stored is not None and same_rule(stored, wanted, begins_now=rule.starts is None):
         output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
         output.say(f"This stands already. {describe(stored, grantee=grantee_name(recipient))}")
         return
-    message = suite.consent_registry.sign_grant(by, recipient, wanted, subject=who.subject, lifetime=sending.lifetime)
+    message = suite.consent_registry.sign_grant(by, recipient, wanted, subject=whose, lifetime=sending.lifetime)
     _tell_rule(output, recipient, wanted, notes := widened(rule))
     about = _about(whose, recipient, replace(wanted, sequence=stored.sequence + 1 if stored else 1), notes)
     deliver(suite, [message], sending, output, about)
@@ -79,15 +78,14 @@ def change(
 ) -> None:
     """Change a rule: what is given replaces what the rule says, the rest stays."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    by, recipient = signer(who), grantee("GRANTEE", to)
-    whose = account("--subject", who.subject) if who.subject else by.address
+    (by, whose), recipient = acting(who), grantee("GRANTEE", to)
     stored = suite.consent_registry.rule(whose, recipient, index=index)
     wanted = changed_rule(stored or new_rule(rule, index=index, now=now_on(suite)), rule)
     if stored is not None and same_rule(stored, wanted, begins_now=False):
         output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
         output.say(f"It says so already. {describe(stored, grantee=grantee_name(recipient))}")
         return
-    message = suite.consent_registry.sign_change(by, recipient, wanted, subject=who.subject, lifetime=sending.lifetime)
+    message = suite.consent_registry.sign_change(by, recipient, wanted, subject=whose, lifetime=sending.lifetime)
     _tell_rule(output, recipient, wanted, notes := widened(rule))
     deliver(suite, [message], sending, output, _about(whose, recipient, _following(wanted), notes))
 
@@ -106,15 +104,14 @@ def revoke(
 ) -> None:
     """Revoke a rule. What was signed for it and not sent counts no more."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    by, recipient = signer(who), grantee("GRANTEE", to)
-    whose = account("--subject", who.subject) if who.subject else by.address
+    (by, whose), recipient = acting(who), grantee("GRANTEE", to)
     stored = suite.consent_registry.rule(whose, recipient, index=index)
     if sequence is None and stored is not None and stored.revoked:
         output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
         output.say("It is revoked already.")
         return
     message = suite.consent_registry.sign_revocation(
-        by, recipient, index=index, sequence=sequence, subject=who.subject, lifetime=sending.lifetime
+        by, recipient, index=index, sequence=sequence, subject=whose, lifetime=sending.lifetime
     )
     about: JsonObject = {"subject": whose, "grantee": recipient, "index": index}
     deliver(suite, [message], sending, output, about)
@@ -130,11 +127,10 @@ def withdraw(
 ) -> None:
     """Deny everyone everything, for good: for a pseudonym that is given up, or whose key was stolen."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    by = signer(who)
-    whose = account("--subject", who.subject) if who.subject else by.address
+    by, whose = acting(who)
     if not yes:
         output.confirm(f"Deny everyone everything for {whose}? Nobody can ever change that again.")
-    message = suite.consent_registry.sign_withdrawal(by, subject=who.subject, lifetime=sending.lifetime)
+    message = suite.consent_registry.sign_withdrawal(by, subject=whose, lifetime=sending.lifetime)
     deliver(suite, [message], sending, output, {"subject": whose})
 
 

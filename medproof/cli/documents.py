@@ -10,7 +10,7 @@ from medproof.chain import Receipt
 from medproof.client.break_glass import Opening
 from medproof.client.contract import SignedMessage
 from medproof.client.registrar import grantee_name
-from medproof.hashing import JsonObject
+from medproof.hashing import Json, JsonObject
 from medproof.policy.delegation import Delegation, Scope
 from medproof.policy.sentence import describe
 from medproof.policy.word import EPOCH_DAY, Request, Rule, encode
@@ -25,6 +25,7 @@ __all__ = [
     "request_document",
     "rule_document",
     "rule_state",
+    "scope_names",
     "time_text",
 ]
 
@@ -100,7 +101,7 @@ def delegation_document(delegate: str, delegation: Delegation, in_force: Scope) 
     }
 
 
-def scope_names(scopes: Scope) -> list[object]:
+def scope_names(scopes: Scope) -> list[Json]:
     """The names of scopes, as they are given on the command line."""
     return [str(scope.name).lower() for scope in scopes]
 

@@ -1,4 +1,4 @@
-"""The options that commands share: groups of them, each a dataclass, and `expanded`, which spells them out for Typer."""
+"""The options that commands share, in groups, each a dataclass; `expanded` spells them out for Typer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typer import Option
 
 __all__ = [
     "ChainOptions",
+    "KeyOptions",
     "PeriodOptions",
     "RelayOptions",
     "RequestOptions",
@@ -50,11 +51,31 @@ class ChainOptions:
             rich_help_panel="Chain",
         ),
     ] = None
-    as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.", rich_help_panel="Output")] = False
+    as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.", rich_help_panel="Output")] = (
+        False
+    )
 
 
 @dataclass(frozen=True)
-class SubjectOptions:
+class KeyOptions:
+    """Whose key it is."""
+
+    keystore: Annotated[
+        str | None,
+        Option(
+            envvar="MEDPROOF_KEYSTORE",
+            metavar="FILE",
+            help="Encrypted key file; its password is asked for, or stands in MEDPROOF_PASSWORD.",
+            rich_help_panel="Who you are",
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None, Option(metavar="FILE", help="The key file's password.", rich_help_panel="Who you are")
+    ] = None
+
+
+@dataclass(frozen=True)
+class SubjectOptions(KeyOptions):
     """Whose rules, and who signs: the subject itself by its wallet or key file, or its delegate."""
 
     subject: Annotated[
@@ -79,18 +100,6 @@ class SubjectOptions:
     relationship: Annotated[
         int, Option(help="Which pseudonym, where there are several.", rich_help_panel="Who you are")
     ] = 0
-    keystore: Annotated[
-        str | None,
-        Option(
-            envvar="MEDPROOF_KEYSTORE",
-            metavar="FILE",
-            help="Encrypted key file. Its password is asked for, or in MEDPROOF_PASSWORD.",
-            rich_help_panel="Who you are",
-        ),
-    ] = None
-    password_file: Annotated[
-        Path | None, Option(metavar="FILE", help="The key file's password.", rich_help_panel="Who you are")
-    ] = None
 
 
 @dataclass(frozen=True)
@@ -155,9 +164,9 @@ class RequestOptions:
     research: Annotated[
         _Codes, Option(metavar="CODE", help="Terms of DUO, such as GRU or NCU.", rich_help_panel="Codes")
     ] = None
-    data_from: Annotated[
-        str | None, Option(metavar="DAY", help="First day of the data.", rich_help_panel="Times")
-    ] = None
+    data_from: Annotated[str | None, Option(metavar="DAY", help="First day of the data.", rich_help_panel="Times")] = (
+        None
+    )
     data_until: Annotated[
         str | None, Option(metavar="DAY", help="Last day of the data; 'none' for no end.", rich_help_panel="Times")
     ] = None
@@ -169,7 +178,9 @@ class PeriodOptions:
 
     starts: Annotated[
         str | None,
-        Option("--from", metavar="TIME", help="In force from: 2030-01-01 or 2030-01-01T08:00Z.", rich_help_panel="Times"),
+        Option(
+            "--from", metavar="TIME", help="In force from: 2030-01-01 or 2030-01-01T08:00Z.", rich_help_panel="Times"
+        ),
     ] = None
     until: Annotated[
         str | None,
@@ -211,7 +222,7 @@ def expanded(command: _Command) -> _Command:
     """Let a command take option groups: Typer sees their options, the command gets the groups filled in."""
     own = inspect.signature(command)
     hints = get_type_hints(command, include_extras=True)
-    groups = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if dataclasses.is_dataclass(hint)}
     parameters: dict[str, inspect.Parameter] = {}
     for name, parameter in own.parameters.items():
         if name not in groups:

@@ -68,9 +68,7 @@ def changed_rule(rule: Rule, options: RuleOptions) -> Rule:
     rule = replace(rule, deny=deny, **changes)  # type: ignore[arg-type]
     rule = replace(rule, research=_research(rule, given=options.research is not None))
     if deny:  # the evaluator knows no hierarchy: a refusal names what is narrower, too
-        rule = replace(
-            rule, purposes=rule.purposes.with_narrower(), sensitivities=rule.sensitivities.with_narrower()
-        )
+        rule = replace(rule, purposes=rule.purposes.with_narrower(), sensitivities=rule.sensitivities.with_narrower())
     return replace(
         rule,
         valid_from=rule.valid_from if options.starts is None else moment("--from", options.starts),

@@ -14,7 +14,7 @@ from medproof.cli.session import read_text, sender
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.errors import MessageError
-from medproof.hashing import JsonObject
+from medproof.hashing import Json, JsonObject
 
 __all__ = ["deliver", "now_on", "read_messages"]
 
@@ -38,14 +38,16 @@ def deliver(
     """
     by = sender(sending)
     if by is not None:
-        relay = suite.consent_registry.relay_many if len(messages) > 1 else lambda one, sender: suite.relay(
-            one[0], sender=sender
+        relay = (
+            suite.consent_registry.relay_many
+            if len(messages) > 1
+            else lambda one, sender: suite.relay(one[0], sender=sender)
         )
         receipt = relay(messages, sender=by)
         output.document({**about, "sent": receipt_document(receipt)})
         output.say(f"Sent, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas.")
         return
-    documents = [message_document(message) for message in messages]
+    documents: list[Json] = [message_document(message) for message in messages]
     if sending.out is not None:
         output.write(sending.out, json.dumps(documents))
         output.document({**about, "sent": None, "file": str(sending.out)})

@@ -11,7 +11,7 @@ import typer
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
 from medproof.chain import Chain, Sender
-from medproof.cli.options import ChainOptions, RelayOptions, SubjectOptions
+from medproof.cli.options import ChainOptions, KeyOptions, RelayOptions, SubjectOptions
 from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployment, verify
@@ -21,8 +21,10 @@ from medproof.wallet import Wallet
 
 __all__ = [
     "account",
+    "acting",
     "grantee",
     "open_suite",
+    "party",
     "read_text",
     "refuse_secrets",
     "sender",
@@ -80,13 +82,9 @@ def account(option: str, text: str) -> str:
     Raises:
         OptionError: it is none, or mistyped.
     """
-    if not is_address(text) or (re.search("[a-f]", text[2:]) and re.search("[A-F]", text) and not _checked(text)):
+    if not is_address(text) or (text[2:] not in (text[2:].lower(), text[2:].upper()) and not is_checksum_address(text)):
         raise OptionError(option, f"is {text!r}, which is no address", "Copy all 42 characters, capitals included.")
     return str(to_checksum_address(text))
-
-
-def _checked(text: str) -> bool:
-    return bool(is_checksum_address(text))
 
 
 def grantee(option: str, text: str) -> str:
@@ -101,6 +99,19 @@ def grantee(option: str, text: str) -> str:
 def subject(options: SubjectOptions) -> str:
     """Whose rules they are; no key is unlocked where an address is given."""
     return account("--subject", options.subject) if options.subject else signer(options).address
+
+
+def acting(options: SubjectOptions) -> tuple[Signer, str]:
+    """Who signs, and for which subject."""
+    by = signer(options)
+    return by, account("--subject", options.subject) if options.subject else by.address
+
+
+def party(options: KeyOptions) -> Sender:
+    """A party's account, which sends its transactions itself: by its key file, or an account of the node."""
+    if options.keystore is None:
+        raise OptionError("--keystore", "is missing", "Name the key file of the party's account.")
+    return _sender("--keystore", options.keystore, options.password_file, "MEDPROOF_PASSWORD")
 
 
 def signer(options: SubjectOptions) -> Signer:
@@ -121,9 +132,13 @@ def sender(options: RelayOptions) -> Sender | None:
     """Who sends and pays; None where nobody is named."""
     if options.relay_as is None:
         return None
-    if is_address(options.relay_as):
-        return NodeSigner(account("--relay-as", options.relay_as))
-    return _unlocked(options.relay_as, options.relay_password_file, "MEDPROOF_RELAY_PASSWORD")
+    return _sender("--relay-as", options.relay_as, options.relay_password_file, "MEDPROOF_RELAY_PASSWORD")
+
+
+def _sender(option: str, given: str, password_file: Path | None, variable: str) -> Sender:
+    if is_address(given):
+        return NodeSigner(account(option, given))
+    return _unlocked(given, password_file, variable)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------
