@@ -10,6 +10,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 /// @title ClaimAnchor
 /// @notice The claims of all providers: a slot for the state, a slot for the nullifier.
 contract ClaimAnchor is IClaimAnchor, SignedMessages {
+    using PartyWord for IRegistrar;
     using PartyWord for uint256;
 
     bytes32 private constant SUBMISSION_TYPEHASH = keccak256(
@@ -55,7 +56,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
     /// publishing others: of those that have begun by a day, the last published are in force.
     function publishRules(bytes32 rules, uint16 validFrom) external returns (uint32 number) {
         if (rules == 0) revert RulesMissing();
-        uint256 standing = registrar.standingOf(msg.sender);
+        uint256 standing = registrar.standing(msg.sender);
         if (standing.kind() != IRegistrar.Kind.Payer) revert KindNotAdmitted(msg.sender, standing.kind());
         address payer = standing.id();
         uint32 count = _rulesCounts[payer];
@@ -256,7 +257,7 @@ contract ClaimAnchor is IClaimAnchor, SignedMessages {
         bytes calldata signature
     ) private view returns (IRegistrar.Kind kind) {
         address account = signature.length == 0 ? msg.sender : registrar.accountOf(owner);
-        uint256 standing = registrar.standingOf(account);
+        uint256 standing = registrar.standing(account);
         if (standing == 0 || standing.id() != owner) revert StepNotYours(owner, account);
 
         if (signature.length != 0) _requireSigned(account, structHash, deadline, signature);

@@ -11,6 +11,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 /// @title RecordPointers
 /// @notice The pointers of all custodians, one storage slot each.
 contract RecordPointers is IRecordPointers, SignedMessages {
+    using PartyWord for IRegistrar;
     using PartyWord for uint256;
     using PointerWord for Pointer;
 
@@ -85,7 +86,7 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     }
 
     function _activeProvider() private view returns (address party) {
-        uint256 standing = registrar.standingOf(msg.sender);
+        uint256 standing = registrar.standing(msg.sender);
         if (standing.kindNumber() != uint256(IRegistrar.Kind.Provider)) revert ProviderRequired(msg.sender);
         return standing.id();
     }

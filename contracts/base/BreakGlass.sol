@@ -77,7 +77,7 @@ abstract contract BreakGlass is IBreakGlass, Delegated, AccessManaged {
         uint32 today = uint32(block.timestamp / 1 days);
         Day memory day = _days[party];
         if (day.number != today) day = Day(today, 0);
-        if (day.openings == _perDay) revert OpeningsExhausted(_perDay);
+        if (day.openings >= _perDay) revert OpeningsExhausted(_perDay);
         ++day.openings;
         _days[party] = day;
     }
