@@ -30,7 +30,7 @@ from medproof.signing import NodeSigner
 from medproof.wallet import Wallet
 
 assert "site-packages" in medproof.__file__, medproof.__file__
-for absent in ("brownie", "solcx", "rich", "yaml", "scripts"):
+for absent in ("brownie", "solcx", "yaml", "scripts"):
     assert importlib.util.find_spec(absent) is None, absent
 
 chain = Chain.connect(sys.argv[1])
@@ -84,7 +84,7 @@ def test_contents(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
     required = [line for line in metadata.splitlines() if line.startswith("Requires-Dist: ")]
     assert required
-    assert not any(tool in line for line in required for tool in ("brownie", "solc", "pytest", "rich"))
+    assert not any(tool in line for line in required for tool in ("brownie", "solc", "pytest"))
 
 
 def test_app_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
@@ -107,3 +107,16 @@ def test_app_in_a_fresh_environment(wheel: Path, tmp_path: Path) -> None:
         )
     assert finished.stdout == "0.1.0 True\n", finished.stderr
     assert [path.name for path in place.iterdir()] == ["suite.json"]
+
+    (place / "suite.json").unlink()
+    shown = subprocess.run(
+        [str(python.with_name("medproof")), "--help"],
+        cwd=place,
+        env={"PATH": "", "HOME": str(place)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert all(group in shown.stdout for group in ("consent", "delegate", "emergency", "relay"))
+    assert not list(place.iterdir())

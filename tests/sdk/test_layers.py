@@ -15,14 +15,23 @@ import pytest
 from scripts.local_chain import ROOT
 
 PACKAGE = ROOT / "medproof"
-FORBIDDEN = {"brownie", "solcx", "vyper", "rich", "yaml", "pytest", "hypothesis", "scripts", "tests", "bench"}
+FORBIDDEN = {"brownie", "solcx", "vyper", "yaml", "pytest", "hypothesis", "scripts", "tests", "bench"}
+
+CONSOLE = {"rich", "typer"}  # for the command line alone: an app that imports the clients loads neither
 
 # From the top down: a module imports from rows below its own. A new module gets its place here.
 LAYERS = (
+    {"cli"},
+    {"cli.app"},
+    {"cli.consent", "cli.delegate", "cli.duo", "cli.emergency", "cli.exchange", "cli.receipts", "cli.relay"},
+    {"cli.listing"},
+    {"cli.sending"},
+    {"cli.documents", "cli.rules", "cli.session"},
+    {"cli.options", "cli.output"},
     {"relayer"},
     {"relayer.service"},
     {"relayer.batch"},
-    {"receipt", "recovery", "relayer.queue"},
+    {"consents", "receipt", "recovery", "relayer.queue"},
     {"client"},
     {"client.facade"},
     {
@@ -103,6 +112,7 @@ def test_imports_point_down(name: str) -> None:
     for target in imports(MODULES[name]):
         top, _, inner = target.partition(".")
         assert top not in FORBIDDEN, f"{name} imports {target}"
+        assert top not in CONSOLE or name.startswith("cli."), f"{name} imports {target}"
         if top == "medproof":
             assert ROW[inner] > ROW[name], f"{name} imports {inner or 'medproof'}, which does not lie below it"
 

@@ -13,9 +13,10 @@ from eth_account import Account
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from typer.testing import CliRunner
 
+from medproof.chain import Chain
 from medproof.cli import app
 from medproof.client import MedProof
-from medproof.deployments import Deployment
+from medproof.deployments import Deployment, verify
 from medproof.signing import LocalSigner
 from medproof.wallet import Wallet
 from scripts.local_chain import LocalChain
@@ -73,9 +74,17 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployment: Deployment
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def verified(deployed: tuple[Chain, Deployment]) -> None:
+    """The deployment was held against the chain; what a command does first takes longer than all else it does."""
+    verify(*deployed)
+
+
 @pytest.fixture
-def run(here: Path) -> Run:
+def run(here: Path, verified: None, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`run("consent", "grant", …)`: a command line, here."""
+
+    monkeypatch.setattr("medproof.cli.session.verify", lambda chain, deployment: None)
 
     def command_line(*arguments: object, answer: str | None = None) -> Said:
         result = CliRunner().invoke(app, [str(one) for one in arguments], input=answer)
