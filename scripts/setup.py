@@ -212,9 +212,9 @@ def install_uv(requirements: Path) -> None:
 
 
 def install_python_packages() -> None:
-    """Install what uv.lock names, and the project itself in place."""
+    """Install what uv.lock names, all extras included, and the project itself in place."""
     run(
-        [str(UV), "sync", "--locked", "--python", str(PYTHON)],
+        [str(UV), "sync", "--locked", "--all-extras", "--python", str(PYTHON)],
         advice="if uv.lock no longer fits pyproject.toml, `.venv/bin/uv lock` renews it; "
         "else check that the Python package index is reachable",
     )
