@@ -28,7 +28,7 @@ LAYERS = (
     {"cli.sending"},
     {"cli.documents", "cli.rules", "cli.session"},
     {"cli.options", "cli.output"},
-    {"relayer"},
+    {"relayer", "timeline"},
     {"relayer.service"},
     {"relayer.batch"},
     {"consents", "receipt", "recovery", "relayer.queue"},
