@@ -73,6 +73,8 @@ STUDY = replace(
     research=ResearchUse.HMB | ResearchUse.DS | ResearchUse.IRB | ResearchUse.NPU,
 )
 STUDY_REQUEST = replace(REQUEST, purposes=Purpose.HRESCH, research=ResearchUse.HMB | ResearchUse.IRB | ResearchUse.NPU)
+EMERGENCY = replace(REQUEST, purposes=Purpose.BTG)
+REFUSAL = replace(PERMIT, purposes=Purpose.TREAT, actions=Action.CORRECT, break_glass_refused=True)
 DENY_ANCESTRY = replace(OPEN, deny=True, purposes=Purpose.RESEARCH, research=ResearchUse.POA)
 
 
@@ -87,6 +89,7 @@ class Case:
     decider: int | None = None  # position of the rule that decided
     kind: PartyKind | None = PartyKind.PROVIDER  # the actor's kind, None = not active
     now: datetime = NOW  # when it is asked
+    glass_broken: bool = False  # whether the party, of emergency care, has an opening in force
 
 
 def word_of(rule: Rule | int) -> int:
@@ -97,8 +100,22 @@ def request_of(request: Request | int) -> int:
     return request if isinstance(request, int) else encode_request(request)
 
 
+def broken(*row: Any, **others: Any) -> Case:
+    """A row in which the glass was broken."""
+    return Case(*row, **others, glass_broken=True)
+
+
 R = Reason
 RESEARCHER = PartyKind.RESEARCHER
+OPEN_DENY = replace(OPEN, deny=True)
+# Codes that the emergency does not ask for, by the fields in which a refusal must meet it; and all codes of each.
+MISSED: dict[str, IntFlag] = {
+    "classes": DataClass.NOTE,
+    "conditions": Condition.EYE,
+    "sensitivities": Sensitivity.HIV,
+    "settings": CareSetting.VR,
+}
+ALL = {name: type(code).ALL for name, code in MISSED.items()}  # type: ignore[attr-defined]
 CASES: tuple[Case, ...] = (
     Case("a permit covers the request", (PERMIT,), REQUEST, R.PERMITTED, 0),
     Case("no rule at all", (), REQUEST, R.NO_RULE),
@@ -404,6 +421,62 @@ CASES: tuple[Case, ...] = (
         R.DENIED,
         1,
     ),
+    # break-glass
+    broken("no rule at all, and the glass was broken", (), EMERGENCY, R.BREAK_GLASS),
+    Case("an emergency without an opening", (PERMIT,), EMERGENCY, R.PURPOSE, 0),
+    broken("the permit that fell short is named", (PERMIT,), EMERGENCY, R.BREAK_GLASS, 0),
+    broken("a deny is overridden, and named", (OPEN, OPEN_DENY), EMERGENCY, R.BREAK_GLASS, 1),
+    broken("a tombstone is overridden", (replace(OPEN, revoked=True),), EMERGENCY, R.BREAK_GLASS, 0),
+    broken("a permit decides before it", (OPEN,), EMERGENCY, R.PERMITTED, 0),
+    broken("to use as well", (), replace(EMERGENCY, actions=Action.ACCESS | Action.USE), R.BREAK_GLASS),
+    *(
+        broken(f"not to {action.name}", (), replace(EMERGENCY, actions=Action.ACCESS | action), R.NO_RULE)
+        for action in (Action.COLLECT, Action.DISCLOSE, Action.CORRECT)
+    ),
+    broken("not to everything", (), replace(EMERGENCY, actions=Action.EMPTY), R.NO_RULE),
+    broken("not for treatment", (), REQUEST, R.NO_RULE),
+    broken("not for a further purpose", (), replace(EMERGENCY, purposes=Purpose.BTG | Purpose.ETREAT), R.NO_RULE),
+    broken("not for every purpose", (), replace(EMERGENCY, purposes=Purpose.EMPTY), R.NO_RULE),
+    broken("not to an inactive party", (), EMERGENCY, R.INACTIVE_PARTY, kind=None),
+    broken("not where malformed", (), encode_request(EMERGENCY) | 1, R.MALFORMED_REQUEST),
+    broken("for all data", (), replace(Request(), purposes=Purpose.BTG, actions=Action.USE), R.BREAK_GLASS),
+    # … refused: the rule's purpose and action are others
+    broken("a permit that refuses", (REFUSAL,), EMERGENCY, R.PURPOSE, 0),
+    broken("a deny that refuses", (OPEN_DENY, replace(REFUSAL, deny=True)), EMERGENCY, R.DENIED, 0),
+    broken("a refusal that is revoked", (replace(REFUSAL, revoked=True),), EMERGENCY, R.BREAK_GLASS, 0),
+    broken("a refusal in its first minute", (REFUSAL,), EMERGENCY, R.PURPOSE, 0, now=BEGIN),
+    broken("… before it", (REFUSAL,), EMERGENCY, R.BREAK_GLASS, 0, now=BEGIN - timedelta(minutes=1)),
+    broken("… in its last minute", (REFUSAL,), EMERGENCY, R.PURPOSE, 0, now=END - timedelta(seconds=1)),
+    broken("… after it", (REFUSAL,), EMERGENCY, R.BREAK_GLASS, 0, now=END),
+    broken("a refusal for another kind", (REFUSAL,), EMERGENCY, R.BREAK_GLASS, 0, kind=PartyKind.PAYER),
+    *(
+        broken(f"a refusal missed by {name}", (replace(REFUSAL, **{name: code}),), EMERGENCY, R.BREAK_GLASS, 0)
+        for name, code in MISSED.items()
+    ),
+    *(
+        broken(f"a refusal met in part by {name}", (REFUSAL,), replace(EMERGENCY, **{name: ALL[name]}), R.PURPOSE, 0)
+        for name in MISSED
+    ),
+    broken("a refusal missed by a day", (replace(REFUSAL, data_from=date(2022, 1, 1)),), EMERGENCY, R.BREAK_GLASS, 0),
+    broken(
+        "a refusal met in its first day", (replace(REFUSAL, data_from=date(2021, 12, 31)),), EMERGENCY, R.PURPOSE, 0
+    ),
+    broken("a refusal met in its last day", (replace(REFUSAL, data_until=date(2021, 1, 1)),), EMERGENCY, R.PURPOSE, 0),
+    broken(
+        "a refusal missed by its last day",
+        (replace(REFUSAL, data_until=date(2020, 12, 31)),),
+        EMERGENCY,
+        R.BREAK_GLASS,
+        0,
+    ),
+    broken("a refusal that is not the first rule", (PERMIT, 0, REFUSAL), EMERGENCY, R.PURPOSE, 0),
+    broken(
+        "everything is denied and the refusal kept, after a withdrawal",
+        (replace(OPEN_DENY, break_glass_refused=True, sequence=65535),),
+        EMERGENCY,
+        R.DENIED,
+        0,
+    ),
 )
 
 
@@ -464,6 +537,7 @@ def vectors() -> dict[str, Any]:
                 "rules": [f"{word_of(rule):#066x}" for rule in case.rules],
                 "kind": 0 if case.kind is None else kinds.index(case.kind) + 1,
                 "minute": minute(case.now),
+                "glassBroken": case.glass_broken,
                 "request": f"{request_of(case.request):#066x}",
                 "reason": case.reason.value,
                 "reasonName": case.reason.name,

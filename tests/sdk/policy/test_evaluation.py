@@ -22,10 +22,11 @@ from tests.sdk.policy.policy_cases import CASES, OPEN, REQUEST, VECTORS, Case, r
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_evaluation_table(case: Case) -> None:
-    decision = decide(map(word_of, case.rules), case.kind, case.now, request_of(case.request))
+    rules = map(word_of, case.rules)
+    decision = decide(rules, case.kind, case.now, request_of(case.request), glass_broken=case.glass_broken)
     decider = 0 if case.decider is None else word_of(case.rules[case.decider])
     assert decision == Decision(case.reason, decider, case.decider)
-    assert decision.permitted is (case.reason is Reason.PERMITTED)
+    assert decision.permitted is (case.reason in (Reason.PERMITTED, Reason.BREAK_GLASS))
 
 
 def test_every_reason_has_a_row() -> None:
@@ -109,7 +110,7 @@ def complete(word: int) -> dict[str, Any] | None:
     return request
 
 
-def oracle(words: list[int], kind: int | None, moment: int, request_word: int) -> tuple[str, int]:
+def oracle(words: list[int], kind: int | None, moment: int, request_word: int, broken: bool) -> tuple[str, int]:
     """Decide as the specification's sentences say, one after the other."""
     request = complete(request_word)
     if request is None:
@@ -117,7 +118,21 @@ def oracle(words: list[int], kind: int | None, moment: int, request_word: int) -
     if kind is None:
         return "INACTIVE_PARTY", 0
     rules = [(word, spell(word)) for word in words if word]
+    reason, decider = by_rules(rules, kind, moment, request)
+    emergency = broken and request["purpose"] == {2} and request["action"] <= {1, 2}  # BTG; access, use
+    if reason == "PERMITTED" or not emergency:
+        return reason, decider
+    for _, rule in rules:
+        live = not rule["revoked"] and rule["begin"] <= moment < rule["end"] and kind in rule["kinds"]
+        meets = all(rule[name] & request[name] for name in ("class", "condition", "label", "setting"))
+        days = range(max(rule["first"], request["first"]), min(rule["last"], request["last"]) + 1)
+        if rule["refused"] and live and meets and days:
+            return reason, decider
+    return "BREAK_GLASS", decider
 
+
+def by_rules(rules: list[tuple[int, Any]], kind: int, moment: int, request: dict[str, Any]) -> tuple[str, int]:
+    """What the rules decide by themselves."""
     for word, rule in rules:
         live = not rule["revoked"] and rule["begin"] <= moment < rule["end"]
         meets = all(rule[name] & request[name] for name in SCOPE) and kind in rule["kinds"]
@@ -173,6 +188,7 @@ def test_the_oracle_agrees_with_the_vectors() -> None:
             None if vector["kind"] == 0 else vector["kind"] - 1,
             vector["minute"],
             int(vector["request"], 16),
+            vector["glassBroken"],
         )
         assert found == (vector["reasonName"], int(vector["decider"], 16)), vector["name"]
 
@@ -202,6 +218,7 @@ class Draw(Random):
         values["sequence"] = 1
         values["deny"] = self.rarely(1, 0)
         values["revoked"] = self.rarely(1, 0)
+        values["refused"] = self.rarely(1, 0)
         values["terms"] = self.randrange(4096)
         values["begin"] = self.rarely(MOMENT + self.randrange(2), 0)
         values["end"] = self.rarely(MOMENT + self.randrange(2), 2**28 - 1)
@@ -218,6 +235,8 @@ class Draw(Random):
     def request(self) -> int:
         """Return a request word, now and then a malformed one."""
         values = {name: self.rarely(0, self.some(name) & self.some(name)) for name in SCOPE}
+        if self.randrange(4) == 0:  # an emergency, or nearly
+            values["purpose"], values["action"] = self.rarely(5, 4), self.rarely(self.some("action"), 6)
         values["first"], values["last"] = sorted((self.randrange(7), self.randrange(7)))
         if self.randrange(8) == 0:
             values["first"], values["last"] = values["last"], values["first"]
@@ -236,10 +255,11 @@ DRAWS = st.integers(0, 2**64 - 1).map(Draw)
 def test_both_evaluators_agree(draw: Draw) -> None:
     rules, request_word = draw.rules(), draw.request()
     kind = draw.choice([None, *PartyKind, *PartyKind])
-    decision = decide(rules, kind, NOW, request_word)
+    broken = draw.choice([False, True])
+    decision = decide(rules, kind, NOW, request_word, glass_broken=broken)
     event(decision.reason.name)
     number = None if kind is None else list(PartyKind).index(kind)
-    assert (decision.reason.name, decision.word) == oracle(rules, number, MOMENT, request_word)
+    assert (decision.reason.name, decision.word) == oracle(rules, number, MOMENT, request_word, broken)
 
 
 @settings(max_examples=2000, deadline=None)
@@ -262,14 +282,31 @@ def test_arbitrary_words_agree_too(rules: list[int], request_word: int) -> None:
     # A data period that ends before it begins is never written.
     first, last = (((1 << 16) - 1) << OFFSETS[name] for name in ("first", "last"))
     rules = [rule & DEFINED & ~first | last for rule in rules]
-    decision = decide(rules, PartyKind.PAYER, NOW, request_word)
-    assert (decision.reason.name, decision.word) == oracle(rules, 1, MOMENT, request_word)
+    decision = decide(rules, PartyKind.PAYER, NOW, request_word, glass_broken=True)
+    assert (decision.reason.name, decision.word) == oracle(rules, 1, MOMENT, request_word, True)
 
 
 def test_random_words_reach_every_reason() -> None:
     draw = Draw(1)
-    reached = {decide(draw.rules(1), draw.choice([None, *PartyKind]), NOW, draw.request()).reason for _ in range(5000)}
+    kinds = [None, *PartyKind]
+    asked = [(draw.rules(1), draw.choice(kinds), draw.request(), draw.choice([False, True])) for _ in range(5000)]
+    reached = {decide(rules, kind, NOW, request, glass_broken=broken).reason for rules, kind, request, broken in asked}
     assert reached == set(Reason)
+
+
+def test_breaking_the_glass_only_permits_more_and_a_refusal_only_less() -> None:
+    draw = Draw(2)
+    changed = 0
+    for _ in range(3000):
+        rules, request_word = draw.rules(3), draw.request()
+        shut = decide(rules, PartyKind.PROVIDER, NOW, request_word)
+        broken = decide(rules, PartyKind.PROVIDER, NOW, request_word, glass_broken=True)
+        assert broken == shut or (broken.reason is Reason.BREAK_GLASS and broken.word == shut.word)
+        refusal = draw.rule() | 1 << OFFSETS["refused"]
+        refused = decide([*rules, refusal], PartyKind.PROVIDER, NOW, request_word, glass_broken=True)
+        assert refused.reason is not Reason.BREAK_GLASS or broken.permitted
+        changed += broken != shut
+    assert changed > 100
 
 
 @settings(max_examples=1000, deadline=None)

@@ -224,12 +224,13 @@ def emergency(consent_registry, emergency_department, patient):
 
 @pytest.fixture
 def reviewed(consent_registry, patient, relayer, sign, domain_of, deadline):
-    """Review an opening of the patient's record by a signed message: ``reviewed(number, review, by=…)``."""
+    """Review an opening of the patient's record by a message, of which `signed` may differ; `dry` changes nothing."""
 
-    def send(number, review, *, by=patient, remark=SALTED, until=deadline, **changes):
-        said = {"subject": patient.address, "opening": number, "review": review, "remark": remark, "deadline": until}
-        message = messages.review(domain_of(consent_registry), **{**said, **changes})
-        signature = sign(by, message)
-        return consent_registry.reviewOpening(patient, number, review, remark, until, signature, {"from": relayer})
+    def send(number, answer, *, by=patient, remark=SALTED, signed=(), dry=False):
+        said = {"subject": patient.address, "opening": number, "review": answer, "remark": remark, "deadline": deadline}
+        said.update(signed)
+        message = messages.review(said.pop("domain", domain_of(consent_registry)), **said)
+        review = consent_registry.reviewOpening.call if dry else consent_registry.reviewOpening
+        return review(patient, number, answer, remark, deadline, sign(by, message), {"from": relayer})
 
     return send

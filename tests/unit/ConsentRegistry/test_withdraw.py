@@ -9,12 +9,13 @@ import pytest
 from medproof import messages
 from medproof.messages import Domain
 from medproof.policy.codes import Action, CareSetting, Condition, DataClass, Purpose, ResearchUse, Sensitivity
+from medproof.policy.delegation import Scope
 from medproof.policy.evaluation import Reason
 from medproof.policy.word import Request, encode_request
 from tests.support.fixtures import EMERGENCY_GROUP, EVERYONE
 from tests.support.reverts import reverts
 from tests.unit.ConsentRegistry.conftest import DIRECT, SIGNED
-from tests.unit.ConsentRegistry.rule_words import FLAG, FOLLOWS, LAST_SEQUENCE, REVOKE, revocation
+from tests.unit.ConsentRegistry.rule_words import FLAG, FOLLOWS, LAST_SEQUENCE, revocation
 
 pytestmark = pytest.mark.usefixtures("parties")
 
@@ -105,7 +106,7 @@ def test_nobody_changes_or_revokes_it(
 ):
     ahead = [rule_word(sequence=sequence) for sequence in (0, 1, 2, LAST_SEQUENCE - 1, LAST_SEQUENCE)]
     ahead += [revocation(sequence) for sequence in (1, LAST_SEQUENCE)]
-    delegate_to(delegate, REVOKE | 1)
+    delegate_to(delegate, Scope.ALL)
     withdraw()
 
     for word in ahead:
@@ -210,10 +211,10 @@ def test_refusal_of_a_part_becomes_one_of_everything(withdraw, grant, break_glas
 def test_nobody_else_withdraws(
     consent_registry, delegate_to, withdrawal, patient, stranger, clinic, delegate, deadline
 ):
-    delegate_to(delegate, 13)  # every scope but to revoke
+    delegate_to(delegate, Scope.ALL ^ Scope.DELEGATE)  # every scope but one
 
     for by in (stranger, clinic, delegate):
-        with reverts("DelegateScopeMissing", patient.address, by.address, REVOKE):
+        with reverts("DelegateScopeMissing", patient.address, by.address, Scope.ALL.value):
             consent_registry.withdraw(patient, 0, b"", {"from": by})
         with reverts("SignatureInvalid", patient.address):
             consent_registry.withdraw(patient, deadline, withdrawal(by), {"from": by})
