@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -36,8 +36,9 @@ class SignedMessage:
         return str(self.arguments[0])
 
     def to_json(self) -> str:
-        """The message as JSON, to hand to a relayer; bytes as 0x…"""
-        arguments = ["0x" + value.hex() if isinstance(value, bytes) else value for value in self.arguments]
+        """The message as JSON, to hand to a relayer: bytes as 0x…, numbers among the arguments as decimal text, since
+        not every reader of JSON keeps 256 bits."""
+        arguments = ["0x" + value.hex() if isinstance(value, bytes) else str(value) for value in self.arguments]
         return json.dumps({**self.__dict__, "arguments": arguments})
 
     @classmethod
@@ -52,7 +53,7 @@ class SignedMessage:
             build = artifact(content["contract"])
             inputs = next(entry["inputs"] for entry in build.abi if entry.get("name") == content["function"])
             arguments = tuple(
-                bytes.fromhex(value[2:]) if kind["type"].startswith("bytes") else value
+                _READERS.get(kind["type"].rstrip("0123456789"), str)(value)
                 for kind, value in zip(inputs, content.pop("arguments"), strict=True)
             )
             message = cls(**content, arguments=arguments)
@@ -61,6 +62,9 @@ class SignedMessage:
             return message
         except (ValueError, TypeError, LookupError, AttributeError, StopIteration, RecursionError) as error:
             raise MessageError("This is no signed message. Give the text that SignedMessage.to_json wrote.") from error
+
+
+_READERS: Mapping[str, Callable[[str], Any]] = {"bytes": lambda text: bytes.fromhex(text[2:]), "uint": lambda text: int(str(text))}
 
 
 def day_number(day: date) -> int:

@@ -287,7 +287,7 @@ def test_signature_counts_at_one_address_only(
     from medproof.artifacts import artifact
 
     build = artifact("ConsentRegistry")
-    arguments = (deployment.address("Authority"), deployment.address("Registrar"))
+    arguments = tuple(deployment.address(name) for name in ("Authority", "Registrar", "Delegations"))
     twin = chain.wait(chain.send(chain.creation(build.bytecode, build.abi, arguments), sender=admin)).contract
     assert twin is not None
     with pytest.raises(SignatureInvalid):
@@ -358,3 +358,8 @@ def test_arguments_of_the_wrong_type(
     arguments[place] = {"a": 1}
     with pytest.raises(MedProofError, match="arguments do not fit"):
         registry.relay(dataclasses.replace(message, arguments=tuple(arguments)), sender=relayer)
+
+
+def test_numbers_are_text_since_not_every_reader_of_json_keeps_256_bits(message: SignedMessage) -> None:
+    [word] = (value for value in json.loads(message.to_json())["arguments"] if value.isdecimal() and len(value) > 20)
+    assert int(word) == message.arguments[2]
