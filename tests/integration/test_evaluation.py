@@ -1,4 +1,5 @@
-"""The contract and the Python package decide alike: the vectors, random rules and requests, and what may be written.
+"""The contract and the Python package decide alike: the vectors, random rules, requests and openings in an emergency,
+and what may be written.
 
 MEDPROOF_DEEP=1 tries many more.
 """
@@ -40,8 +41,9 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "policy.json"
 
 DENY, FOLLOWS, REVOKED = (next(f.mask for f in FLAGS if f.name == name) for name in ("deny", "follows", "revoked"))
 CODES = ("purposes", "classes", "conditions", "sensitivities", "settings", "actions")
-RULES_SLOT = 7  # where ConsentRegistry keeps its rules
-EVERYONE = f"0x{1:040x}"
+OPENINGS_SLOT, LAST_SLOT, RULES_SLOT = 3, 4, 7  # where ConsentRegistry keeps openings, each party's last, and rules
+EVERYONE, EMERGENCY_GROUP = f"0x{1:040x}", f"0x{2:040x}"
+BREAK_GLASS_REFUSED = next(f.mask for f in FLAGS if f.name == "breakGlassRefused")
 
 chain_examples = settings(
     deadline=None,
@@ -71,10 +73,11 @@ class Registry:
         answers = web3.provider.make_batch_request(requests) if requests else []
         return sorted(answers, key=lambda answer: answer["id"])
 
-    def send(self, inputs: list[str]) -> None:
+    def send(self, inputs: list[str], *, sender: str | None = None) -> None:
         """Send calls in order, each of which must succeed."""
-        common = {"from": self.sender, "to": self.contract.address, "gas": "0x100000", "gasPrice": "0x2540be400"}
-        nonces = count(web3.eth.get_transaction_count(self.sender))
+        by = sender or self.sender
+        common = {"from": by, "to": self.contract.address, "gas": "0x100000", "gasPrice": "0x2540be400"}
+        nonces = count(web3.eth.get_transaction_count(by))
         transactions = [{**common, "nonce": hex(next(nonces)), "data": data} for data in inputs]
         for answer in self.batch([("eth_sendTransaction", [transaction]) for transaction in transactions]):
             assert "error" not in answer, answer
@@ -93,6 +96,10 @@ class Registry:
             reason, grantee, word = (raw[n : n + 32] for n in (0, 32, 64))
             found.append((Reason(int.from_bytes(reason)), "0x" + grantee[12:].hex(), int.from_bytes(word)))
         return found
+
+    def break_glass(self, subject: str) -> str:
+        body = abi_encode(["address", "uint8", "uint256", "bytes32"], [subject, 1, 0, bytes(32)])
+        return self.contract.breakGlass.signature + body.hex()
 
     def set_rule_for(self, key: Any, grantee: str, word: int, deadline: int) -> str:
         message = messages.rule(
@@ -114,7 +121,8 @@ class Registry:
 
 
 @pytest.fixture(scope="module")
-def registry(consent_registry: Any, relayer: Any, domain_of: Any) -> Registry:
+def registry(consent_registry: Any, relayer: Any, admin: Any, domain_of: Any) -> Registry:
+    consent_registry.setBreakGlassLimits(65535, 1440, {"from": admin})
     return Registry(consent_registry, relayer.address, domain_of(consent_registry))
 
 
@@ -126,11 +134,17 @@ class Actor:
     kind: PartyKind | None
     grantees: tuple[str, ...]
 
+    @property
+    def emergency_care(self) -> bool:
+        return EMERGENCY_GROUP in self.grantees
+
 
 @pytest.fixture(scope="module")
 def actors(accounts: Any, registrar: Any, admin: Any) -> list[Actor]:
-    """A party of each kind, in no group to four; one that changed its account; a suspended one; and a stranger."""
-    groups = [registrar.createGroup(f"network {number}", {"from": admin}).return_value for number in range(4)]
+    """A party of each kind, in no group to four, of which one is emergency care; one that changed its account; a
+    suspended one; and a stranger."""
+    groups = [registrar.createGroup(f"network {number}", {"from": admin}).return_value for number in range(3)]
+    groups.insert(1, 2)
     found = []
     for number, kind in enumerate(PartyKind):
         account = accounts[12 + number]
@@ -181,7 +195,8 @@ class Draw(Random):
         word = 1 << FIELDS["sequence"].offset | index << FIELDS["index"].offset
         word |= self.rarely(DENY, 0, one_in=8)
         word |= self.rarely(self.getrandbits(12), 0) << FIELDS["terms"].offset if self.terms else 0
-        word |= self.rarely(3 << 21, 0)  # delegable, break-glass refused
+        word |= self.rarely(1 << 21, 0)  # delegable
+        word |= self.rarely(BREAK_GLASS_REFUSED, 0, one_in=6)
         for name in ("partyKinds", *CODES):
             word |= self.some(name) if miss == name else self.rarely(self.some(name), FIELDS[name].defined, one_in=30)
         first, last = self.days() if miss == "days" else (0, NO_END_DAY)
@@ -207,6 +222,10 @@ class Draw(Random):
             word |= self.rarely(0, few if few else self.some(name), one_in=8)
         if self.randrange(2):
             word &= ~(Purpose.RESEARCH.value << FIELDS["purposes"].offset)
+        if self.randrange(4) == 0:  # an emergency, or nearly
+            word &= ~(FIELDS["purposes"].mask | FIELDS["actions"].mask)
+            word |= self.rarely(5, 4) << FIELDS["purposes"].offset  # BTG, or TREAT with it
+            word |= self.rarely(0, self.randrange(1, 4) << 1, one_in=16) << FIELDS["actions"].offset  # access, use
         first, last = sorted((self.randrange(9), self.randrange(1, 9)))
         first, last = self.rarely((last, first), (first, last), one_in=24)
         word |= first << FIELDS["dataFrom"].offset | last << FIELDS["dataUntil"].offset
@@ -217,10 +236,12 @@ class Draw(Random):
         return word | self.rarely(1 << self.randrange(256), 0, one_in=40)
 
 
-def expected(actor: Actor, lists: dict[str, list[int]], now: datetime, request: int) -> tuple[Reason, str, int]:
+def expected(
+    actor: Actor, lists: dict[str, list[int]], now: datetime, request: int, glass_broken: bool
+) -> tuple[Reason, str, int]:
     """What Python decides, with the grantee under whom the deciding rule stands."""
     rules = [(grantee, word) for grantee in actor.grantees for word in lists.get(grantee, ())]
-    decision = decide([word for _, word in rules], actor.kind, now, request)
+    decision = decide([word for _, word in rules], actor.kind, now, request, glass_broken=glass_broken)
     grantee = f"0x{0:040x}" if decision.position is None else rules[decision.position][0]
     return decision.reason, grantee, decision.word
 
@@ -228,7 +249,7 @@ def expected(actor: Actor, lists: dict[str, list[int]], now: datetime, request: 
 reached: Counter[Reason] = Counter()
 
 
-@pytest.mark.spec("C48")
+@pytest.mark.spec("C48", "B8", "B9", "B10")
 @settings(chain_examples, max_examples=WORLDS)
 @given(seeds)
 def test_contract_and_package_decide_alike(registry: Registry, actors: list[Actor], chain: Any, seed: int) -> None:
@@ -240,9 +261,11 @@ def test_contract_and_package_decide_alike(registry: Registry, actors: list[Acto
     inputs: list[str] = []
     questions: list[tuple[Any, Actor, int]] = []
     rules_of: dict[Any, dict[str, list[int]]] = {}
+    opened: set[tuple[Any, Actor]] = set()
     for _ in range(SUBJECTS):
         key = registry.fresh_key()
         asking = [draw.choice(active), draw.rarely(draw.choice(inactive), draw.choice(active), one_in=8)]
+        opened |= {(key, actor) for actor in asking if actor.emergency_care and draw.randrange(4)}
         miss = next(misses)
         rules_of[key] = random_lists(draw, asking, now // 60, miss)
         for grantee, words in rules_of[key].items():
@@ -253,13 +276,16 @@ def test_contract_and_package_decide_alike(registry: Registry, actors: list[Acto
                     words[index] = word + 1 | REVOKED
             words[:-1] = [word | FOLLOWS for word in words[:-1]]
         questions += [(key, draw.choice(asking), draw.request()) for _ in range(REQUESTS)]
+    for key, actor in opened:  # before there is a rule that could refuse it
+        registry.send([registry.break_glass(key.address)], sender=actor.account)
     registry.send(inputs)
 
     answers = registry.decide([(key.address, actor.account, request) for key, actor, request in questions])
     block = datetime.fromtimestamp(web3.eth.get_block("latest")["timestamp"], tz=UTC)
     for (key, actor, request), answer in zip(questions, answers, strict=True):
         lists = rules_of[key]
-        assert answer == expected(actor, lists, block, request), f"{actor} asks {request:#x} of {lists}"
+        broken = (key, actor) in opened
+        assert answer == expected(actor, lists, block, request, broken), f"{actor} asks {request:#x} of {lists}"
         reached[answer[0]] += 1
 
 
@@ -295,9 +321,26 @@ def rule_slots(subject: str, grantee: str, count: int) -> list[str]:
     return [f"0x{slot:064x}" for slot in [inner, *further]]
 
 
-@pytest.mark.spec("C29", "C48")
-def test_vectors_hold_on_the_chain(registry: Registry, actors: list[Actor], chain: Any) -> None:
+def opening_slots(subject: str, party: str, until: int) -> list[tuple[str, int]]:
+    """Where the registry keeps a subject's first opening, and what: its party's, for this minute."""
+    count_slot = keccak(abi_encode(["address", "uint256"], [subject, OPENINGS_SLOT]))
+    last = keccak(abi_encode(["address", "uint256"], [subject, LAST_SLOT]))
+    word = int(party, 16) | until - 1 << 160 | until << 192 | 1 << 224
+    return [
+        ("0x" + count_slot.hex(), 1),
+        ("0x" + keccak(count_slot).hex(), word),
+        ("0x" + keccak(abi_encode(["address", "bytes32"], [party, last])).hex(), 1),
+    ]
+
+
+@pytest.mark.spec("C29", "C48", "B8", "B9", "B10")
+def test_vectors_hold_on_the_chain(
+    registry: Registry, actors: list[Actor], registrar: Any, admin: Any, chain: Any
+) -> None:
     """Words are put into storage: some vectors hold words that only a revocation writes. Time moves as a whole."""
+    for actor in actors:
+        if actor.kind is not None and not actor.emergency_care:
+            registrar.joinGroup(2, actor.account, {"from": admin})
     vectors = sorted(json.loads(VECTORS.read_text(encoding="utf-8"))["decisions"], key=lambda vector: vector["minute"])
     late = chain.time() // 60 + 10 - vectors[0]["minute"]
     kinds = list(PartyKind)
@@ -310,8 +353,10 @@ def test_vectors_hold_on_the_chain(registry: Registry, actors: list[Actor], chai
         if words != [0]:
             words = [word | (FOLLOWS if n + 1 < len(words) else 0) for n, word in enumerate(words)]
         grantee = actor.grantees[0] if actor.grantees else actor.account
-        slots = rule_slots(subject, grantee, len(words))
-        settings_ = [[registry.contract.address, slot, f"0x{w:064x}"] for slot, w in zip(slots, words, strict=False)]
+        slots = list(zip(rule_slots(subject, grantee, len(words)), words, strict=False))
+        if vector["glassBroken"]:
+            slots += opening_slots(subject, grantee, vector["minute"] + late + 1)
+        settings_ = [[registry.contract.address, slot, f"0x{word:064x}"] for slot, word in slots]
         registry.batch([("evm_setAccountStorageAt", setting) for setting in settings_])
         chain.mine(timestamp=(vector["minute"] + late) * 60)
 
