@@ -33,7 +33,8 @@ from tests.support.claims import (
 from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
 
 ZERO = bytes(32)
-CONTRACTS = ("Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+CONTRACTS = ("Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+TIMED = ("AccountOffered", "GlassBroken")  # events whose block's time is part of what is stored
 
 
 # -- reading the logs -------------------------------------------------------------------------------------------
@@ -104,22 +105,32 @@ class Replayed:
     group_count: int = 0
     rules: dict[tuple[str, str, int], int] = field(default_factory=dict)
     terms: dict[int, bytes] = field(default_factory=dict)
+    openings: dict[str, list[tuple[str, int, int, int, int]]] = field(default_factory=lambda: defaultdict(list))
+    limits: tuple[int, int] = (10, 1440)
+    delegations: dict[tuple[str, str], int] = field(default_factory=dict)
+    guardians: dict[str, bytes] = field(default_factory=dict)
+    recoveries: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    successors: dict[str, str] = field(default_factory=dict)
     pointers: dict[bytes, PointerRecord] = field(default_factory=dict)
     claims: dict[bytes, ClaimRecord] = field(default_factory=dict)
     nullifiers: dict[bytes, bytes] = field(default_factory=dict)
     seen_nullifiers: set[bytes] = field(default_factory=set)
     payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
 
-    def apply(self, event: str, arguments: dict[str, Any], time: int) -> None:
-        handler = getattr(self, f"on_{event}")
-        handler(**arguments, **({"time": time} if event == "AccountOffered" else {}))
+    def apply(self, contract: str, event: str, arguments: dict[str, Any], time: int) -> None:
+        """Two contracts may have an event of one name: a handler may name its contract."""
+        handler = getattr(self, f"on_{contract}_{event}", None) or getattr(self, f"on_{event}")
+        handler(**arguments, **({"time": time} if event in TIMED else {}))
+
+    def on_CallSkipped(self, **_):  # noqa: N802 - the event's name, here and below
+        pass  # what was skipped left nothing
 
     def _party(self, party, **changes):
         self.parties[party] = replace(self.parties[party], **changes)
 
     # Registrar
 
-    def on_AuthorityUpdated(self, authority):  # noqa: N802 - the event's name, here and below
+    def on_AuthorityUpdated(self, authority):  # noqa: N802
         pass  # OpenZeppelin's; who the authority is, is no part of what is compared
 
     def on_PartyAccredited(self, party, kind, credential, validUntil):  # noqa: N802, N803
@@ -171,6 +182,44 @@ class Replayed:
 
     def on_TermsPublished(self, number, terms):  # noqa: N802
         self.terms[number] = terms
+
+    def on_DelegateActed(self, **_):  # noqa: N802
+        pass  # who was behind what follows is kept nowhere else
+
+    def on_GlassBroken(self, subject, party, number, reason, until, time, **_):  # noqa: N802
+        self.openings[subject].append((party, time // 60, until, reason, 0))
+        assert len(self.openings[subject]) == number
+
+    def on_OpeningReviewed(self, subject, number, review, **_):  # noqa: N802
+        self.openings[subject][number - 1] = (*self.openings[subject][number - 1][:4], review)
+
+    def on_BreakGlassLimitsSet(self, perDay, longest):  # noqa: N802, N803
+        self.limits = (perDay, longest)
+
+    # Delegations
+
+    def on_DelegationSet(self, subject, delegate, word, **_):  # noqa: N802
+        self.delegations[subject, delegate] = word
+
+    on_DelegationRevoked = on_DelegationSet  # noqa: N815
+
+    def on_GuardiansNamed(self, subject, commitment, round, **_):  # noqa: N802
+        self.guardians[subject] = commitment
+        self.recoveries[subject] = (NOBODY, 0, round)
+
+    def on_Delegations_RecoveryStarted(self, subject, successor, readyAt, round):  # noqa: N802, N803
+        self.recoveries[subject] = (successor, readyAt, round)
+
+    def on_RecoveryApproved(self, **_):  # noqa: N802
+        pass  # who approved is kept nowhere else
+
+    def on_RecoveryObjected(self, subject, round, **_):  # noqa: N802
+        self.recoveries[subject] = (NOBODY, 0, round)
+
+    def on_RecoveryCompleted(self, subject, successor, word, round):  # noqa: N802
+        self.delegations[subject, successor] = word
+        self.successors[subject] = successor
+        self.recoveries[subject] = (NOBODY, 0, round)
 
     # RecordPointers
 
@@ -248,8 +297,8 @@ class Replayed:
 
 
 @pytest.fixture
-def suite(registrar, consent_registry, record_pointers, claim_anchor):
-    return registrar, consent_registry, record_pointers, claim_anchor
+def suite(registrar, delegations, consent_registry, record_pointers, claim_anchor):
+    return registrar, delegations, consent_registry, record_pointers, claim_anchor
 
 
 @pytest.fixture
@@ -295,6 +344,71 @@ def parties_history(parties, registrar, admin, accounts, chain, clinic, second_c
 
 
 @pytest.fixture
+def delegations_history(delegations, patient, second_patient, stranger, relayer, accounts, chain):
+    """Delegations of every kind, further ones, revoked and resigned; recoveries objected to and completed."""
+    steward, aide, proxy, heir = (accounts[number] for number in (12, 14, 15, 19))
+    year = chain.time() // 60 + 365 * 1440
+
+    def give(delegate, by, scopes, *, kind=2, sequence=1, hangs_on=0):
+        word = sequence | kind << 16 | scopes << 20 | year << 52 | hangs_on << 80 | int(by.address, 16) << 96
+        delegations.setDelegation(patient, delegate, word, 0, b"", {"from": by})
+
+    give(steward, patient, 15)
+    give(aide, steward, 7, hangs_on=1)
+    give(proxy, patient, 1, kind=3)
+    give(proxy, patient, 4, kind=1, sequence=2)
+    delegations.revokeDelegation(patient, aide, aide, 2, 0, b"", {"from": aide})
+    delegations.revokeDelegation(patient, proxy, patient, 9, 0, b"", {"from": patient})
+    delegations.revokeDelegation(second_patient, proxy, second_patient, 3, 0, b"", {"from": second_patient})
+
+    salt = b"\x44" * 32
+    guardians = ([keccak(encode(["address", "bytes32"], [stranger.address, salt]))], 1, 3 * DAY)
+    commitment = keccak(encode(["(bytes32[],uint256,uint256)"], [guardians]))
+    for subject in (patient, second_patient):
+        delegations.nameGuardians(subject, subject, commitment, 1, 0, b"", {"from": subject})
+
+    def start(subject, successor, round_number):
+        until, approvals = chain.time() + DAY, [(0, stranger, salt, b"")]
+        delegations.startRecovery(subject, successor, round_number, until, guardians, approvals, {"from": stranger})
+
+    start(patient, heir, 2)
+    delegations.objectToRecovery(patient, patient, 6, 0, b"", {"from": patient})
+    start(patient, heir, 7)
+    chain.sleep(3 * DAY + 60)
+    delegations.completeRecovery(patient, {"from": relayer})
+    start(patient, aide, 8)  # the second successor: the first one's delegation ends
+    chain.sleep(3 * DAY + 60)
+    delegations.completeRecovery(patient, {"from": relayer})
+    start(second_patient, heir, 2)  # stays
+    delegations.nameGuardians(patient, patient, ZERO, 9, 0, b"", {"from": patient})
+
+
+@pytest.fixture
+def emergencies_history(
+    consent_registry, delegations_history, admin, patient, second_patient, emergency_department, accounts, chain
+):
+    """Openings in an emergency, reviewed by subject and delegate; limits; and a withdrawal."""
+    steward = accounts[12]
+    by_department = {"from": emergency_department}
+    consent_registry.breakGlass(patient, 1, 0, b"\x66" * 32, by_department)
+    consent_registry.breakGlass(second_patient, 3, 30, ZERO, by_department)
+    chain.sleep(4 * 3600)
+    consent_registry.breakGlass(second_patient, 5, 1440, ZERO, by_department)
+    consent_registry.reviewOpening(patient, 1, 1, ZERO, 0, b"", {"from": steward})
+    consent_registry.reviewOpening(patient, 1, 2, b"\x67" * 32, 0, b"", {"from": patient})
+    consent_registry.reviewOpening(second_patient, 2, 2, ZERO, 0, b"", {"from": second_patient})
+    consent_registry.setBreakGlassLimits(3, 60, {"from": admin})
+    consent_registry.withdraw(second_patient, 0, b"", {"from": second_patient})
+
+
+@pytest.fixture
+def skipped_calls(delegations, consent_registry, record_pointers, claim_anchor, stranger):
+    """Calls that failed among others, in every contract that takes several."""
+    for contract in (delegations, consent_registry, record_pointers, claim_anchor):
+        assert contract.relay([b"", b"nothing"], 100_000, {"from": stranger}).return_value == 2
+
+
+@pytest.fixture
 def rules_history(consent_registry, admin, patient, second_patient, clinic, researcher, rule_word, relayer, sign,
                   domain_of, chain):  # fmt: skip
     """Rules set, changed, followed and revoked, before they exist as well; terms."""
@@ -320,6 +434,12 @@ def rules_history(consent_registry, admin, patient, second_patient, clinic, rese
     consent_registry.setRuleFor(
         second_patient, clinic, word, deadline, sign(second_patient, message), {"from": relayer}
     )
+    changes = [(researcher, rule_word()), (researcher, rule_word(index=1)), (researcher, 1 << 24 | 7)]
+    consent_registry.setRules(changes, {"from": patient})
+    message = replace(message, message={**message.message, "sequence": 2, "terms": b"\x72" * 32})
+    signature = messages.compact(sign(second_patient, message))
+    change = (second_patient, clinic, rule_word(terms=2, sequence=2), deadline, *signature)
+    consent_registry.setRulesFor([change], {"from": relayer})
 
 
 @pytest.fixture
@@ -381,10 +501,11 @@ def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_paye
 
 
 @pytest.fixture
-def replayed(parties_history, rules_history, pointers_history, claims_history, suite, web3):
+def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history, skipped_calls,
+             suite, web3):  # fmt: skip
     state = Replayed()
-    for _, event, arguments, time in decoded_logs(web3, suite):
-        state.apply(event, arguments, time)
+    for contract, event, arguments, time in decoded_logs(web3, suite):
+        state.apply(contract, event, arguments, time)
     return state
 
 
@@ -393,9 +514,11 @@ def test_all_state_is_rebuilt_from_events(replayed, suite, registrar, web3):
     assert len(replayed.seen_parties) >= 9
     assert len(replayed.claims) >= 12
     assert_parties(replayed, registrar)
-    assert_rules(replayed, suite[1])
-    assert_pointers(replayed, suite[2])
-    assert_claims(replayed, suite[3])
+    assert_delegations(replayed, suite[1])
+    assert_rules(replayed, suite[2])
+    assert_openings(replayed, suite[2])
+    assert_pointers(replayed, suite[3])
+    assert_claims(replayed, suite[4])
 
 
 def test_history_has_every_event(replayed, suite, web3):
@@ -438,6 +561,25 @@ def assert_rules(state, registry):
     for number, terms in state.terms.items():
         assert bytes(registry.termsOf(number)) == terms
         assert registry.termsNumberOf(terms) == number
+
+
+def assert_openings(state, registry):
+    assert tuple(registry.breakGlassLimits()) == state.limits
+    assert sum(map(len, state.openings.values())) >= 3
+    for subject, openings in state.openings.items():
+        assert registry.openingCount(subject) == len(openings)
+        for number, opening in enumerate(openings, start=1):
+            assert tuple(registry.openingOf(subject, number)) == opening
+
+
+def assert_delegations(state, delegations):
+    assert len(state.delegations) >= 5
+    for (subject, delegate), word in state.delegations.items():
+        assert delegations.delegationOf(subject, delegate) == word
+    for subject, recovery in state.recoveries.items():
+        assert tuple(delegations.recoveryOf(subject)) == recovery
+        assert bytes(delegations.guardiansOf(subject)) == state.guardians[subject]
+        assert delegations.successorOf(subject) == state.successors.get(subject, NOBODY)
 
 
 def assert_pointers(state, pointers):
