@@ -10,10 +10,10 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep coverage lint format build bench brownie clean distclean
+.PHONY: help setup demo deploy test test-deep coverage lint format build bench bench-idash brownie clean distclean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## Create what is missing: Python and Node packages, compiler (the other targets do it too)
 	@$(PYTHON3) scripts/setup.py
@@ -49,6 +49,9 @@ build: setup ## Compile the contracts and renew the ABIs that the package ships
 
 bench: setup ## Measure gas beside other systems, on a chain of its own (ARGS=--check compares with what is committed)
 	@exec $(PYTHON) bench/run.py $(ARGS)
+
+bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
+	@exec $(PYTHON) bench/idash.py $(ARGS)
 
 brownie: setup ## Any Brownie command with a chain of its own (ARGS="run demo --network ganache-cli", ARGS=console)
 	@exec $(CHAIN) brownie $(ARGS)
