@@ -1,4 +1,5 @@
-"""Rules granted, changed and revoked in any order, with a relayer who sends signed messages whenever it harms most.
+"""Rules granted, changed and revoked in any order, by the patient and a delegate that comes and goes, with a relayer
+who sends signed messages whenever it harms most, and parties that break the glass.
 
 After every step the registry stores what the model says and decides as the Python package does; at the end of every
 run the patient revokes everything and nobody has access. MEDPROOF_DEEP=1 runs longer.
@@ -38,7 +39,10 @@ RUNS = {"max_examples": 120, "stateful_step_count": 40} if DEEP else {"max_examp
 HOUR = 3600
 INDICES = 3
 AHEAD = tuple(range(INDICES))  # where a revocation may come before its rule
-FOLLOWS, REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("follows", "revoked"))
+LAST_SEQUENCE = 65535
+FOLLOWS, REVOKED, BREAK_GLASS_REFUSED = (
+    next(flag.mask for flag in FLAGS if flag.name == name) for name in ("follows", "revoked", "breakGlassRefused")
+)
 
 OPEN: dict[str, Any] = {
     "party_kinds": PartyKind.ALL,
@@ -60,13 +64,25 @@ KINDS: list[tuple[int, int, dict[str, Any]]] = [
     (-1, 3, {"deny": True}),
     (2, 6, {"deny": True, "classes": DataClass.LABORATORY}),
     (-1, 10_000, {"purposes": Purpose.HRESCH, "research": ResearchUse.HMB.with_narrower() | ResearchUse.IRB}),
+    (-1, 10_000, {"break_glass_refused": True, "classes": DataClass.LABORATORY}),
+    (-1, 5, {"break_glass_refused": True, "deny": True}),
 ]
 PLAIN = {"conditions": Condition.EYE, "sensitivities": Sensitivity.NONE_LABELLED, "settings": CareSetting.AMB}
 ASKED = [
     encode_request(Request(purposes=Purpose.TREAT, classes=DataClass.LABORATORY, actions=Action.USE, **PLAIN)),
     encode_request(Request(purposes=Purpose.TREAT, classes=DataClass.GENOMICS, actions=Action.USE, **PLAIN)),
     encode_request(Request(purposes=Purpose.HRESCH, research=ResearchUse.DS, actions=Action.USE, **PLAIN)),
+    encode_request(Request(purposes=Purpose.BTG, classes=DataClass.LABORATORY, actions=Action.USE, **PLAIN)),
 ]
+WITHDRAWN = encode(
+    Rule(
+        **{**OPEN, "purposes": Purpose.ALL},
+        deny=True,
+        sequence=LAST_SEQUENCE,
+        valid_from=datetime(1970, 1, 1, tzinfo=UTC),
+        valid_until=None,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,7 @@ class Signed:
     word: int  # the rule; of a revocation only index and sequence count
     deadline: int
     signature: bytes
+    delegated: bool  # signed by the delegate
 
 
 def index_of(word: int) -> int:
@@ -89,7 +106,7 @@ def sequence_of(word: int) -> int:
 
 
 class ConsentMachine:
-    """The patient, a hostile relayer, time and the authority, against a model of the rules."""
+    """The patient, a delegate, a hostile relayer, time and the authority, against a model of the rules."""
 
     st_grantee = st.integers(0, 2)
     st_index = st.integers(0, INDICES - 1)
@@ -98,11 +115,15 @@ class ConsentMachine:
     st_until = st.sampled_from([0.5, 30 * 24.0])  # hours to the deadline
     st_pick = st.integers(0, 1000)
     st_hours = st.sampled_from([1, 2, 5])
+    st_bool = st.booleans()
+    st_minutes = st.sampled_from([0, 1, 600])
 
-    def __init__(self, registry, registrar, people, sign, domain, chain) -> None:
+    def __init__(self, registry, registrar, delegations, people, sign, domain, chain) -> None:
         self.registry = registry
         self.registrar = registrar
-        self.admin, self.patient, self.relayer, self.clinic, self.department = people
+        self.delegations = delegations
+        self.admin, self.patient, self.delegate, self.relayer, self.clinic, self.department = people
+        registry.setBreakGlassLimits(1000, 1440, {"from": self.admin})
         self.sign = staticmethod(sign)
         self.domain = domain
         self.chain = chain
@@ -113,6 +134,11 @@ class ConsentMachine:
         self.pool: list[Signed] = []
         self.suspended = False
         self.joined = False  # the clinic, in the emergency group
+        self.delegated = False  # to the delegate, granting and revoking
+        self.delegation = 0  # its sequence
+        self.openings: dict[str, int] = {}  # the end of each party's last opening, in minutes
+        self.opened = 0
+        self.withdrawn = False
 
     # -- the patient ----------------------------------------------------------------------------------------------
 
@@ -124,13 +150,20 @@ class ConsentMachine:
         )
 
     def rule_sign_grant(
-        self, grantee="st_grantee", index="st_index", kind="st_kind", step="st_step", until="st_until"
+        self,
+        grantee="st_grantee",
+        index="st_index",
+        kind="st_kind",
+        step="st_step",
+        until="st_until",
+        delegated="st_bool",
     ) -> None:
         grantee, deadline = self.grantees[grantee], self._now() + int(until * HOUR)
         word = self._word(grantee, index, kind, step)
         said = {"subject": self.patient.address, "grantee": grantee, "deadline": deadline}
         message = messages.rule(self.domain, **said, word=word, terms=bytes(32))
-        self.pool.append(Signed(False, grantee, word, deadline, self.sign(self.patient, message)))
+        signature = self.sign(self.delegate if delegated else self.patient, message)
+        self.pool.append(Signed(False, grantee, word, deadline, signature, delegated))
 
     def rule_revoke(self, grantee="st_grantee", index="st_index", step="st_step") -> None:
         grantee = self.grantees[grantee]
@@ -148,19 +181,44 @@ class ConsentMachine:
             revocation=True,
         )
 
-    def rule_sign_revocation(self, grantee="st_grantee", index="st_index", step="st_step", until="st_until") -> None:
+    def rule_sign_revocation(
+        self, grantee="st_grantee", index="st_index", step="st_step", until="st_until", delegated="st_bool"
+    ) -> None:
         grantee, deadline = self.grantees[grantee], self._now() + int(until * HOUR)
         if (grantee, index) not in self.words and index not in AHEAD:
             return
         sequence = sequence_of(self.words.get((grantee, index), 0)) + step
         said = {"subject": self.patient.address, "grantee": grantee, "deadline": deadline}
         message = messages.revocation(self.domain, **said, index=index, sequence=sequence)
-        signature = self.sign(self.patient, message)
-        self.pool.append(Signed(True, grantee, sequence | index << 16, deadline, signature))
+        signature = self.sign(self.delegate if delegated else self.patient, message)
+        self.pool.append(Signed(True, grantee, sequence | index << 16, deadline, signature, delegated))
+
+    def rule_delegate_or_end(self) -> None:
+        self.delegation += 1
+        by_patient = {"from": self.patient}
+        if self.delegated:
+            arguments = (self.patient, self.delegate, self.patient, self.delegation, 0, b"")
+            self.delegations.revokeDelegation(*arguments, by_patient)
+        else:
+            end = self._now() // 60 + 10_000
+            word = self.delegation | 2 << 16 | 3 << 20 | end << 52 | int(self.patient.address, 16) << 96
+            self.delegations.setDelegation(self.patient, self.delegate, word, 0, b"", by_patient)
+        self.delegated = not self.delegated
+
+    def rule_withdraw(self, pick="st_pick") -> None:
+        """Once in a while: nothing happens afterwards."""
+        if pick % 12:
+            return
+        stored = self.words.get((EVERYONE, 0), 0)
+        kept = FOLLOWS | (0 if stored & REVOKED else BREAK_GLASS_REFUSED)
+        tx = self.registry.withdraw(self.patient, 0, b"", {"from": self.patient})
+        self.words[EVERYONE, 0] = WITHDRAWN | stored & kept
+        self.withdrawn = True
+        assert [event["word"] for event in tx.events] == [self.words[EVERYONE, 0]]
 
     # -- the relayer ----------------------------------------------------------------------------------------------
 
-    def rule_relay(self, pick="st_pick") -> None:
+    def rule_relay(self, pick="st_pick", batch="st_bool") -> None:
         """Send any message that was ever signed, new or old, once more or for the first time."""
         if not self.pool:
             return
@@ -173,13 +231,43 @@ class ConsentMachine:
         else:
             refusal = self._refusal_of_rule(grantee, word)
             function, numbers = self.registry.setRuleFor, (word,)
+        if message.delegated and not self.delegated:
+            refusal = ("SignatureInvalid", self.patient.address)
         if self._now() > message.deadline:
             refusal = ("MessageExpired", message.deadline, self._now())
-        arguments = (self.patient, grantee, *numbers, message.deadline, message.signature)
+        arguments: tuple[Any, ...] = (self.patient, grantee, *numbers, message.deadline, message.signature)
+        if batch:
+            word_sent = word | REVOKED if message.revocation else word
+            change = (self.patient, grantee, word_sent, message.deadline, *messages.compact(message.signature))
+            function, arguments = self.registry.setRulesFor, ([change],)
         self._expect(refusal, function, arguments, self.relayer, grantee, word, revocation=message.revocation)
 
-    def rule_relay_late(self, pick="st_pick") -> None:
-        self.rule_relay(pick)
+    def rule_relay_late(self, pick="st_pick", batch="st_bool") -> None:
+        self.rule_relay(pick, batch)
+
+    # -- emergency care -------------------------------------------------------------------------------------------
+
+    def rule_break_glass(self, clinic="st_bool", minutes="st_minutes") -> None:
+        actor = self.clinic if clinic else self.department
+        now = self._now() // 60
+        refusal: tuple[Any, ...] | None = None
+        number = self.registry.openingInForce(self.patient, actor)
+        if not self._is_emergency_care(actor):
+            refusal = ("NotEmergencyCare", actor.address)
+        elif any(self._refuses_everything(word, now) for word in self._rules_for(actor)):
+            refusal = ("BreakGlassRefused", self.patient.address)
+        elif self.openings.get(actor.address, 0) > now:
+            refusal = ("GlassAlreadyBroken", number, self.openings[actor.address])
+        arguments = (self.patient, 1, minutes, bytes(32))
+        if refusal is not None:
+            with reverts(*refusal):
+                self.registry.breakGlass.call(*arguments, {"from": actor})
+            return
+        tx = self.registry.breakGlass(*arguments, {"from": actor})
+        self.opened += 1
+        self.openings[actor.address] = tx.timestamp // 60 + (minutes or 240)
+        event = tx.events["GlassBroken"]
+        assert (event["number"], event["until"]) == (self.opened, self.openings[actor.address])
 
     # -- the world ------------------------------------------------------------------------------------------------
 
@@ -211,18 +299,21 @@ class ConsentMachine:
             found = self._decide(actor)
             rules = self._rules_for(actor)
             kind = None if actor == self.clinic and self.suspended else PartyKind.PROVIDER
+            broken = self._is_emergency_care(actor) and self.openings.get(actor.address, 0) > self._now() // 60
             for request, (reason, _, word) in zip(ASKED, found, strict=True):
-                decision = decide(rules, kind, now, request)
+                decision = decide(rules, kind, now, request, glass_broken=broken)
                 assert (reason, word) == (decision.reason, decision.word)
 
     def teardown(self) -> None:
-        """Whatever happened, the patient can revoke everything, and then nobody has access."""
+        """Whatever happened, the patient can revoke everything; once openings are over, nobody has access."""
+        self.chain.mine(timestamp=self._now() + 24 * HOUR)
         for (grantee, index), word in list(self.words.items()):
-            if not word & REVOKED:
+            if not word & REVOKED and sequence_of(word) < LAST_SEQUENCE:
                 self.registry.revokeRule(grantee, index, sequence_of(word) + 1, {"from": self.patient})
         for actor in (self.clinic, self.department):
             reasons = {reason for reason, _, _ in self._decide(actor)}
-            assert reasons <= {Reason.REVOKED, Reason.NO_RULE, Reason.INACTIVE_PARTY}
+            left = {Reason.DENIED} if self.withdrawn else {Reason.REVOKED, Reason.NO_RULE}
+            assert reasons <= {*left, Reason.INACTIVE_PARTY}
 
     # -- the model ------------------------------------------------------------------------------------------------
 
@@ -283,7 +374,16 @@ class ConsentMachine:
                 announced.append(self.words[before])
             self.words[place] = word | stored & FOLLOWS
         announced.append(self.words[place])
-        assert [event["word"] for event in tx.events] == announced
+        assert [event["word"] for event in tx.events if event.name != "DelegateActed"] == announced
+
+    def _is_emergency_care(self, actor: Any) -> bool:
+        return actor == self.department or (self.joined and not self.suspended)
+
+    def _refuses_everything(self, word: int, now: int) -> bool:
+        """Of the rules above, those that refuse break-glass do so for laboratory results or for all classes."""
+        begin, end = FIELDS["validFrom"].of(word), FIELDS["validUntil"].of(word)
+        refuses = word & (BREAK_GLASS_REFUSED | REVOKED) == BREAK_GLASS_REFUSED
+        return refuses and begin <= now < end and FIELDS["classes"].of(word) == DataClass.ALL
 
     def _rules_for(self, actor: Any) -> list[int]:
         """Every rule that counts for an actor: of each list all that were written, whatever points to them."""
@@ -314,13 +414,16 @@ class ConsentMachine:
 
 
 @pytest.mark.spec("C9", "C10", "C11", "C12", "C13", "C14", "C15", "C16", "C17", "C19", "C27", "C48")
+@pytest.mark.spec("C49", "C52", "C53", "C58", "C61", "C62", "B1", "B5", "B7", "B8", "B10", "B11")
 def test_consent_registry_holds_whatever_the_relayer_does(
     state_machine,
     consent_registry,
     registrar,
+    delegations,
     parties,
     admin,
     patient,
+    stranger,
     relayer,
     clinic,
     emergency_department,
@@ -328,6 +431,6 @@ def test_consent_registry_holds_whatever_the_relayer_does(
     domain_of,
     chain,
 ):
-    people = (admin, patient, relayer, clinic, emergency_department)
+    people = (admin, patient, stranger, relayer, clinic, emergency_department)
     domain = domain_of(consent_registry)
-    state_machine(ConsentMachine, consent_registry, registrar, people, sign, domain, chain, settings=RUNS)
+    state_machine(ConsentMachine, consent_registry, registrar, delegations, people, sign, domain, chain, settings=RUNS)
