@@ -414,3 +414,194 @@ class TermsUnpublishedError(MedProofError):
             f"The policy document 0x{terms.hex()} is not published as terms yet. Let whoever has the role TERMS "
             "publish it, or send as that account by --relay-as; then import again with the same --document."
         )
+
+
+class MerkleLeafError(MedProofError):
+    """A leaf of a Merkle log is no commitment of 32 bytes."""
+
+    def __init__(self, index: int | None, length: int) -> None:
+        """Name the place that it was to have, where it has one, and its length."""
+        self.index, self.length = index, length
+        place = "The leaf" if index is None else f"Leaf {index}"
+        super().__init__(
+            f"{place} has {length} bytes, and a leaf has 32: longer ones could pass for nodes. "
+            "Append the entry's commitment (medproof.hashing)."
+        )
+
+
+class MerkleSizeError(MedProofError):
+    """A Merkle log never had this size or this index."""
+
+    def __init__(self, value: int, rule: str, step: str) -> None:
+        """Quote the size or index, the rule and what to do."""
+        self.value = value
+        super().__init__(f"{value} {rule}. {step}")
+
+
+class MerkleProofError(MedProofError):
+    """A Merkle proof does not show what it is given for."""
+
+    def __init__(self, what: str, why: str) -> None:
+        """Say what was to be shown and where it fails."""
+        self.what, self.why = what, why
+        super().__init__(
+            f"The proof does not show {what}: {why}. Ask the publisher for a proof for exactly these sizes and roots; "
+            "where it has none, its log was rewritten."
+        )
+
+
+class MissingExtraError(MedProofError, ImportError):
+    """A part of MedProof needs packages that the plain installation leaves out."""
+
+    def __init__(self, part: str, extra: str, package: str) -> None:
+        """Name the part, the extra that brings what it needs, and the package that was missed."""
+        self.extra = extra  # such as "gateway"
+        super().__init__(f"{part} needs {package}, which is not installed. Run pip install 'medproof[{extra}]'.")
+
+
+class StoreError(MedProofError):
+    """Root of what a record store refuses or cannot do; messages name pointers, never what a record says or is called."""
+
+
+class StoreUnavailableError(StoreError):
+    """The database of a record store does not answer, or ended a transaction that was under way."""
+
+    def __init__(self, reason: str) -> None:
+        """Give the database's own name for the reason."""
+        self.reason = reason  # such as "SQLITE_CANTOPEN", or an SQLSTATE
+        super().__init__(
+            f"The record store's database cannot be used ({reason}). What was confirmed before is safe and nothing is "
+            "stored by halves: see that the database runs, then do the same again; a repeated put stores once."
+        )
+
+
+class StoreBusyError(StoreError):
+    """Others hold the database of a record store for longer than it waits."""
+
+    def __init__(self, reason: str) -> None:
+        """Give the database's own name for the reason."""
+        self.reason = reason  # such as "SQLITE_BUSY", or an SQLSTATE
+        super().__init__(
+            f"The record store's database is held by others ({reason}), and the wait is over. Do the same again; "
+            "where it happens often, look for a transaction that somebody left open."
+        )
+
+
+class StoreFullError(StoreError):
+    """The database of a record store has no space left."""
+
+    def __init__(self, reason: str) -> None:
+        """Give the database's own name for the reason."""
+        self.reason = reason  # such as "SQLITE_FULL", or an SQLSTATE
+        super().__init__(
+            f"The record store's database is full ({reason}); this record was not stored, and all others can be read. "
+            "Make space, then do the same again."
+        )
+
+
+class StoreDamagedError(StoreError):
+    """The database of a record store is no such database, or its file is damaged."""
+
+    def __init__(self, reason: str) -> None:
+        """Give the database's own name for the reason, or the table that is not as it must be."""
+        self.reason = reason  # such as "SQLITE_NOTADB"
+        super().__init__(
+            f"The record store's database is damaged, or is no record store ({reason}). "
+            "Name another one, or put a copy of it back and erase again what was erased since (docs/store.md)."
+        )
+
+
+class StoreVersionError(StoreError):
+    """The tables of a record store, or the kind of store in them, are of another version or kind."""
+
+
+class RecordUnknownError(StoreError):
+    """A record store does not have a record."""
+
+    def __init__(self, pointer: bytes | None = None) -> None:
+        """Name the pointer, where one was asked for; a record's own id stays out of the message."""
+        self.pointer = pointer  # 32 bytes
+        asked = f"at pointer 0x{pointer.hex()}" if pointer else "of this type and id (or not in this version)"
+        super().__init__(f"The store has no record {asked}. Check where it was posted, and who has custody now.")
+
+
+class RecordErasedError(StoreError):
+    """A record was erased: its key and salt are gone, and nobody can read it or prove what its pointer says."""
+
+    def __init__(self, pointer: bytes) -> None:
+        """Name the pointer."""
+        self.pointer = pointer  # 32 bytes
+        super().__init__(
+            f"The record at pointer 0x{pointer.hex()} was erased and cannot come back. "
+            "A new record of the same facts needs a new salt, and with it a new pointer."
+        )
+
+
+class RecordExistsError(StoreError):
+    """A store has a record of this type and id already."""
+
+    def __init__(self, pointer: bytes) -> None:
+        """Name the pointer of the version in force."""
+        self.pointer = pointer  # 32 bytes
+        super().__init__(
+            f"A record of this type and id is stored at pointer 0x{pointer.hex()}. "
+            "Give that pointer as replaces to store a new version, or give the record another id."
+        )
+
+
+class RecordVersionError(StoreError):
+    """A new version replaces one that is not the newest."""
+
+    def __init__(self, pointer: bytes) -> None:
+        """Name the pointer that was to be replaced."""
+        self.pointer = pointer  # 32 bytes
+        super().__init__(
+            f"The record at pointer 0x{pointer.hex()} has a newer version already. "
+            "Read the newest one, and decide again whether to replace it."
+        )
+
+
+class RecordDamagedError(StoreError):
+    """A stored record, its key or its place in the tables was altered: what seals it does not open."""
+
+    def __init__(self, pointer: bytes) -> None:
+        """Name the pointer."""
+        self.pointer = pointer  # 32 bytes
+        super().__init__(
+            f"The stored record at pointer 0x{pointer.hex()} was altered and is not shown. "
+            "Put it back from a copy, and find out who can write to the database."
+        )
+
+
+class RecordChangedError(StoreError):
+    """What a FHIR server gives is not the record that was committed to."""
+
+    def __init__(self, pointer: bytes) -> None:
+        """Name the pointer."""
+        self.pointer = pointer  # 32 bytes
+        super().__init__(
+            f"The FHIR server's record is not the one that pointer 0x{pointer.hex()} commits to. "
+            "Where it was amended there, amend the pointer; else find out who changed it."
+        )
+
+
+class CursorError(StoreError):
+    """A cursor is not one that this store gave for this search."""
+
+    def __init__(self) -> None:
+        """Say where a cursor comes from."""
+        super().__init__("This is no cursor of this search. Give the one of the page before, with the same query.")
+
+
+class MasterKeyError(StoreError):
+    """A master key cannot be used, or the one that is needed is missing; the message shows nothing of a key."""
+
+
+class FhirServerError(StoreError):
+    """A FHIR server does not answer, or its answer cannot be used; the message shows nothing of it."""
+
+    def __init__(self, server: str, rule: str, step: str, *, status: int | None = None) -> None:
+        """Name the server, what is wrong with its answer and the next step."""
+        self.server = server  # its base URL
+        self.status = status  # of HTTP, where it answered
+        super().__init__(f"The FHIR server {server} {rule}. {step}.")
