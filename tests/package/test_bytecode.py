@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-SUITE = ("Authority", "Registrar", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+SUITE = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
 
 SIZE_LIMIT = 24_576  # EIP-170
 CREATION_LIMIT = 49_152  # EIP-3860
@@ -25,6 +25,7 @@ LONDON = {
     *(0xFA, 0xFD, 0xFE, 0xFF),  # STATICCALL, REVERT, INVALID, SELFDESTRUCT
 }
 PUSH0, TLOAD, TSTORE, MCOPY = 0x5F, 0x5C, 0x5D, 0x5E
+ADDRESS = 0x30  # a contract's own
 CREATE, CALL, CALLCODE, DELEGATECALL, CREATE2, STATICCALL, SELFDESTRUCT = 0xF0, 0xF1, 0xF2, 0xF4, 0xF5, 0xFA, 0xFF
 
 
@@ -49,8 +50,13 @@ def instructions(code: bytes) -> Iterator[int]:
         position += 1 + (opcode - 0x5F if 0x60 <= opcode <= 0x7F else 0)
 
 
+def listing(name: str) -> list[int]:
+    """The deployed contract's opcodes, in order."""
+    return list(instructions(without_metadata(bytes.fromhex(artifact(name)["deployedBytecode"][2:]))))
+
+
 def opcodes(name: str) -> set[int]:
-    return set(instructions(without_metadata(bytes.fromhex(artifact(name)["deployedBytecode"][2:]))))
+    return set(listing(name))
 
 
 def creation_code(name: str) -> bytes:
@@ -85,15 +91,26 @@ def test_later_opcodes_are_found_where_they_are(opcode):
 @pytest.mark.parametrize("name", SUITE)
 @pytest.mark.spec("S5")
 def test_no_proxy_and_no_self_destruction(name):
-    allowed = {DELEGATECALL} if name == "Authority" else set()  # its multicall, to itself
+    allowed = set() if name == "Registrar" else {DELEGATECALL}
 
     assert opcodes(name) & {DELEGATECALL, CALLCODE, CREATE, CREATE2, SELFDESTRUCT} == allowed
 
 
-@pytest.mark.parametrize("name", ["RecordPointers", "ClaimAnchor"])
+@pytest.mark.parametrize("name", sorted(set(SUITE) - {"Registrar"}))
+@pytest.mark.spec("S5")
+def test_delegated_call_is_to_the_contract_itself(name):
+    """There is one, and its target is put on the stack right before: the contract's own address, then the gas."""
+    code = listing(name)
+    place = code.index(DELEGATECALL)
+
+    assert code.count(DELEGATECALL) == 1
+    assert ADDRESS in code[place - 2 : place]
+
+
+@pytest.mark.parametrize("name", ["Delegations", "RecordPointers", "ClaimAnchor"])
 @pytest.mark.spec("S6")
-def test_calls_are_static(name):
-    assert opcodes(name) & {CALL, CALLCODE, DELEGATECALL} == set()
+def test_calls_of_others_are_static(name):
+    assert opcodes(name) & {CALL, CALLCODE} == set()
     assert STATICCALL in opcodes(name)
 
 
