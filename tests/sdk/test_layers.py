@@ -63,7 +63,7 @@ LAYERS = (
     {"policy.sentence"},
     {"policy.phrases"},
     {"policy.codes"},
-    {"hashing"},
+    {"hashing", "merkle"},
     {"errors"},
     {""},  # medproof itself, which knows its version
 )
