@@ -460,7 +460,7 @@ class MissingExtraError(MedProofError, ImportError):
 
 
 class StoreError(MedProofError):
-    """Root of what a record store refuses or cannot do; messages name pointers, never what a record says or is called."""
+    """Root of what a record store refuses or cannot do; messages name pointers, never what a record says."""
 
 
 class StoreUnavailableError(StoreError):
