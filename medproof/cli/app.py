@@ -36,10 +36,11 @@ class _Commands(TyperGroup):
             tell_error(type(error).__name__, str(error), code, as_json=as_json)
         except typer.TyperException as error:
             code = error.exit_code
-            tell_error("UsageError", f"{error.format_message()} See --help.", code, as_json=as_json)
+            if message := error.format_message().rstrip("."):  # none where the help was shown instead
+                tell_error("UsageError", f"{message}. See --help.", code, as_json=as_json)
         except OSError as error:
             code = BAD_INPUT
-            tell_error("FileError", f"{error.filename}: {error.strerror}.", code, as_json=as_json)
+            tell_error("FileError", f"{error.filename or 'A file'}: {error.strerror or error}.", code, as_json=as_json)
         if code == INTERRUPTED:
             message = "Interrupted. What was sent before still counts; nothing else remains."
             tell_error("Interrupted", message, code, as_json=as_json)

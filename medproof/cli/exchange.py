@@ -56,7 +56,7 @@ class Root(StrEnum):
 )
 @expanded
 def import_consent(
-    file: Annotated[str, Argument(metavar="FILE", help="A FHIR R4 Consent as JSON.", show_default=False)],
+    file: Annotated[Path, Argument(metavar="FILE", help="A FHIR R4 Consent as JSON.", show_default=False)],
     who: SubjectOptions,
     sending: SendingOptions,
     chain: ChainOptions,

@@ -128,6 +128,8 @@ class Output:
         Raises:
             OptionError: nobody says yes.
         """
+        if self.as_json:
+            raise OptionError("--yes", "is missing, and with --json nobody is asked", "Nothing was signed or sent.")
         self._aside.print(Text(f"{question} [y/N] "), end="")
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise OptionError("--yes", "is not given, and nobody said yes", "Nothing was signed or sent.")

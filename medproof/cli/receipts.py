@@ -26,7 +26,11 @@ class _IssueFirst(TyperGroup):
         return super().resolve_command(context, arguments if arguments[0] in self.commands else ["issue", *arguments])
 
 
-app = typer.Typer(cls=_IssueFirst, help="Receipts: `receipt GRANTEE` issues one, `receipt verify` checks one.")
+app = typer.Typer(
+    cls=_IssueFirst,
+    help="Receipts: `receipt GRANTEE` issues one, `receipt verify` checks one.",
+    no_args_is_help=True,
+)
 
 
 @app.command("issue", epilog="Example: medproof consent receipt 0x… --subject 0x… --out receipt.json")

@@ -38,12 +38,10 @@ def deliver(
     """
     by = sender(sending)
     if by is not None:
-        relay = (
-            suite.consent_registry.relay_many
-            if len(messages) > 1
-            else lambda one, sender: suite.relay(one[0], sender=sender)
-        )
-        receipt = relay(messages, sender=by)
+        if len(messages) > 1:
+            receipt = suite.consent_registry.relay_many(messages, sender=by)
+        else:
+            receipt = suite.relay(messages[0], sender=by)
         output.document({**about, "sent": receipt_document(receipt)})
         output.say(f"Sent, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas.")
         return

@@ -231,6 +231,7 @@ def test_an_interruption_is_one_line(
     said, told = run("consent", "withdraw", *me), run("consent", "withdraw", *me, "--json")
 
     assert (said.code, told.code, told.error["error"]) == (130, 130, "Interrupted")
+    assert told.out == ""
     assert said.err == "Error: Interrupted. What was sent before still counts; nothing else remains.\n"
 
 
@@ -265,6 +266,13 @@ def test_the_installed_program(
     assert (granted.returncode, granted.stderr) == (0, "")
     assert json.loads(granted.stdout)["sent"]["block"] > 0
     assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "Permitted")
+
+
+@pytest.mark.parametrize("words", [(), ("consent",), ("consent", "receipt")])
+def test_a_group_alone_shows_its_help(words: Words) -> None:
+    shown = CliRunner().invoke(app, words)
+
+    assert (shown.exit_code, "Usage: " in shown.output, "Error" in shown.output) == (2, True, False)
 
 
 def test_the_version() -> None:

@@ -143,12 +143,14 @@ def test_revoke(run: Run, suite: MedProof, granted: str, me: Words, relayed: Wor
 
 def test_withdraw(run: Run, granted: str, me: Words, relayed: Words, pseudonym: LocalSigner) -> None:
     unsure = run("consent", "withdraw", *me, *relayed, answer="n\n")
+    unasked = run("consent", "withdraw", *me, *relayed, "--json", answer="y\n")
     signed = run("consent", "withdraw", *me, "--yes", "--json")
     said = run("consent", "withdraw", *me, *relayed, answer="y\n")
     asked = run("consent", "check", granted, *me, "--purpose", "TREAT", "--class", "laboratory", "--json")
 
     assert (unsure.code, signed.code, said.code, asked.code) == (2, 0, 0, 1)
     assert "Nothing was signed or sent." in unsure.err
+    assert (unasked.code, unasked.error["error"]) == (2, "OptionError")
     assert signed.document["messages"][0]["function"] == "withdraw"
     assert asked.document["reason"] == "DENIED"
 

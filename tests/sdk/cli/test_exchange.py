@@ -19,13 +19,17 @@ Words = tuple[str, ...]
 LAB, CLINIC = "Organization/lab", "Organization/clinic"
 
 
-def write(path: Path, **limits: Any) -> Path:
-    """A consent that lets two organisations treat, each in a rule of its own."""
+def permitting(*organisations: str, **limits: Any) -> dict[str, Any]:
+    """A consent that lets organisations treat, each in a rule of its own."""
     permits = [
         {"type": "permit", "actor": [actor(one)], "purpose": [coding(ACT_REASON, "TREAT")], **limits}
-        for one in (CLINIC, LAB)
+        for one in organisations
     ]
-    path.write_text(json.dumps(consent({"type": "deny", "provision": permits})))
+    return consent({"type": "deny", "provision": permits})
+
+
+def write(path: Path, **limits: Any) -> Path:
+    path.write_text(json.dumps(permitting(CLINIC, LAB, **limits)))
     return path
 
 

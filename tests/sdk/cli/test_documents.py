@@ -1,0 +1,71 @@
+"""The sessions in docs/cli.md and in the README run as they stand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from medproof.signing import LocalSigner
+from scripts.local_chain import ROOT, LocalChain
+from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.test_exchange import LAB, permitting
+
+
+def steps(document: str) -> Iterator[tuple[str, str]]:
+    """Each command of the console blocks, with the output that follows it."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = step.partition("\n")
+            yield command, output
+
+
+@pytest.fixture
+def session(here: Path, run: Run, keys: Path, monkeypatch: pytest.MonkeyPatch, clinic: LocalSigner) -> Run:
+    """What a reader of the documents has in front of her."""
+    shutil.copy(keys / "seed.txt", here)
+    shutil.copy(keys / "7.json", here / "relayer.json")
+    (here / "consent.json").write_text(json.dumps(permitting(LAB)))
+    monkeypatch.setenv("MEDPROOF_WALLET", "seed.txt")
+    return run
+
+
+def replay(document: str, run: Run, names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run a document's commands and compare what they print; `…` stands for anything. How many there were."""
+    count = 0
+    for command, output in steps(document):
+        for name, value in names.items():
+            command = command.replace(f"${name}", value)
+        program, *words = shlex.split(command, comments=True)
+        if program == "export" and not words[0].startswith("MEDPROOF_NETWORK"):
+            monkeypatch.setenv(*words[0].split("=", 1))
+        elif program == "unset":
+            monkeypatch.delenv(*words)
+        elif program == "medproof":
+            said = run(*words)
+            pattern = re.escape(output).replace("…", ".*")
+            assert re.fullmatch(pattern, said.out), f"{command}\n{said.out}{said.err}"
+            count += 1
+    return count
+
+
+def test_the_sessions_of_the_manual(
+    session: Run, monkeypatch: pytest.MonkeyPatch, clinic: LocalSigner, second_clinic: LocalSigner
+) -> None:
+    names = {"LAB": second_clinic.address, "CLINIC": clinic.address}
+
+    assert replay("docs/cli.md", session, names, monkeypatch) == 13
+
+
+def test_the_session_of_the_readme(
+    session: Run, granted: str, node: LocalChain, pseudonym: LocalSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"CLINIC": granted, "PATIENT": pseudonym.address, "NODE": node.url}
+
+    assert replay("README.md", session, names, monkeypatch) == 1
