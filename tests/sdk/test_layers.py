@@ -35,6 +35,7 @@ LAYERS = (
     {"client"},
     {"client.facade"},
     {
+        "client.batch_anchor",
         "client.claim_anchor",
         "client.consent_registry",
         "client.delegations",
