@@ -20,7 +20,7 @@ from medproof.cli.options import (
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import changed_rule, new_rule, request_of, same_rule, widened
 from medproof.cli.sending import deliver, now_on
-from medproof.cli.session import account, acting, grantee, open_suite, subject
+from medproof.cli.session import account, acting, grantee, known_block, open_suite, subject
 from medproof.client import MedProof
 from medproof.client.consent_registry import Decision
 from medproof.client.registrar import grantee_name
@@ -99,7 +99,10 @@ def revoke(
     chain: ChainOptions,
     index: Index = 0,
     sequence: Annotated[
-        int | None, Option(help="What to overtake: above all that was signed. For a rule that is still on its way.")
+        int | None,
+        Option(
+            min=1, max=65535, help="What to overtake: above all that was signed. For a rule that is still on its way."
+        ),
     ] = None,
 ) -> None:
     """Revoke a rule. What was signed for it and not sent counts no more."""
@@ -144,7 +147,7 @@ def check(
     request: RequestOptions,
     who: SubjectOptions,
     chain: ChainOptions,
-    block: Annotated[int | None, Option(help="As of this block.")] = None,
+    block: Annotated[int | None, Option(min=0, help="As of this block.")] = None,
 ) -> None:
     """Whether a request is permitted: exit code 0, or 1 where it is not. What is left out asks for all of it."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -162,7 +165,7 @@ def explain(
     request: RequestOptions,
     who: SubjectOptions,
     chain: ChainOptions,
-    block: Annotated[int | None, Option(help="As of this block.")] = None,
+    block: Annotated[int | None, Option(min=0, help="As of this block.")] = None,
 ) -> None:
     """Say in plain words why a request is or is not permitted."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -179,7 +182,7 @@ def _decide(
 ) -> Decision:
     """Ask the contract, and print the document of its answer."""
     whose, asking = subject(who), account("ACTOR", actor)
-    decision = suite.consent_registry.decide(whose, asking, request, block=block)
+    decision = suite.consent_registry.decide(whose, asking, request, block=known_block(suite, block))
     found = decision.rule is not None and decision.grantee is not None
     output.document(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Annotated, TypeVar
 
 import typer
@@ -51,6 +51,8 @@ def set_delegate(
     delegation = Delegation(_named(_KINDS, "--kind", kind), scopes, starts, _end(period, born))
     message = suite.delegations.sign_delegation(by, to, delegation, subject=whose, lifetime=sending.lifetime)
     about = documents.delegation_document(to, delegation, scopes)
+    names, ends = ", ".join(map(str, documents.scope_names(scopes))), about["valid_until"] or "no end"
+    output.aside(f"{to} as {kind} for {whose}: {names}; until {ends}.")
     deliver(suite, [message], sending, output, {"subject": whose, "delegation": about})
 
 
@@ -110,5 +112,7 @@ def _end(period: PeriodOptions, born: str | None) -> datetime | None:
         return None if period.until in (None, "none") else moment("--until", str(period.until))
     if period.until is not None:
         raise OptionError("--born", "stands beside --until", "Give one of them.")
-    day: date = moment("--born", born).astimezone(UTC).date()
-    return age_out(day)
+    try:
+        return age_out(date.fromisoformat(born))
+    except ValueError:
+        raise OptionError("--born", f"is {born!r}, which is no birthday", "Write 2020-01-01.") from None

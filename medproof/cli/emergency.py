@@ -34,7 +34,7 @@ def open_record(
     who: KeyOptions,
     chain: ChainOptions,
     reason: Annotated[str, Option(metavar="CODE", help=f"{_REASONS}.")],
-    minutes: Annotated[int, Option(min=1, help="For how long.")] = 240,
+    minutes: Annotated[int, Option(min=1, max=65535, help="For how long.")] = 240,
     justification: Hash = None,
 ) -> None:
     """Open a subject's record as a party of emergency care, which sends it itself; everybody sees it at once."""
@@ -53,7 +53,7 @@ def open_record(
 @app.command(epilog="Example: medproof emergency review 1 --dispute --wallet seed.txt --custodian 0x…")
 @expanded
 def review(
-    number: Annotated[int, Argument(min=1, metavar="NUMBER", help="The opening's.", show_default=False)],
+    number: Annotated[int, Argument(min=1, max=2**32, metavar="NUMBER", help="The opening's.", show_default=False)],
     who: SubjectOptions,
     sending: SendingOptions,
     chain: ChainOptions,

@@ -129,7 +129,14 @@ class SendingOptions(RelayOptions):
         Option(metavar="FILE", help="Where the signed message goes if not sent.", rich_help_panel="Sending"),
     ] = None
     lifetime: Annotated[
-        int, Option(min=1, metavar="SECONDS", help="How long the signed message counts.", rich_help_panel="Sending")
+        int,
+        Option(
+            min=1,
+            max=10 * 366 * 86400,
+            metavar="SECONDS",
+            help="How long the signed message counts.",
+            rich_help_panel="Sending",
+        ),
     ] = 24 * 3600
 
 

@@ -135,7 +135,13 @@ class Output:
             raise OptionError("--yes", "is not given, and nobody said yes", "Nothing was signed or sent.")
 
     def write(self, path: Path, content: str) -> None:
-        """Write a file that only its owner reads: whole, or not at all."""
+        """Write a file that only its owner reads: whole, or not at all.
+
+        Raises:
+            OptionError: there is a folder of this name.
+        """
+        if path.is_dir():
+            raise OptionError(str(path), "is a folder", "Name a file.")
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from medproof.cli.options import ChainOptions, SubjectOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
-from medproof.cli.session import grantee, open_suite, read_text, subject
+from medproof.cli.session import grantee, known_block, open_suite, read_text, subject
 from medproof.receipt import ConsentReceipt, issue, verify
 
 __all__ = ["app"]
@@ -40,13 +40,20 @@ def issue_receipt(
     who: SubjectOptions,
     chain: ChainOptions,
     index: Annotated[int, Option(min=0, max=15, help="Which of the grantee's rules.")] = 0,
-    block: Annotated[int | None, Option(help="As the rule stood at this block.")] = None,
+    block: Annotated[int | None, Option(min=0, help="As the rule stood at this block.")] = None,
     jurisdiction: Annotated[str | None, Option(metavar="ISO3166", help="Under which law; proven by nothing.")] = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="Where it is written; printed otherwise.")] = None,
 ) -> None:
     """Issue a consent receipt for a rule (ISO/IEC TS 27560): anyone can check it against the chain."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    receipt = issue(suite, subject(who), grantee("GRANTEE", to), index=index, block=block, jurisdiction=jurisdiction)
+    receipt = issue(
+        suite,
+        subject(who),
+        grantee("GRANTEE", to),
+        index=index,
+        block=known_block(suite, block),
+        jurisdiction=jurisdiction,
+    )
     if out is None:
         output.raw(json.loads(receipt.to_json()))
         return

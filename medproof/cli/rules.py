@@ -171,10 +171,10 @@ def moment(option: str, text: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise OptionError(option, f"is {text!r}, which is no time", "Write 2030-01-01 or 2030-01-01T08:00Z.") from None
-    if found.tzinfo is not None:
-        return found.astimezone(UTC)
     if len(text) > len("2030-01-01"):
         raise OptionError(option, f"is {text!r}, which has no zone", "Add Z for UTC, or +01:00.")
     return found.replace(tzinfo=UTC)

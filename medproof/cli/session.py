@@ -23,6 +23,7 @@ __all__ = [
     "account",
     "acting",
     "grantee",
+    "known_block",
     "open_suite",
     "party",
     "read_text",
@@ -62,6 +63,17 @@ def open_suite(options: ChainOptions) -> MedProof:
     deployment = Deployment.load(options.deployment or _manifest(chain.chain_id))
     verify(chain, deployment)
     return MedProof(chain, deployment)
+
+
+def known_block(suite: MedProof, block: int | None) -> int | None:
+    """A block that the chain has; None stays None.
+
+    Raises:
+        OptionError: it is still to come.
+    """
+    if block is not None and block > (newest := suite.chain.block_number()):
+        raise OptionError("--block", f"is {block}, and the newest is {newest}", "Name an earlier one.")
+    return block
 
 
 def _manifest(chain_id: int) -> Path:

@@ -108,7 +108,7 @@ class ConsentRegistry(BreakGlass):
         by = self._by("revokeRule", sender).address
         of = subject or by
         if sequence is None:
-            sequence = self._last_sequence(of, grantee, index) + 1
+            sequence = self._overtaking(of, grantee, index)
         if of == by:
             return self._transact("revokeRule", grantee, index, sequence, sender=sender)
         return self._transact("revokeRuleFor", of, grantee, index, sequence, 0, b"", sender=sender)
@@ -158,7 +158,7 @@ class ConsentRegistry(BreakGlass):
         """
         of, deadline = subject or signer.address, self._deadline(lifetime)
         if sequence is None:
-            sequence = self._last_sequence(of, grantee, index) + 1
+            sequence = self._overtaking(of, grantee, index)
         message = messages.revocation(
             self.domain, subject=of, grantee=grantee, index=index, sequence=sequence, deadline=deadline
         )
@@ -265,16 +265,16 @@ class ConsentRegistry(BreakGlass):
             )
         if not anew and not live:
             raise RuleStateError(f"There is no rule {rule.index} of {subject} for {grantee} to change. Grant it.")
-        sequence = FIELDS["sequence"].of(stored) + 1
+        sequence = _following(stored, subject, grantee, rule.index)
         word = encode(replace(rule, sequence=sequence, follows=False, revoked=False))
         validate(word)
         return word
 
-    def _last_sequence(self, subject: str, grantee: str, index: int) -> int:
+    def _overtaking(self, subject: str, grantee: str, index: int) -> int:
         stored = self._word(subject, grantee, index)
         if not stored or decode(stored).revoked:
             raise RuleStateError(f"There is no rule {index} of {subject} for {grantee} to revoke. Nothing needs doing.")
-        return FIELDS["sequence"].of(stored)
+        return _following(stored, subject, grantee, index)
 
     def _sign_rule(self, signer: Signer, subject: str, grantee: str, word: int, lifetime: int) -> SignedMessage:
         deadline = self._deadline(lifetime)
@@ -288,3 +288,14 @@ class ConsentRegistry(BreakGlass):
         )
         arguments = (subject, grantee, word)
         return self._signed("setRuleFor", arguments, deadline, signer.sign_typed_data(message))
+
+
+def _following(stored: int, subject: str, grantee: str, index: int) -> int:
+    """The sequence after a stored word's."""
+    sequence = FIELDS["sequence"].of(stored) + 1
+    if sequence >> FIELDS["sequence"].width:
+        raise RuleStateError(
+            f"Rule {index} of {subject} for {grantee} stands for good, as a withdrawal or its last revocation left it. "
+            "Use another index."
+        )
+    return sequence

@@ -46,6 +46,7 @@ def test_a_guardian_ages_out(run: Run, me: Words, patient: LocalSigner) -> None:
     said = run(*guardian, "--born", "2020-05-17")
     both = run(*guardian, "--born", "2020-05-17", "--until", "2030-01-01")
 
+    assert "--born is '9999-01-01', which is no birthday." in run(*guardian[:-1], "--born", "9999-01-01").err
     assert said.document["delegation"]["valid_until"] == "2037-12-31T00:00:00Z"
     assert (both.code, both.error["message"]) == (2, "--born stands beside --until. Give one of them.")
 

@@ -153,6 +153,8 @@ def test_withdraw(run: Run, granted: str, me: Words, relayed: Words, pseudonym: 
     assert (unasked.code, unasked.error["error"]) == (2, "OptionError")
     assert signed.document["messages"][0]["function"] == "withdraw"
     assert asked.document["reason"] == "DENIED"
+    for command in (("revoke", "everyone"), ("change", "everyone", "--class", "laboratory")):
+        assert "stands for good" in run("consent", *command, *me).err
 
 
 INSIDE = ("--purpose", "TREAT", "--class", "laboratory", "--sensitivity", "NONE_LABELLED", "--action", "access")
