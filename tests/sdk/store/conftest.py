@@ -28,7 +28,7 @@ def sqlite_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def postgres_url(postgres: LocalPostgres) -> str:
-    return postgres.create_database()
+    return postgres.empty_database()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -45,12 +45,10 @@ class Sealed:
         days: tuple[date, date] | None = DAYS,
         replaces: bytes | None = None,
     ) -> Entry:
-        return store.put(
-            self.pointer, self.resource, self.salt, data_class=data_class, days=days, replaces=replaces
-        )
+        return store.put(self.pointer, self.resource, self.salt, data_class=data_class, days=days, replaces=replaces)
 
 
-def sealed(name: str = "Observation-blood-pressure", *, subject: str = ALICE, **elements: Json) -> Sealed:
+def sealed(name: str = "Observation-blood-pressure", /, *, subject: str = ALICE, **elements: Json) -> Sealed:
     """Seal an example, with elements of it set anew."""
     resource = example(name)
     if elements:
@@ -59,6 +57,6 @@ def sealed(name: str = "Observation-blood-pressure", *, subject: str = ALICE, **
     return Sealed(PointerKey(subject, CLINIC, salted.commitment), resource, salted.salt)
 
 
-def fresh(*, subject: str = ALICE, name: str = "Observation-blood-pressure") -> Sealed:
-    """Seal an example under an id that no other has."""
-    return sealed(name, subject=subject, id=secrets.token_hex(8))
+def fresh(*, subject: str = ALICE) -> Sealed:
+    """Seal the example under an id that no other has."""
+    return sealed(subject=subject, id=secrets.token_hex(8))

@@ -64,7 +64,6 @@ class LocalPostgres:
         self._root = Path(tempfile.mkdtemp(prefix="medproof-pg-", dir="/tmp"))  # a socket's path is to be short
         self.data = self._root / "data"
         self._process: subprocess.Popen[bytes] | None = None
-        self._databases = 0
 
     def __enter__(self) -> Self:
         if os.geteuid() == 0:
@@ -73,7 +72,11 @@ class LocalPostgres:
         self._root.chmod(0o755)  # the socket is for the tests' own user
         command = ["initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run(
-            [self._binaries / command[0], *command[1:]], capture_output=True, cwd="/", env=self._environment(), **_user()
+            [self._binaries / command[0], *command[1:]],
+            capture_output=True,
+            cwd="/",
+            env=self._environment(),
+            **_user(),
         )
         if done.returncode:
             raise NoPostgresError(f"initdb failed: {done.stderr.decode(errors='replace').strip()[-300:]}")
@@ -124,13 +127,13 @@ class LocalPostgres:
         """A database's URL."""
         return f"postgresql://postgres@/{database}?host={self._root}"
 
-    def create_database(self) -> str:
-        """Make an empty database and return its URL."""
-        self._databases += 1
-        name = f"test{self._databases}"
+    def empty_database(self) -> str:
+        """Empty the one database of all tests and return its URL."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'medproof'"
+            connection.execute(others)
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        return self.url("postgres")
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self._root / "log").open("wb") as log:
