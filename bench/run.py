@@ -49,6 +49,7 @@ TARGETS: Mapping[str, int] = {
     "is_permitted_execution": 13_500,
     "post_pointer": 52_500,
     "claim_submit": 85_000,
+    "anchor_batch": 47_500,
 }
 
 COLUMNS = ("operation", "gas", "floor", "over floor", "EAS", "EAS/gas", "MedRec", "MedRec/gas", "target", "met")

@@ -13,6 +13,7 @@ from eth_utils.crypto import keccak
 
 from bench.meter import CHAIN_ID, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
+from medproof.merkle import MerkleLog
 from medproof.messages import Domain
 from medproof.policy.codes import (
     Action,
@@ -28,7 +29,7 @@ from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
 
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
 
 PROVIDER, PAYER = 1, 2  # Registrar kinds
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
@@ -39,6 +40,7 @@ GAS_EACH = 150_000  # what each relayed call may use at most
 LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
 OPENING_MINUTES = 240  # how long the glass stays broken
 GUARDIAN_UNTIL = datetime(2035, 12, 31, tzinfo=UTC)
+LEAVES, BATCH = 1_000_001, 1_000  # a log of odd size, whose proofs are long, and what each further batch adds to it
 RULES_FROM = 20_454  # the payer's rules govern service dates from 2026-01-01, in days since 1970
 
 # A treating provider may read and use most of the record for a year, except what carries a sensitivity label.
@@ -115,6 +117,7 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.checks()
     suite.pointers()
     suite.claims()
+    suite.logs()
     return dict(sorted(suite.costs.items(), key=lambda item: item[0].startswith("deploy_")))
 
 
@@ -155,6 +158,7 @@ class _Suite:
             "ConsentRegistry": ("Authority", "Registrar", "Delegations"),
             "RecordPointers": ("Registrar",),
             "ClaimAnchor": ("Registrar",),
+            "BatchAnchor": ("Registrar",),
         }
         for name in CONTRACTS:
             given = [self._contracts[other].address for other in arguments[name]]
@@ -446,6 +450,41 @@ class _Suite:
         """A claim, as the contract takes it: provider, payer, commitment, nullifier."""
         hashes = fixed_hash(f"commitment of the {label}"), fixed_hash(f"nullifier of the {label}")
         return self._clinic.address, self._payer.address, *hashes
+
+    # -- logs -------------------------------------------------------------------------------------------------
+
+    def logs(self) -> None:
+        """Anchor a log of a million leaves and a batch of a thousand more; with and without the consistency proof."""
+        log = MerkleLog(keccak(number.to_bytes(32, "big")) for number in range(LEAVES + 2 * BATCH))
+        clinic, anchor = self._clinic, self._contracts["BatchAnchor"]
+
+        def batch(number: int, size: int) -> tuple[str, int, int, bytes]:
+            return clinic.address, number, size, log.root(size)
+
+        proof = log.consistency_proof(LEAVES, LEAVES + BATCH)
+        self._run("anchor_first_batch", clinic, "BatchAnchor", "anchor", *batch(1, LEAVES), 0, b"")
+        self._run("anchor_batch", clinic, "BatchAnchor", "anchor", *batch(1, LEAVES + BATCH), 0, b"")
+        self._prepare(clinic, "BatchAnchor", "anchor", *batch(2, LEAVES), 0, b"")
+        consistent = (*batch(2, LEAVES + BATCH), proof, 0, b"")
+        self._run("anchor_batch_consistent", clinic, "BatchAnchor", "anchorConsistent", *consistent)
+
+        def message(deadline: int) -> messages.TypedData:
+            publisher, number, size, root = batch(1, LEAVES + 2 * BATCH)
+            return messages.batch(
+                self._domain("BatchAnchor"), publisher=publisher, log=number, size=size, root=root, deadline=deadline
+            )
+
+        deadline, [signature] = signed(message, clinic)
+        relayed = (*batch(1, LEAVES + 2 * BATCH), deadline, signature)
+        self._run("anchor_batch_signed", self._relayer, "BatchAnchor", "anchor", *relayed)
+
+        size, index = LEAVES + BATCH, LEAVES // 2
+        leaf, inclusion = keccak(index.to_bytes(32, "big")), log.inclusion_proof(index, size)
+        given = (clinic.address, 2, leaf, index, inclusion)
+        cost, answer = self._meter.view(self._relayer, anchor, "isIncluded", *given)
+        if int.from_bytes(answer, "big") != 1:
+            raise BenchError("is_included_execution is refused: the benchmark's proof no longer fits its log")
+        self.costs["is_included_execution"] = cost
 
 
 def _claim_id(claim: tuple[str, str, bytes, bytes]) -> bytes:

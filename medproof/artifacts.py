@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 __all__ = ["CONTRACTS", "Artifact", "artifact"]
 
 # In order of deployment.
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
 
 
 @dataclass(frozen=True)

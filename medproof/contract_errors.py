@@ -822,6 +822,44 @@ class StepNotYours(ContractError):
     account: str
 
 
+class ConsistencyUnproven(ContractError):
+    """Thrown when the proof does not show that the log of `size` leaves begins with the `latest` anchored."""
+
+    signature = "ConsistencyUnproven(uint64,uint64)"
+    rule = "Thrown when the proof does not show that the log of `size` leaves begins with the `latest` anchored."
+    step = "Prove consistency from the latest anchored size; where there is no proof, the log was rewritten."
+    size: int
+    latest: int
+
+
+class LogNotGrown(ContractError):
+    """Thrown when a log would not grow: it has `latest` leaves already."""
+
+    signature = "LogNotGrown(uint64,uint64)"
+    rule = "Thrown when a log would not grow: it has `latest` leaves already."
+    step = "Anchor a later state of the log; where its root differs at the same size, the log was rewritten."
+    size: int
+    latest: int
+
+
+class PublisherNotYours(ContractError):
+    """Thrown when the account that sends or signs a batch does not act, active, for its publisher."""
+
+    signature = "PublisherNotYours(address,address)"
+    rule = "Thrown when the account that sends or signs a batch does not act, active, for its publisher."
+    step = "Send or sign with the publisher's present account; have the party reinstated where it is inactive."
+    publisher: str
+    account: str
+
+
+class RootMissing(ContractError):
+    """Thrown when a batch has no root."""
+
+    signature = "RootMissing()"
+    rule = "Thrown when a batch has no root."
+    step = "Give the root of the log over all its leaves."
+
+
 class AccessManagerAlreadyScheduled(ContractError):
     """Thrown by OpenZeppelin's contracts; see their documentation."""
 
@@ -1097,6 +1135,10 @@ ALL: tuple[type[ContractError], ...] = (
     RulesUnknown,
     StepNotPossible,
     StepNotYours,
+    ConsistencyUnproven,
+    LogNotGrown,
+    PublisherNotYours,
+    RootMissing,
     AccessManagerAlreadyScheduled,
     AccessManagerBadConfirmation,
     AccessManagerExpired,

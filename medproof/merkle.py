@@ -2,7 +2,7 @@
 later state of it only added.
 
 The tree is RFC 6962's (section 2.1; RFC 9162 says how its proofs are verified), with keccak-256 in place of SHA-256, so
-that a contract verifies the same proofs (`contracts/libraries/MerkleProofs.sol`). Formulas, with `||` for concatenation
+that a contract verifies the same proofs (`contracts/libraries/MerkleLog.sol`). Formulas, with `||` for concatenation
 and k the largest power of two below n::
 
     leaf_hash(c)                      keccak256(c), for a commitment c of exactly 32 bytes

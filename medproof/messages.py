@@ -24,6 +24,7 @@ __all__ = [
     "TypedData",
     "acceptance",
     "adjudication",
+    "batch",
     "compact",
     "delegation",
     "delegation_revocation",
@@ -74,6 +75,7 @@ MESSAGE_TYPES: Mapping[str, str] = {
     "Settlement": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Void": "bytes32 claim,uint256 deadline",
     "Replacement": "bytes32 claim,bytes32 correction,uint32 rulesNumber,bytes32 rules,uint256 deadline",
+    "Batch": "address publisher,uint32 log,uint64 size,bytes32 root,uint256 deadline",
 }
 
 
@@ -326,6 +328,15 @@ def replacement(
             "rules": rules,
             "deadline": deadline,
         },
+    )
+
+
+def batch(domain: Domain, *, publisher: str, log: int, size: int, root: bytes, deadline: int) -> TypedData:
+    """A publisher's batch: its log of that number has `size` leaves and this 32-byte root."""
+    return TypedData(
+        domain,
+        "Batch",
+        {"publisher": publisher, "log": log, "size": size, "root": root, "deadline": deadline},
     )
 
 

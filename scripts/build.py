@@ -22,7 +22,7 @@ import solcx
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
 
 # What the errors of OpenZeppelin's contracts mean here: notice and mend, as our own carry in their NatSpec.
 OPENZEPPELIN = {

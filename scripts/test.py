@@ -28,7 +28,9 @@ from scripts.local_chain import CACHE, ROOT, ChainError, LocalChain, Runner, too
 
 PYTHON = ROOT / ".venv" / "bin" / "python"
 REPORTS = CACHE / "reports"
-OTHER_CONTRACTS = tuple(f"tests/unit/{name}" for name in ("Authority", "ClaimAnchor", "RecordPointers", "Registrar"))
+OTHER_CONTRACTS = tuple(
+    f"tests/unit/{name}" for name in ("Authority", "BatchAnchor", "ClaimAnchor", "RecordPointers", "Registrar")
+)
 
 
 @dataclass

@@ -38,8 +38,7 @@ class SignedMessage:
     def to_json(self) -> str:
         """The message as JSON, to hand to a relayer: bytes as 0x…, numbers among the arguments as decimal text, since
         not every reader of JSON keeps 256 bits."""
-        arguments = ["0x" + value.hex() if isinstance(value, bytes) else str(value) for value in self.arguments]
-        return json.dumps({**self.__dict__, "arguments": arguments})
+        return json.dumps({**self.__dict__, "arguments": [_written(value) for value in self.arguments]})
 
     @classmethod
     def from_json(cls, text: str) -> SignedMessage:
@@ -53,8 +52,7 @@ class SignedMessage:
             build = artifact(content["contract"])
             inputs = next(entry["inputs"] for entry in build.abi if entry.get("name") == content["function"])
             arguments = tuple(
-                _READERS.get(kind["type"].rstrip("0123456789"), str)(value)
-                for kind, value in zip(inputs, content.pop("arguments"), strict=True)
+                _read(kind["type"], value) for kind, value in zip(inputs, content.pop("arguments"), strict=True)
             )
             message = cls(**content, arguments=arguments)
             if message.deadline != arguments[-2]:
@@ -64,7 +62,22 @@ class SignedMessage:
             raise MessageError("This is no signed message. Give the text that SignedMessage.to_json wrote.") from error
 
 
-_READERS: Mapping[str, Callable[[str], Any]] = {"bytes": lambda text: bytes.fromhex(text[2:]), "uint": lambda text: int(str(text))}
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "bytes": lambda text: bytes.fromhex(text[2:]),
+    "uint": lambda text: int(str(text)),
+}
+
+
+def _written(argument: Any) -> Any:
+    if isinstance(argument, tuple):
+        return [_written(item) for item in argument]
+    return "0x" + argument.hex() if isinstance(argument, bytes) else str(argument)
+
+
+def _read(kind: str, argument: Any) -> Any:
+    if kind.endswith("[]"):
+        return tuple(_read(kind[:-2], item) for item in argument)
+    return _READERS.get(kind.rstrip("0123456789"), str)(argument)
 
 
 def day_number(day: date) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medproof.chain import Chain, Receipt, Sender
+from medproof.client.batch_anchor import BatchAnchor
 from medproof.client.claim_anchor import ClaimAnchor
 from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.contract import ContractClient, SignedMessage
@@ -34,6 +35,7 @@ class MedProof:
         self.consent_registry = ConsentRegistry(chain, deployment, sender)
         self.record_pointers = RecordPointers(chain, deployment, sender)
         self.claim_anchor = ClaimAnchor(chain, deployment, sender)
+        self.batch_anchor = BatchAnchor(chain, deployment, sender)
 
     @classmethod
     def connect(

@@ -174,6 +174,11 @@ def claim_anchor(ClaimAnchor: Any, registrar: Any, admin: Any) -> Any:  # noqa: 
 
 
 @pytest.fixture(scope="module")
+def batch_anchor(BatchAnchor: Any, registrar: Any, admin: Any) -> Any:  # noqa: N803
+    return BatchAnchor.deploy(registrar, {"from": admin})
+
+
+@pytest.fixture(scope="module")
 def far_day(chain: Any) -> int:
     """A day well ahead, in days since 1970."""
     return int(chain.time()) // DAY + 1000

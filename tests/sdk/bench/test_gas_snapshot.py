@@ -52,11 +52,17 @@ OPERATIONS = {
     "claim_settle_two_signatures",
     "claim_void",
     "claim_replace",
+    "anchor_first_batch",
+    "anchor_batch",
+    "anchor_batch_consistent",
+    "anchor_batch_signed",
+    "is_included_execution",
     "deploy_Authority",
     "deploy_Registrar",
     "deploy_ConsentRegistry",
     "deploy_RecordPointers",
     "deploy_ClaimAnchor",
+    "deploy_BatchAnchor",
 }
 
 

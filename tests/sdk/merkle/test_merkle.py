@@ -166,7 +166,7 @@ def test_altered_consistency_proof_is_refused(log: MerkleLog, roots: list[bytes]
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_rewritten_log_has_no_consistency_proof(data: st.DataObject) -> None:
-    """Whatever is edited, deleted, inserted or swapped before `first`: no proof of the new log leads to the old root."""
+    """Whatever is edited, deleted, inserted or swapped before `first`: no proof leads to the old root."""
     second = data.draw(st.integers(2, 40))
     first = data.draw(st.integers(1, second))
     place = data.draw(st.integers(0, first - 1))
