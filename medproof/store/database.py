@@ -15,6 +15,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_
 
 from medproof.errors import (
     ArgumentError,
+    MissingExtraError,
     StoreBusyError,
     StoreDamagedError,
     StoreError,
@@ -43,6 +44,7 @@ class Database:
 
         Raises:
             ArgumentError: another kind of database.
+            MissingExtraError: the driver for PostgreSQL is not installed.
         """
         url = _url(where)
         self.is_sqlite = url.get_backend_name() == "sqlite"
@@ -56,15 +58,18 @@ class Database:
                 "options": f"-c synchronous_commit=on -c lock_timeout={round(patience * 1000)}",
             }
         )
-        self.engine: Engine = create_engine(
-            url,
-            connect_args=arguments,
-            hide_parameters=True,
-            max_overflow=0,
-            pool_pre_ping=not self.is_sqlite,
-            pool_size=connections,
-            pool_timeout=patience,
-        )
+        try:
+            self.engine: Engine = create_engine(
+                url,
+                connect_args=arguments,
+                hide_parameters=True,
+                max_overflow=0,
+                pool_pre_ping=not self.is_sqlite,  # a server that was restarted is found again
+                pool_size=connections,
+                pool_timeout=patience,
+            )
+        except ModuleNotFoundError as missing:
+            raise MissingExtraError("A record store in PostgreSQL", "postgres", str(missing.name)) from None
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
