@@ -27,7 +27,7 @@ from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.conftest import CREDENTIAL, funded, rpc
 
 NOBODY = "0x" + "00" * 20
-STEPS = 5 + 3 * 3 + 2  # contracts; label, functions and grant of each role; the admin's two
+STEPS = 7 + 4 * 3 + 2  # contracts; label, functions and grant of each role; the admin's two
 
 
 class Counting(Chain):
@@ -65,7 +65,7 @@ def shape(path: Path) -> dict[str, Any]:
     for entry in content["contracts"].values():
         assert entry["block"] > 0
         assert entry["gas_used"] > 0
-        assert len(entry["arguments"]) in (1, 2)
+        assert len(entry["arguments"]) <= 3
         entry |= {"transaction": "", "address": "", "block": 0, "gas_used": 0, "arguments": []}
     return content
 
@@ -98,7 +98,7 @@ def test_deploys_once(counting: Counting, stranger: LocalSigner, admin: LocalSig
     assert deploy(counting, funded(12), manifest=manifest, admin=admin.address) == first
     assert counting.sent == STEPS
 
-    assert roles_of(counting, first, admin.address) == {0, 1, 2, 3}
+    assert roles_of(counting, first, admin.address) == {0, 1, 2, 3, 4}
     assert roles_of(counting, first, stranger.address) == set()
     assert roles_of(counting, first, funded(12).address) == set()
     authority = authority_of(counting, first)
@@ -152,7 +152,7 @@ def test_killed_after_every_step(
     assert counting.sent == STEPS
     assert shape(manifest) == shape(whole)
     assert roles_of(counting, finished, stranger.address) == set()
-    assert roles_of(counting, finished, admin.address) == {0, 1, 2, 3}
+    assert roles_of(counting, finished, admin.address) == {0, 1, 2, 3, 4}
 
 
 def test_interrupted_while_reporting(counting: Counting, admin: LocalSigner, manifest: Path) -> None:
@@ -390,12 +390,12 @@ def test_verify_other_code(chain: Chain, deployment: Deployment) -> None:
 
 
 def test_verify_contract_of_another_suite(counting: Counting, deployment: Deployment, admin: LocalSigner) -> None:
-    """The right code, but wired to somebody else's Registrar."""
+    """The right code, but wired to somebody else's neighbour."""
     build = artifact("ConsentRegistry")
-    for arguments, match in (
-        ((deployment.address("Authority"), funded(13).address), "works with the Registrar at"),
-        ((funded(13).address, deployment.address("Registrar")), "works with the Authority at"),
-    ):
+    neighbours = ("Authority", "Registrar", "Delegations")
+    for foreigner in neighbours:
+        arguments = [funded(13).address if name == foreigner else deployment.address(name) for name in neighbours]
+        match = f"works with the {foreigner} at"
         sent = counting.send(counting.creation(build.bytecode, build.abi, arguments), sender=admin)
         foreign = counting.wait(sent).contract
         assert foreign is not None
