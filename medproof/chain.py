@@ -46,7 +46,7 @@ from medproof.errors import (
 from medproof.networks import Network, network_named
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
+__all__ = ["Block", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
 
 Sender = TransactionSigner | NodeSigner
 
@@ -67,6 +67,15 @@ class UnclearAnswerError(NodeError):
 
 class _NonceLostError(NodeError):
     """Another sender of the account was quicker."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block, as far as whoever decides by it needs to know."""
+
+    number: int
+    hash: str  # 0x…
+    timestamp: int  # seconds since 1970
 
 
 @dataclass(frozen=True)
@@ -192,6 +201,26 @@ class Chain:
     def block_number(self) -> int:
         """The number of the newest block."""
         return _ask(lambda: int(self.web3.eth.block_number))
+
+    def block(self, block: int | str = "latest") -> Block:
+        """A block by its number, or "latest", "safe", "finalized"."""
+
+        def ask() -> Block:
+            found = self.web3.eth.get_block(cast(Any, block))
+            return Block(int(found["number"]), "0x" + bytes(found["hash"]).hex(), int(found["timestamp"]))
+
+        return _ask(ask)
+
+    def check_chain(self) -> None:
+        """Ask the node again which chain it serves.
+
+        Raises:
+            WrongChainError: another one than when this connection was made.
+            NodeError: nobody answers.
+        """
+        found = _ask(lambda: int(self.web3.eth.chain_id))
+        if found != self.chain_id:
+            raise WrongChainError(_origin(str(getattr(self.web3.provider, "endpoint_uri", ""))), self.chain_id, found)
 
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""

@@ -605,3 +605,23 @@ class FhirServerError(StoreError):
         self.server = server  # its base URL
         self.status = status  # of HTTP, where it answered
         super().__init__(f"The FHIR server {server} {rule}. {step}.")
+
+
+class GatekeeperRefusalError(MedProofError):
+    """A gatekeeper refuses a request, or cannot answer it now."""
+
+    def __init__(self, status: int, code: str, said: str, *, retry_after: int | None = None) -> None:
+        """Take the HTTP status, the reason's code, the sentence, and the seconds after which asking again may help."""
+        self.status = status  # such as 403
+        self.code = code  # such as "PURPOSE", of urn:medproof:reason
+        self.retry_after = retry_after
+        super().__init__(said)
+
+
+class UnprovedRecordError(MedProofError):
+    """What a gatekeeper served is not what the pointer on chain commits to; the record is not handed on."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        """Name the part that does not hold, and what is wrong with it."""
+        self.field = field  # such as "salt"
+        super().__init__(f"{field} of the gatekeeper's answer {rule}. Do not use the record, and ask the custodian.")

@@ -1,0 +1,60 @@
+"""Serving a gatekeeper with uvicorn: one process, an orderly end, no log of its own."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import uvicorn
+
+from medproof.gateway.app import create_app
+from medproof.gateway.service import Gatekeeper
+
+__all__ = ["log_to", "serve", "server_of"]
+
+_GRACE = 30  # seconds for requests that are under way when the end comes
+_MOST_AT_ONCE = 512  # connections; beyond it the answer is 503
+
+
+def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> uvicorn.Server:
+    """The server of a gatekeeper, ready to run.
+
+    One process serves one origin: which requests were used is remembered in it. What a proxy says of the caller's
+    address is not believed.
+    """
+    config = uvicorn.Config(
+        create_app(gatekeeper),
+        host=host,
+        port=port,
+        http="h11",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_graceful_shutdown=_GRACE,
+        h11_max_incomplete_event_size=gatekeeper.settings.max_headers,
+    )
+    return uvicorn.Server(config)
+
+
+def serve(gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+    """Serve until SIGINT or SIGTERM; what is under way is answered, and what was accepted is kept."""
+    log_to(sys.stdout)
+    server_of(gatekeeper, host=host, port=port).run()
+
+
+def log_to(stream: TextIO) -> None:
+    """Write the gatekeeper's lines of JSON to a stream; uvicorn's own, which may quote requests, go nowhere."""
+    logger = logging.getLogger("medproof.gateway")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    uvicorns = logging.getLogger("uvicorn")
+    uvicorns.handlers[:] = [logging.NullHandler()]
+    uvicorns.propagate = False

@@ -1,0 +1,333 @@
+"""The gatekeeper itself, without HTTP: who may have which records, and new records on their way to the chain."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from medproof import fhir, hashing
+from medproof.chain import Sender
+from medproof.client import MedProof
+from medproof.client.record_pointers import Pointer, PointerKey
+from medproof.errors import GatekeeperRefusalError, MedProofError, RecordErasedError, RecordUnknownError
+from medproof.fhir import Resource
+from medproof.fhir.period import data_period
+from medproof.gateway.authentication import Authenticator, Caller
+from medproof.gateway.consent import Consents, Verdict, request_for
+from medproof.gateway.limits import RateLimit
+from medproof.gateway.moment import Head, Moment, unavailable
+from medproof.gateway.outcome import not_found
+from medproof.gateway.posting import Poster
+from medproof.gateway.proof import Proof
+from medproof.gateway.settings import Settings
+from medproof.gateway.signature import Claims
+from medproof.policy.codes import DataClass
+from medproof.policy.evaluation import Reason
+from medproof.policy.explanation import explain
+from medproof.store import Entry, Query, RecordStore, StoredRecord
+
+__all__ = ["Access", "Gatekeeper", "Listed", "Results", "Served"]
+
+_SCAN = 100  # records that are opened at once
+
+
+@dataclass(frozen=True)
+class Access:
+    """One thing that was served or refused, for whoever keeps the access log."""
+
+    when: datetime  # UTC
+    account: str  # who asked
+    party: str | None  # the identity of the party that the account acts for
+    signed: str  # the nonce of the signed request, 0x…
+    action: str  # read, search, list, create
+    subject: str | None  # whose record; None where no record was found
+    pointer: bytes | None  # the record's pointer id; None where none was served
+    reason: str  # PERMITTED, BREAK_GLASS, SUBJECT; or the code of the refusal
+    permitted: bool
+    block: int | None  # the block of the decision; None where none was needed
+    block_hash: str | None  # 0x…
+
+
+@dataclass(frozen=True)
+class Served:
+    """A record that may be handed over, with its proof."""
+
+    record: Resource
+    proof: Proof
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A pointer to a record that may be had."""
+
+    entry: Entry
+    pointer: Pointer
+    id: str  # the record's FHIR id
+
+
+@dataclass(frozen=True)
+class Results:
+    """A page of records that may be handed over; nothing tells how many may not."""
+
+    served: tuple[Served, ...]
+    listed: tuple[Listed, ...]  # the same records as pointers
+    cursor: str | None  # for the next page; None where nothing more may be had
+    moment: Moment  # as of when it was decided
+
+
+class Gatekeeper:
+    """One custodian's gatekeeper."""
+
+    def __init__(
+        self,
+        suite: MedProof,
+        store: RecordStore,
+        settings: Settings,
+        *,
+        sender: Sender | None = None,
+        audit: Callable[[Access], None] = lambda access: None,
+        trouble: Callable[[MedProofError], None] = lambda error: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Guard a store.
+
+        Args:
+            suite: the suite on its chain; its node should answer or fail within seconds.
+            store: the custodian's records.
+            settings: how it works.
+            sender: the custodian's account, which posts pointers; without one no records are taken.
+            audit: told of all that is served and refused, before the answer goes out; where it raises, nothing goes.
+            trouble: told what keeps pointers from being posted.
+            clock: seconds since 1970.
+        """
+        self.settings = settings
+        self._suite, self._store, self._audit, self._clock = suite, store, audit, clock
+        self._sender = sender
+        self._origin: str | None = None
+        self._consents = Consents(settings.documents, settings.plain_terms)
+        self._accounts = RateLimit(settings.account_rate, settings.account_burst)
+        self.head = Head(
+            suite,
+            finality=settings.finality,
+            max_age=settings.max_block_age,
+            refresh=settings.refresh,
+            clock=clock,
+        )
+        self.authenticator = Authenticator(
+            suite,
+            settings.origin,
+            longest=settings.longest_lifetime,
+            skew=settings.clock_skew,
+            signature_gas=settings.signature_gas,
+            clock=clock,
+        )
+        self.poster = Poster(suite, store, self.head, sender, trouble=trouble) if sender is not None else None
+
+    def start(self) -> None:
+        """Learn who the custodian is, and begin to post.
+
+        Raises:
+            GatekeeperRefusalError: the sender acts for no party, or takes no records without a sender.
+            NodeError: nobody answers.
+        """
+        if self._sender is not None and self._origin is None:
+            party = self._suite.registrar.party(self._sender.address)
+            if party is None:
+                raise GatekeeperRefusalError(
+                    503,
+                    "NO_CUSTODIAN",
+                    f"{self._sender.address} acts for no party. Have it accredited, then start again.",
+                )
+            self._origin = party.id
+        if self.poster is not None:
+            self.poster.start()
+
+    def stop(self) -> None:
+        """End the work on the chain; nothing that was accepted is lost."""
+        if self.poster is not None:
+            self.poster.stop()
+
+    def admit(self, authorization: str, method: str, target: str, body: bytes, claims: dict[str, str]) -> Caller:
+        """Return who asks; see `Authenticator.check`.
+
+        Raises:
+            GatekeeperRefusalError: nobody who may, or too often.
+        """
+        caller = self.authenticator.check(authorization, method, target, body, claims)
+        self._accounts.take(caller.account)
+        return caller
+
+    def ready(self) -> None:
+        """Make sure that chain and store answer.
+
+        Raises:
+            GatekeeperRefusalError, StoreError: one of them does not.
+        """
+        self.head.now()
+        self._store.check()
+
+    # -- serving ------------------------------------------------------------------------------------------------
+
+    def read(self, caller: Caller, resource_type: str, id_: str) -> Served:
+        """Return one record.
+
+        Raises:
+            GatekeeperRefusalError: it may not be had, or cannot be decided now.
+            StoreError: the store does not answer.
+        """
+        moment = self.head.now()
+        party = moment.standing(caller.account)
+        try:
+            stored = self._store.get(resource_type, id_)
+        except (RecordUnknownError, RecordErasedError):
+            stored = None
+        subject = stored.entry.pointer.subject if stored is not None else None
+        if party is None and caller.account != subject:
+            self._refuse_inactive(moment, caller, "read")
+        pointer = moment.pointer(stored.entry.pointer) if stored is not None else None
+        if stored is None or pointer is None:
+            moment.confirm()
+            self._note(caller, moment, "read", None, "NOT_FOUND", permitted=False)
+            raise not_found()
+        verdict = self._decide(moment, caller, stored)
+        moment.confirm()
+        self._note(caller, moment, "read", stored.entry.pointer, verdict.reason, permitted=verdict.permitted)
+        if not verdict.permitted:
+            raise GatekeeperRefusalError(403, verdict.reason, verdict.said) if verdict.told else not_found()
+        return _served(stored, pointer, moment, verdict)
+
+    def search(
+        self, caller: Caller, query: Query, *, count: int, cursor: str | None = None, action: str = "search"
+    ) -> Results:
+        """Return a page of one subject's records that the caller may have; what it may not is not there.
+
+        Raises:
+            GatekeeperRefusalError: it cannot be decided now, or the caller is no party.
+            StoreError: the store does not answer.
+            CursorError: the cursor is not of this search.
+        """
+        moment = self.head.now()
+        if moment.standing(caller.account) is None and query.subjects != (caller.account,):
+            self._refuse_inactive(moment, caller, action)
+        page: list[tuple[StoredRecord, Pointer, Verdict]] = []
+        last: tuple[str | None, int] | None = None  # where the last one of the page stands in the store's own pages
+        more = False
+        for place, stored in self._scan(query, cursor):
+            pointer = moment.pointer(stored.entry.pointer)
+            verdict = self._decide(moment, caller, stored) if pointer is not None else None
+            if pointer is None or verdict is None or not verdict.permitted:
+                continue
+            if len(page) == count:
+                more = True
+                break
+            page.append((stored, pointer, verdict))
+            last = place
+        moment.confirm()
+        for stored, _, verdict in page:
+            self._note(caller, moment, action, stored.entry.pointer, verdict.reason, permitted=True)
+        if not page:
+            self._note(caller, moment, action, None, "NOTHING", permitted=True)
+        next_cursor = None
+        if more and last is not None:
+            start, index = last
+            next_cursor = self._store.search(query, limit=index + 1, cursor=start).cursor
+        return Results(
+            tuple(_served(stored, pointer, moment, verdict) for stored, pointer, verdict in page),
+            tuple(Listed(stored.entry, pointer, str(stored.resource.id)) for stored, pointer, _ in page),
+            next_cursor,
+            moment,
+        )
+
+    def _scan(self, query: Query, cursor: str | None) -> Iterator[tuple[tuple[str | None, int], StoredRecord]]:
+        """Yield what a query finds, each with the store's cursor before its page and its place in that page."""
+        while True:
+            page = self._store.search(query, limit=_SCAN, cursor=cursor)
+            opened = {stored.entry.pointer.id: stored for stored in self._store.open(page.entries)}
+            for index, entry in enumerate(page.entries):
+                stored = opened.get(entry.pointer.id)
+                if stored is not None:
+                    yield (cursor, index), stored
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def _decide(self, moment: Moment, caller: Caller, stored: StoredRecord) -> Verdict:
+        subject = stored.entry.pointer.subject
+        return self._consents.decide(moment, subject, caller.account, stored.resource, caller.claims)
+
+    def _refuse_inactive(self, moment: Moment, caller: Caller, action: str) -> None:
+        reason = Reason.INACTIVE_PARTY
+        moment.confirm()
+        self._note(caller, moment, action, None, reason.name, permitted=False)
+        raise GatekeeperRefusalError(403, reason.name, explain(reason))
+
+    # -- taking records -----------------------------------------------------------------------------------------
+
+    def create(self, caller: Caller, resource_type: str, subject: str, body: bytes) -> StoredRecord:
+        """Take a new record: it is on disk when this returns, and its pointer is posted as soon as the chain answers.
+
+        Raises:
+            GatekeeperRefusalError: the caller is no writer of the custodian, or the record is of another type.
+            JsonError, RecordError: it is no FHIR R4 record, or one that no rule can speak of.
+            StoreError: it could not be stored.
+        """
+        if self.poster is None or caller.account not in self.settings.writers:
+            self._note(caller, None, "create", None, "WRITER", permitted=False)
+            raise GatekeeperRefusalError(403, "WRITER", "This account may not post records here. Ask the custodian.")
+        if self._origin is None:
+            raise unavailable("The gatekeeper has not started.")
+        given = fhir.load(body)
+        if given.resource_type != resource_type:
+            raise GatekeeperRefusalError(
+                422, "RESOURCE_TYPE", f"The record is no {resource_type}. Post it to the path of its own type."
+            )
+        fhir.patient_of(given)
+        classes = request_for(given, Claims()).classes
+        record = Resource(resource_type, {**given.content, "id": str(uuid.uuid4())})
+        sealed = hashing.seal(record.content)
+        pointer = PointerKey(subject, self._origin, sealed.commitment)
+        one_class = DataClass(classes.value & -classes.value)  # a pointer has one; the decision asks for them all
+        first, last = data_period(record) or (None, None)
+        days = (first, last) if first is not None and last is not None else None
+        self._note(caller, None, "create", pointer, "WRITER", permitted=True)
+        entry = self._store.put(pointer, record, sealed.salt, data_class=one_class, days=days)
+        self.poster.add(entry.pointer, entry.data_class)
+        return StoredRecord(entry, record, sealed.salt)
+
+    def _note(
+        self,
+        caller: Caller,
+        moment: Moment | None,
+        action: str,
+        pointer: PointerKey | None,
+        reason: str,
+        *,
+        permitted: bool,
+    ) -> None:
+        """Hand an access to the audit; without its trace nothing is served."""
+        party = moment.standing(caller.account) if moment is not None else None
+        access = Access(
+            datetime.fromtimestamp(self._clock(), UTC),
+            caller.account,
+            party.id if party else None,
+            caller.signed,
+            action,
+            pointer.subject if pointer else None,
+            pointer.id if pointer else None,
+            reason,
+            permitted,
+            moment.block.number if moment else None,
+            moment.block.hash if moment else None,
+        )
+        try:
+            self._audit(access)
+        except Exception as error:  # whatever it is, the answer does not go out
+            raise unavailable("The access log takes no entry.", code="AUDIT_UNAVAILABLE") from error
+
+
+def _served(stored: StoredRecord, pointer: Pointer, moment: Moment, verdict: Verdict) -> Served:
+    block = moment.block
+    return Served(stored.resource, Proof.of(pointer, stored.salt, block.number, block.hash, verdict.reason))

@@ -1,0 +1,46 @@
+"""What a custodian decides about its gatekeeper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from medproof.errors import ArgumentError
+from medproof.policy.document import PolicyDocument
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one gatekeeper works. What is not named is as strict as a small custodian needs."""
+
+    origin: str  # where callers reach it, such as https://records.example.org: the audience that they sign for
+    writers: frozenset[str] = frozenset()  # accounts of the custodian's own devices and apps, which may post records
+    documents: tuple[PolicyDocument, ...] = ()  # the finer policies that are at hand
+    plain_terms: frozenset[bytes] = frozenset()  # hashes of terms that are consent forms and nothing finer
+    finality: int | str = 1  # blocks that must stand, the newest included; or "safe", "finalized"
+    max_block_age: float | None = 300.0  # seconds after which the newest block is too old to decide by; None for any
+    refresh: float = 1.0  # seconds for which a block counts as the newest without asking the node again
+    longest_lifetime: int = 300  # seconds for which a signed request may count
+    clock_skew: int = 5  # seconds that a caller's clock may be ahead
+    signature_gas: int = 200_000  # the most that a contract wallet may use to check a signature
+    max_body: int = 4 * 1024 * 1024  # bytes
+    max_headers: int = 16 * 1024  # bytes of path, query and headers
+    account_rate: float = 50.0  # requests a second of one account, on average
+    account_burst: int = 200  # requests of one account at once
+    address_rate: float = 100.0  # requests a second from one address, on average
+    address_burst: int = 400  # requests from one address at once
+    operators: frozenset[str] = frozenset({"127.0.0.1", "::1"})  # addresses that may read the metrics
+
+    def __post_init__(self) -> None:
+        """Refuse an origin that no caller can mean.
+
+        Raises:
+            ArgumentError: it is no origin.
+        """
+        parts = urlsplit(self.origin)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != self.origin:
+            raise ArgumentError(
+                f"{self.origin!r} is no origin. Give scheme, host and port without a path, as https://records.example.org."
+            )
