@@ -147,6 +147,7 @@ def _url(where: str | os.PathLike[str]) -> URL:
 def _prepare_sqlite(connection: Any, _: Any) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute("PRAGMA fullfsync = ON")  # on macOS, fsync alone leaves it in the drive's cache
     connection.execute("PRAGMA temp_store = MEMORY")  # no copies in files beside the database
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import ssl
 import time
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ __all__ = ["FhirServer", "FhirServerStore"]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _MEDIA_TYPES = ("application/fhir+json", "application/json")
 _TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+_STEP = r"(?!\.+(?:/|$))[A-Za-z0-9\-.]{1,64}"
+_LOCATION = re.compile(rf"[A-Z][A-Za-z]+/{_STEP}(?:/_history/{_STEP})?", re.ASCII)
 _REDIRECTS = 3
 _LONGEST_WAIT = 10.0  # seconds between two attempts, whatever the server asks for
 
@@ -89,8 +92,13 @@ class FhirServer:
             location: such as Observation/1 or Observation/1/_history/2.
 
         Raises:
+            ArgumentError: no such location, or one whose id leads elsewhere, such as "..".
             FhirServerError: the server does not answer, does not have it, or its answer is of no use.
         """
+        if not _LOCATION.fullmatch(location):
+            raise ArgumentError(
+                "A location is a resource type and an id, such as Observation/1, and perhaps a version."
+            )
         resource_type, id_, *_ = location.split("/")
         wait = 0.0
         for attempt in range(1, self._attempts + 1):

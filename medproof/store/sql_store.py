@@ -428,6 +428,10 @@ def _normal(query: Query) -> Query:
     for subject in query.subjects:
         if not is_address(subject):
             raise ArgumentError("A subject is an address, 0x and 40 hexadecimal digits. Give the pseudonym.")
+    if any(moment is not None and moment.tzinfo is None for moment in (query.stored_from, query.stored_until)):
+        raise ArgumentError(
+            "A time without its zone is another moment for everyone. Give it with a tzinfo, such as UTC."
+        )
     return Query(
         subjects=tuple(sorted({to_checksum_address(subject) for subject in query.subjects})),
         resource_types=tuple(sorted(set(query.resource_types))),

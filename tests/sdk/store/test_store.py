@@ -26,7 +26,17 @@ from medproof.errors import (
     StoreVersionError,
 )
 from medproof.policy.codes import DataClass
-from medproof.store import Entry, FhirServer, FhirServerStore, KeyRing, MasterKey, Query, RecordStore, SqlStore
+from medproof.store import (
+    Entry,
+    FhirServer,
+    FhirServerStore,
+    KeyRing,
+    MasterKey,
+    Query,
+    RecordStore,
+    SqlStore,
+    sql_store,
+)
 from medproof.store.schema import metadata
 from tests.sdk.store.examples import ALICE, BOB, CLINIC, DAYS, EXAMPLES, fresh, sealed
 
@@ -187,6 +197,8 @@ def test_search(store: SqlStore) -> None:
     assert found(stored_until=middle.stored) == ["pressure"]
     with pytest.raises(ArgumentError, match="address"):
         store.search(Query(subjects=("Peter Chalmers",)))
+    with pytest.raises(ArgumentError, match="zone"):
+        store.search(Query(stored_from=datetime(2020, 1, 1)))
 
 
 def test_pages(store: SqlStore) -> None:
@@ -261,6 +273,18 @@ def test_open_leaves_out_what_was_erased(store: SqlStore) -> None:
     put = [fresh().put(store) for _ in range(3)]
     store.erase(put[1].pointer.id)
     assert [record.entry for record in store.open(reversed(put))] == [put[2], put[0]]
+
+
+def test_small_batches(database: str, store: SqlStore, keys: KeyRing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_store, "_BATCH", 2)
+    put = [fresh().put(store) for _ in range(5)]
+    assert [record.entry for record in store.open(put)] == put
+    rotating = SqlStore(database, KeyRing(MasterKey(b"\7" * 32), retired=(keys.current,)))
+    assert rotating.rotate() == 5
+    for entry in put[:4]:
+        rotating.erase(entry.pointer.id)
+    assert [erasure.pointer for erasure in rotating.erasures()] == [entry.pointer.id for entry in put[:4]]
+    rotating.close()
 
 
 def test_many_real_records(store: SqlStore) -> None:
