@@ -32,7 +32,7 @@ from medproof.hashing import SALT_LENGTH, encode_parts, keyed_identifier
 from medproof.policy.codes import DataClass
 from medproof.store.database import Database
 from medproof.store.keys import KeyRing, new_key, seal, unseal
-from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, StoredRecord
+from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, RecordStore, StoredRecord
 from medproof.store.schema import erasures, record_keys, records, settings, upgrade
 
 __all__ = ["SqlStore"]
@@ -46,7 +46,7 @@ _LENGTH = 8  # bytes that say how long the content is
 _SEALED = select(records, record_keys.c.master, record_keys.c.wrapped).join(record_keys)
 
 
-class SqlStore:
+class SqlStore(RecordStore):
     """A `RecordStore` in a database."""
 
     kind = "records"  # what the sealed bodies hold

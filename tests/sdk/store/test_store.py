@@ -51,11 +51,6 @@ def walk(store: RecordStore, query: Query, *, limit: int) -> Iterator[Entry]:
         cursor = page.cursor
 
 
-def test_is_a_record_store(store: SqlStore) -> None:
-    as_protocol: RecordStore = store  # checked by mypy, where it reads the tests
-    as_protocol.check()
-
-
 def test_put_and_get(store: SqlStore) -> None:
     record = sealed()
     before = datetime.now(UTC)
