@@ -17,6 +17,7 @@ from eth_utils import keccak
 from web3 import Web3
 
 from medproof import messages
+from medproof.merkle import MerkleLog
 from tests.support.claims import (
     APPROVED,
     DENIED,
@@ -33,8 +34,8 @@ from tests.support.claims import (
 from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
 
 ZERO = bytes(32)
-CONTRACTS = ("Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor")
-TIMED = ("AccountOffered", "GlassBroken")  # events whose block's time is part of what is stored
+CONTRACTS = ("Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+TIMED = ("AccountOffered", "GlassBroken", "BatchAnchored")  # events whose block's time is part of what is stored
 
 
 # -- reading the logs -------------------------------------------------------------------------------------------
@@ -115,6 +116,7 @@ class Replayed:
     claims: dict[bytes, ClaimRecord] = field(default_factory=dict)
     nullifiers: dict[bytes, bytes] = field(default_factory=dict)
     seen_nullifiers: set[bytes] = field(default_factory=set)
+    logs: dict[tuple[str, int], tuple[bytes, int, int, int]] = field(default_factory=dict)
     payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def apply(self, contract: str, event: str, arguments: dict[str, Any], time: int) -> None:
@@ -292,13 +294,19 @@ class Replayed:
         if self.nullifiers.get(nullifier) == claim:
             del self.nullifiers[nullifier]
 
+    # BatchAnchor
+
+    def on_BatchAnchored(self, publisher, log, number, size, root, time):  # noqa: N802
+        assert number == self.logs.get((publisher, log), (ZERO, 0, 0, 0))[2] + 1
+        self.logs[publisher, log] = (root, size, number, time)
+
 
 # -- the history ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def suite(registrar, delegations, consent_registry, record_pointers, claim_anchor):
-    return registrar, delegations, consent_registry, record_pointers, claim_anchor
+def suite(registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor):
+    return registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor
 
 
 @pytest.fixture
@@ -402,9 +410,9 @@ def emergencies_history(
 
 
 @pytest.fixture
-def skipped_calls(delegations, consent_registry, record_pointers, claim_anchor, stranger):
+def skipped_calls(delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, stranger):
     """Calls that failed among others, in every contract that takes several."""
-    for contract in (delegations, consent_registry, record_pointers, claim_anchor):
+    for contract in (delegations, consent_registry, record_pointers, claim_anchor, batch_anchor):
         assert contract.relay([b"", b"nothing"], 100_000, {"from": stranger}).return_value == 2
 
 
@@ -497,12 +505,24 @@ def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_paye
     desk.take("submit", claim(6).changed(commitment=b"\x78" * 32))  # the voided service, billed anew
 
 
+@pytest.fixture
+def logs_history(parties_history, batch_anchor, registrar, accounts, clinic, payer):
+    """Two logs of one party and one of another, grown with and without a proof."""
+    log = MerkleLog(bytes([number]) * 32 for number in range(9))
+    for publisher, number, size in ((clinic, 0, 3), (payer, 0, 1), (clinic, 7, 2), (clinic, 0, 5)):
+        by = {"from": accounts.at(registrar.accountOf(publisher))}
+        batch_anchor.anchor(publisher, number, size, log.root(size), 0, b"", by)
+    by = {"from": accounts.at(registrar.accountOf(clinic))}
+    proof = list(log.consistency_proof(5, 9))
+    batch_anchor.anchorConsistent(clinic, 0, 9, log.root(9), proof, 0, b"", by)
+
+
 # -- the comparison ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history, skipped_calls,
-             suite, web3):  # fmt: skip
+def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history, logs_history,
+             skipped_calls, suite, web3):  # fmt: skip
     state = Replayed()
     for contract, event, arguments, time in decoded_logs(web3, suite):
         state.apply(contract, event, arguments, time)
@@ -519,6 +539,7 @@ def test_all_state_is_rebuilt_from_events(replayed, suite, registrar, web3):
     assert_openings(replayed, suite[2])
     assert_pointers(replayed, suite[3])
     assert_claims(replayed, suite[4])
+    assert_logs(replayed, suite[5])
 
 
 def test_history_has_every_event(replayed, suite, web3):
@@ -601,3 +622,10 @@ def assert_claims(state, anchor):
         assert anchor.rulesCount(payer) == len(rules)
         for number, (text, valid_from) in enumerate(rules, start=1):
             assert (bytes(anchor.rulesOf(payer, number)[0]), anchor.rulesOf(payer, number)[1]) == (text, valid_from)
+
+
+def assert_logs(state, anchor):
+    assert len(state.logs) >= 3
+    for (publisher, log), batch in state.logs.items():
+        root, *others = anchor.latest(publisher, log)
+        assert (bytes(root), *others) == batch
