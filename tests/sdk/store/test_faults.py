@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import event, text
 
 from medproof.errors import (
+    RecordErasedError,
     StoreBusyError,
     StoreDamagedError,
     StoreError,
@@ -210,6 +211,19 @@ def test_postgres_tables_held(postgres_url: str, keys: KeyRing) -> None:
         holder.execute("LOCK TABLE records IN ACCESS EXCLUSIVE MODE")
         refused(StoreBusyError, record, lambda: record.put(store))
     record.put(store)
+    store.close()
+
+
+def test_postgres_erasure_that_a_reader_holds_up_says_so(postgres_url: str, keys: KeyRing) -> None:
+    store = SqlStore(postgres_url, keys, patience=0.2)
+    record = fresh()
+    record.put(store)
+    with psycopg.connect(postgres_url) as reader:
+        reader.execute("SELECT count(*) FROM record_keys")
+        refused(StoreBusyError, record, lambda: store.erase(record.pointer.id))
+        with pytest.raises(RecordErasedError):
+            store.get_pointed(record.pointer.id)
+    assert store.erase(record.pointer.id) == 0
     store.close()
 
 
