@@ -121,9 +121,18 @@ class Chain:
 
     @classmethod
     def connect(
-        cls, network: str | Network, *, chain_id: int | None = None, confirmations: int | None = None, **options: Any
+        cls,
+        network: str | Network,
+        *,
+        chain_id: int | None = None,
+        confirmations: int | None = None,
+        patience: float | None = None,
+        **options: Any,
     ) -> Chain:
         """Connect to a named network or to a node's URL, and check that it is the chain that was meant.
+
+        `patience` is for whoever would rather fail than wait: seconds for each answer, asked for once. `options` are
+        those of the constructor.
 
         Raises:
             UnknownNetworkError: the name is not known and is no URL.
@@ -131,7 +140,8 @@ class Chain:
             WrongChainError: another chain answers than the one that was meant.
         """
         meant = network if isinstance(network, Network) else network_named(network)
-        web3 = Web3(Web3.HTTPProvider(meant.url, request_kwargs={"timeout": 30}))
+        retrying: dict[str, Any] = {} if patience is None else {"exception_retry_configuration": None}
+        web3 = Web3(Web3.HTTPProvider(meant.url, request_kwargs={"timeout": patience or 30}, **retrying))
         web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
         chain = cls(web3, confirmations=confirmations or meant.confirmations, **options)
         expected = chain_id if chain_id is not None else meant.chain_id

@@ -1,0 +1,174 @@
+"""Searches: what the caller may have, in pages, and no trace of the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from medproof import hashing
+from medproof.errors import GatekeeperRefusalError
+from medproof.gateway import Access, GatekeeperClient
+from medproof.policy.codes import DataClass
+from medproof.policy.word import Rule
+from medproof.signing import LocalSigner
+from tests.sdk.gateway.conftest import ORIGIN, Connect, Post, labelled, observation
+
+
+@pytest.fixture
+def bodies(http: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the gatekeeper answered, as JSON."""
+    seen: list[Any] = []
+    send = http.send
+
+    def watched(request: Any, **options: Any) -> Any:
+        answer = send(request, **options)
+        seen.append(hashing.parse(answer.content))
+        return answer
+
+    monkeypatch.setattr(http, "send", watched)
+    return seen
+
+
+def test_a_search_finds_what_is_permitted_and_tells_nothing_of_the_rest(
+    reader: GatekeeperClient, post: Post, granted: Rule, patient: LocalSigner, bodies: list[Any], accesses: list[Access]
+) -> None:
+    ids = [post(), post(observation(meta=labelled("HIV"))), post(), post(observation(category=None))]
+    bodies.clear()
+    accesses.clear()
+    found = list(reader.search("Observation", patient.address))
+    assert [one.record.id for one in found] == [ids[0], ids[2]]
+    [bundle] = bodies
+    assert bundle["type"] == "searchset"
+    assert set(bundle) == {"resourceType", "type", "link", "entry"}  # no total
+    assert [link["relation"] for link in bundle["link"]] == ["self"]
+    assert [entry["fullUrl"] for entry in bundle["entry"]] == [f"{ORIGIN}/fhir/Observation/{one}" for one in ids[::2]]
+    assert [(one.action, one.reason) for one in accesses] == [("search", "PERMITTED")] * 2
+
+
+def test_pages_hold_what_is_permitted_and_end_with_it(
+    reader: GatekeeperClient, post: Post, granted: Rule, patient: LocalSigner, bodies: list[Any]
+) -> None:
+    hidden = observation(meta=labelled("HIV"))
+    ids = [post(), post(hidden), post(), post(hidden), post(), post(hidden)]
+    bodies.clear()
+    found = list(reader.search("Observation", patient.address, count=2))
+    assert [one.record.id for one in found] == ids[::2]
+    assert [len(page["entry"]) for page in bodies] == [2, 1]  # no page for those that are hidden after the last
+
+
+def test_a_search_without_any_rule_finds_nothing(
+    as_caller: Connect, post: Post, payer: LocalSigner, patient: LocalSigner, stranger: LocalSigner, bodies: list[Any]
+) -> None:
+    post()
+    bodies.clear()
+    assert list(as_caller(payer).search("Observation", patient.address)) == []
+    assert list(as_caller(payer).search("Observation", stranger.address)) == []
+    with_records, without = bodies
+    assert set(with_records) == set(without) == {"resourceType", "type", "link"}
+
+
+def test_who_is_no_party_does_not_search(as_caller: Connect, patient: LocalSigner, stranger: LocalSigner) -> None:
+    with pytest.raises(GatekeeperRefusalError) as caught:
+        list(as_caller(stranger).search("Observation", patient.address))
+    assert (caught.value.status, caught.value.code) == (403, "INACTIVE_PARTY")
+
+
+def test_a_subject_lists_its_own_pointers(
+    as_caller: Connect, post: Post, patient: LocalSigner, clinic: LocalSigner
+) -> None:
+    id_ = post(observation(meta=labelled("HIV")))
+    [listed] = as_caller(patient).pointers(patient.address)
+    assert listed["record"] == f"{ORIGIN}/fhir/Observation/{id_}"
+    assert (listed["origin"], listed["class"], listed["status"]) == (clinic.address, "laboratory", "posted")
+    assert "salt" not in listed
+
+
+def test_pointers_are_listed_to_whom_the_records_are_permitted(
+    reader: GatekeeperClient, post: Post, granted: Rule, patient: LocalSigner
+) -> None:
+    id_, _ = post(), post(observation(meta=labelled("HIV")))
+    assert [str(one["record"]).rpartition("/")[2] for one in reader.pointers(patient.address)] == [id_]
+
+
+def test_last_updated_bounds_a_search(
+    reader: GatekeeperClient, post: Post, granted: Rule, patient: LocalSigner
+) -> None:
+    post()
+    today = datetime.now(UTC).date()
+
+    def found(*conditions: str) -> int:
+        return len(list(reader.search("Observation", patient.address, last_updated=conditions)))
+
+    assert found(f"ge{today}") == found(f"le{today}") == found(str(today)) == 1
+    assert found(f"gt{today}") == found(f"lt{today}") == 0
+    hour = timedelta(hours=1)
+    now = datetime.now(UTC).replace(microsecond=0)
+    assert found(f"gt{now - hour:%Y-%m-%dT%H:%M:%SZ}", f"lt{now + hour:%Y-%m-%dT%H:%M:%SZ}") == 1
+    assert found(f"gt{now + hour:%Y-%m-%dT%H:%M:%SZ}") == 0
+
+
+PATIENT = "0x" + "a1" * 20
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "",
+        "patient=1",
+        "patient=Patient/1",
+        f"patient={PATIENT}' OR 1=1--",
+        f"patient={PATIENT}&patient={PATIENT}",
+        f"patient={PATIENT}&_count=0",
+        f"patient={PATIENT}&_count=101",
+        f"patient={PATIENT}&_count=x",
+        f"patient={PATIENT}&_cursor=x",
+        f"patient={PATIENT}&_cursor=AAAA'--",
+        f"patient={PATIENT}&_lastUpdated=yesterday",
+        f"patient={PATIENT}&_lastUpdated=2026-02-30",
+        f"patient={PATIENT}&_lastUpdated=ge2026-01-01T00:00:00",
+        f"patient={PATIENT}&_lastUpdated=9999-12-31",
+        f"patient={PATIENT}&_lastUpdated=ge2026-01-01&_lastUpdated=ge2026-01-01&_lastUpdated=ge2026-01-01",
+        f"patient={PATIENT}&code=2345-7",
+        f"patient={PATIENT}&_include=Observation:subject",
+        f"patient={PATIENT}&__proto__=1",
+    ],
+)
+def test_a_search_that_is_not_well_formed_is_refused(as_caller: Connect, payer: LocalSigner, query: str) -> None:
+    with pytest.raises(GatekeeperRefusalError) as caught:
+        as_caller(payer)._send("GET", f"/fhir/Observation?{query}")
+    assert (caught.value.status, caught.value.code) == (400, "PARAMETER")
+    assert "OR 1=1" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fhir/observation/1",
+        "/fhir/Observation/..%2f..%2fetc%2fpasswd",
+        "/fhir/Observation/%2e%2e",
+        "/fhir/Observation/a%00b",
+        "/fhir/Observation/a'--",
+        "/fhir/Observation/a%0d%0aX-Injected:1",
+        "/fhir/Observation/" + "a" * 65,
+        "/fhir/..%2f/x",
+        "/fhir/Observation/x/_history/1",
+        "/fhir//x",
+        "/pointers/0x1",
+        "/pointers/..",
+    ],
+)
+def test_a_path_that_leads_elsewhere_leads_nowhere(as_caller: Connect, payer: LocalSigner, path: str) -> None:
+    with pytest.raises(GatekeeperRefusalError) as caught:
+        as_caller(payer)._send("GET", path)
+    assert caught.value.status in (400, 404)
+
+
+def test_classes_of_the_rule_bound_a_search(
+    reader: GatekeeperClient, post: Post, suite: Any, rule: Rule, patient: LocalSigner, second_clinic: LocalSigner
+) -> None:
+    suite.consent_registry.grant(second_clinic.address, replace(rule, classes=DataClass.VITAL_SIGNS), sender=patient)
+    post()
+    assert list(reader.search("Observation", patient.address)) == []
