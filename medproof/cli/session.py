@@ -55,11 +55,11 @@ def refuse_secrets(arguments: list[str]) -> None:
             raise SecretArgumentError(name)
 
 
-def open_suite(options: ChainOptions) -> MedProof:
-    """Connect to the chain, and find the deployment on it."""
+def open_suite(options: ChainOptions, *, patience: float | None = None) -> MedProof:
+    """Connect to the chain, and find the deployment on it; `patience` as for `Chain.connect`."""
     if options.network is None:
         raise OptionError("--network", "is missing", "Name a network or a node's URL, or set MEDPROOF_NETWORK.")
-    chain = Chain.connect(options.network)
+    chain = Chain.connect(options.network, patience=patience)
     deployment = Deployment.load(options.deployment or _manifest(chain.chain_id))
     verify(chain, deployment)
     return MedProof(chain, deployment)

@@ -23,7 +23,16 @@ CONSOLE = {"rich", "typer"}  # for the command line alone: an app that imports t
 LAYERS = (
     {"cli"},
     {"cli.app"},
-    {"cli.consent", "cli.delegate", "cli.duo", "cli.emergency", "cli.exchange", "cli.receipts", "cli.relay"},
+    {
+        "cli.consent",
+        "cli.delegate",
+        "cli.duo",
+        "cli.emergency",
+        "cli.exchange",
+        "cli.gateway",
+        "cli.receipts",
+        "cli.relay",
+    },
     {"cli.listing"},
     {"cli.sending"},
     {"cli.documents", "cli.rules", "cli.session"},

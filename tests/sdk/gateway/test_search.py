@@ -138,7 +138,7 @@ PATIENT = "0x" + "a1" * 20
 )
 def test_a_search_that_is_not_well_formed_is_refused(as_caller: Connect, payer: LocalSigner, query: str) -> None:
     with pytest.raises(GatekeeperRefusalError) as caught:
-        as_caller(payer)._send("GET", f"/fhir/Observation?{query}")
+        as_caller(payer)._send("GET", f"/fhir/Observation{query and '?'}{query}")
     assert (caught.value.status, caught.value.code) == (400, "PARAMETER")
     assert "OR 1=1" not in str(caught.value)
 

@@ -1,0 +1,99 @@
+"""`medproof gateway`: the custodian's HTTP service."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from medproof import hashing
+from medproof.cli.options import ChainOptions, KeyOptions, expanded
+from medproof.cli.output import Output
+from medproof.cli.session import account, open_suite, party
+from medproof.errors import OptionError
+from medproof.policy.document import PolicyDocument
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Serve records to whom their subjects permit it on chain.", no_args_is_help=True)
+
+_PATIENCE = 5.0  # seconds for each answer of the node
+_HASH = re.compile("0x[0-9a-fA-F]{64}")
+_FINALITY = re.compile("safe|finalized|[1-9][0-9]{0,3}")
+
+
+@app.command("key", epilog="Example: medproof gateway key master.key")
+def new_key(file: Annotated[Path, Argument(metavar="FILE", help="A new file.", show_default=False)]) -> None:
+    """Make a master key for a record store; keep it apart from the database and its copies."""
+    from medproof.store import MasterKey
+
+    MasterKey.create(file)
+
+
+@app.command(
+    epilog="Example: medproof gateway serve --origin https://records.example.org --store records.db "
+    "--master-key master.key --keystore clinic.json --writer 0x…"
+)
+@expanded
+def serve(
+    chain: ChainOptions,
+    custodian: KeyOptions,
+    origin: Annotated[str, Option(metavar="URL", help="Where callers reach it; what they sign counts there alone.")],
+    store: Annotated[str, Option(metavar="FILE|URL", help="The record store: a file, or a PostgreSQL URL.")],
+    master_key: Annotated[Path, Option(metavar="FILE", help="The store's master key; gateway key makes one.")],
+    writer: Annotated[
+        list[str] | None, Option(metavar="ADDRESS", help="Accounts of your own devices and apps, which may post.")
+    ] = None,
+    document: Annotated[
+        list[Path] | None, Option(metavar="FILE", help="Policy documents behind terms, as JSON.")
+    ] = None,
+    plain_terms: Annotated[
+        list[str] | None, Option(metavar="HASH", help="Terms that are consent forms and nothing finer.")
+    ] = None,
+    finality: Annotated[str, Option(metavar="BLOCKS", help="How many blocks must stand, or safe, or finalized.")] = "1",
+    max_block_age: Annotated[
+        float, Option(min=0, metavar="SECONDS", help="How old the newest block may be; 0 for any age.")
+    ] = 300.0,
+    host: Annotated[str, Option(metavar="ADDRESS", help="Where to listen; put TLS in front of it.")] = "127.0.0.1",
+    port: Annotated[int, Option(min=0, max=65535, help="Where to listen.")] = 8080,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM. Without a key file records are served, and none are taken."""
+    # Here, so that the other commands run without the extra.
+    from medproof.gateway import Gatekeeper, Settings, serve
+    from medproof.gateway.telemetry import log
+    from medproof.store import KeyRing, MasterKey, SqlStore
+
+    if not _FINALITY.fullmatch(finality):
+        raise OptionError("--finality", f"is {finality!r}", "Give a number of blocks, safe, or finalized.")
+    settings = Settings(
+        origin,
+        writers=frozenset(account("--writer", one) for one in writer or ()),
+        documents=tuple(_document(path) for path in document or ()),
+        plain_terms=frozenset(_hash(text) for text in plain_terms or ()),
+        finality=int(finality) if finality.isdigit() else finality,
+        max_block_age=max_block_age or None,
+    )
+    suite = open_suite(chain, patience=_PATIENCE)
+    sender = party(custodian) if custodian.keystore else None
+    records = SqlStore(store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key)))
+    try:
+        gatekeeper = Gatekeeper(
+            suite, records, settings, sender=sender, trouble=lambda error: log("posting", trouble=type(error).__name__)
+        )
+        Output(as_json=chain.as_json).aside(f"Serving {origin} on {host}:{port}. Ctrl-C stops.")
+        serve(gatekeeper, host=host, port=port)
+    finally:
+        records.close()
+
+
+def _document(path: Path) -> PolicyDocument:
+    return PolicyDocument.from_json(hashing.parse(path.read_bytes()))
+
+
+def _hash(text: str) -> bytes:
+    if not _HASH.fullmatch(text):
+        raise OptionError("--plain-terms", f"is {text!r}", "Give 0x and 64 hexadecimal digits.")
+    return bytes.fromhex(text[2:])
