@@ -82,8 +82,10 @@ class FhirServer:
         self.base_url = str(url).rstrip("/")
         self._headers = {"Accept": _MEDIA_TYPES[0], "User-Agent": "medproof", **(headers or {})}
         self._timeout, self._attempts, self._backoff, self._max_bytes = timeout, attempts, backoff, max_bytes
+        if tls is None:  # over plain http nobody is to be trusted, and to load the system's authorities takes a while
+            tls = ssl.create_default_context() if url.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # The transport alone: a client would log every URL, and take proxies and passwords from the environment.
-        self._transport = httpx.HTTPTransport(verify=tls or ssl.create_default_context())
+        self._transport = httpx.HTTPTransport(verify=tls)
 
     def read(self, location: str) -> Resource:
         """Read one record.

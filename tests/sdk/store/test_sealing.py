@@ -199,34 +199,34 @@ def test_a_copy_from_before_is_dead_with_its_master_key(sqlite_file: Path, keys:
     restored.close()
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE records SET subject = '0x0000000000000000000000000000000000000001' WHERE pointer = :a",
-        "UPDATE records SET data_class = 7 WHERE pointer = :a",
-        "UPDATE records SET resource_type = 'Condition' WHERE pointer = :a",
-        "UPDATE records SET last_day = last_day + 1 WHERE pointer = :a",
-        "UPDATE records SET stored = stored - 1 WHERE pointer = :a",
-        "UPDATE records SET version = 2 WHERE pointer = :a",
-        "UPDATE records SET first = :b WHERE pointer = :a",
-        "UPDATE records SET body = (SELECT body FROM records WHERE pointer = :b) WHERE pointer = :a",
-        "UPDATE records SET body = :short WHERE pointer = :a",
-        "UPDATE record_keys SET wrapped = (SELECT wrapped FROM record_keys WHERE pointer = :b) WHERE pointer = :a",
-        "UPDATE record_keys SET wrapped = :short WHERE pointer = :a",
-    ],
+ALTERATIONS = (
+    "UPDATE records SET subject = '0x0000000000000000000000000000000000000001' WHERE pointer = :a",
+    "UPDATE records SET data_class = 7 WHERE pointer = :a",
+    "UPDATE records SET resource_type = 'Condition' WHERE pointer = :a",
+    "UPDATE records SET last_day = last_day + 1 WHERE pointer = :a",
+    "UPDATE records SET stored = stored - 1 WHERE pointer = :a",
+    "UPDATE records SET version = 2 WHERE pointer = :a",
+    "UPDATE records SET first = :b WHERE pointer = :a",
+    "UPDATE records SET body = (SELECT body FROM records WHERE pointer = :b) WHERE pointer = :a",
+    "UPDATE records SET body = :short WHERE pointer = :a",
+    "UPDATE record_keys SET wrapped = (SELECT wrapped FROM record_keys WHERE pointer = :b) WHERE pointer = :a",
+    "UPDATE record_keys SET wrapped = :short WHERE pointer = :a",
 )
-def test_altered_rows_do_not_open(store: SqlStore, engine: Engine, change: str) -> None:
-    a, b = fresh(), fresh(subject=BOB)
-    a.put(store)
-    b.put(store)
-    values = {"a": a.pointer.id, "b": b.pointer.id, "short": b"\0" * 20}
-    with engine.begin() as connection:
-        statement = text(change)
-        connection.execute(statement, {name: values[name] for name in statement._bindparams})
-    with pytest.raises(RecordDamagedError) as caught:
-        store.get_pointed(a.pointer.id)
-    assert caught.value.pointer == a.pointer.id
-    assert store.get_pointed(b.pointer.id).salt == b.salt
+
+
+def test_altered_rows_do_not_open(store: SqlStore, engine: Engine) -> None:
+    for change in ALTERATIONS:
+        a, b = fresh(), fresh(subject=BOB)
+        a.put(store)
+        b.put(store)
+        values = {"a": a.pointer.id, "b": b.pointer.id, "short": b"\0" * 20}
+        with engine.begin() as connection:
+            statement = text(change)
+            connection.execute(statement, {name: values[name] for name in statement._bindparams})
+        with pytest.raises(RecordDamagedError) as caught:
+            store.get_pointed(a.pointer.id)
+        assert caught.value.pointer == a.pointer.id
+        assert store.get_pointed(b.pointer.id).salt == b.salt
 
 
 def test_swapped_rows_do_not_open(store: SqlStore, engine: Engine) -> None:
