@@ -388,6 +388,7 @@ def _describe(
     said: dict[int | str, dict[str, Any]] = {
         success: {"description": summary, "content": {media_type: {"schema": schema}}}
     }
+    said["default"] = {"description": "Refused.", "content": outcome}
     for status in sorted({*common, *statuses}):
         said[status] = {"description": _REFUSALS.get(status, "Refused."), "content": outcome}
     return {"summary": summary, "responses": said, "response_class": Response}

@@ -1,0 +1,195 @@
+"""What every answer has, what operators see, and that nothing odd makes it fail."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import random
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from medproof.errors import GatekeeperRefusalError
+from medproof.gateway import Gatekeeper, GatekeeperClient, Settings, create_app
+from medproof.policy.word import Rule
+from medproof.signing import LocalSigner
+from tests.sdk.gateway.conftest import ORIGIN, Bridge, Keep, Post
+
+
+def code(answer: httpx.Response) -> str:
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert answer.headers["content-type"] == "application/fhir+json"
+    return str(outcome["issue"][0]["details"]["coding"][0]["code"])
+
+
+def test_health(http: httpx.Client) -> None:
+    assert http.get(f"{ORIGIN}/health/live").json() == {"status": "ok"}
+    assert http.get(f"{ORIGIN}/health/ready").json() == {"status": "ok"}
+
+
+def test_every_answer_is_kept_from_caches_and_pages(http: httpx.Client) -> None:
+    for path in ("/health/live", "/nowhere", "/fhir/Observation/1"):
+        headers = http.get(ORIGIN + path, headers={"Origin": "https://elsewhere.example.org"}).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["content-security-policy"].startswith("default-src 'none'")
+        assert headers["strict-transport-security"]
+        assert "access-control-allow-origin" not in headers
+        assert "server" not in headers
+
+
+def test_other_paths_and_methods_are_refused_as_outcomes(http: httpx.Client) -> None:
+    assert (answer := http.get(f"{ORIGIN}/nowhere")).status_code == 404
+    assert code(answer) == "NOT_FOUND"
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"):
+        answer = http.request(method, f"{ORIGIN}/fhir/Observation/1")
+        assert (answer.status_code, code(answer)) == (405, "METHOD")
+
+
+def test_metrics_are_for_operators_and_count_nothing_hidden(
+    gatekeeper: Gatekeeper, http: httpx.Client, reader: GatekeeperClient, post: Post, granted: Rule
+) -> None:
+    reader.fetch("Observation", post())
+    assert http.get(f"{ORIGIN}/metrics").status_code == 404
+    app = create_app(gatekeeper)
+    operator = httpx.Client(transport=Bridge(app, "127.0.0.1"))
+    operator.get(f"{ORIGIN}/fhir/Observation/1")
+    text = operator.get(f"{ORIGIN}/metrics").text
+    line = 'medproof_gateway_requests_total{route="/fhir/{type}/{id}",method="GET",status="401"} 1'
+    assert line in text
+    assert 'medproof_gateway_refusals_total{code="CREDENTIALS_MISSING"} 1' in text
+    assert "medproof_gateway_pointers_open 0" in text
+
+
+def test_the_log_tells_nothing_of_whom(
+    reader: GatekeeperClient,
+    post: Post,
+    granted: Rule,
+    patient: LocalSigner,
+    second_clinic: LocalSigner,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, logger="medproof.gateway"):
+        id_ = post()
+        fetched = reader.fetch("Observation", id_)
+        list(reader.search("Observation", patient.address))
+    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "medproof.gateway"]
+    assert {line["route"] for line in lines} == {"/fhir/{type}", "/fhir/{type}/{id}"}
+    assert {line["status"] for line in lines} == {200, 201}
+    text = caplog.text.lower()
+    hidden = (id_, patient.address, second_clinic.address, fetched.proof.salt.hex(), "192.0.2.7", "6.30", "2345-7")
+    for secret in (*hidden, fetched.proof.pointer.id.hex(), fetched.proof.pointer.commitment.hex()):
+        assert secret.lower() not in text
+
+
+def test_an_address_has_its_limit(keep: Keep, settings: Settings) -> None:
+    app = create_app(keep(settings=replace(settings, address_rate=1.0, address_burst=3)))
+    one, other = (httpx.Client(transport=Bridge(app, f"192.0.2.{number}")) for number in (1, 2))
+    answers = [one.get(f"{ORIGIN}/health/live") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+    assert answers[-1].headers["retry-after"] == "1"
+    assert code(answers[-1]) == "TOO_MANY"
+    assert other.get(f"{ORIGIN}/health/live").status_code == 200
+
+
+def test_long_headers_are_refused(http: httpx.Client) -> None:
+    answer = http.get(f"{ORIGIN}/fhir/Observation/1", headers={"Authorization": "M" * 20_000})
+    assert (answer.status_code, code(answer)) == (431, "HEADERS_TOO_LONG")
+    answer = http.get(f"{ORIGIN}/fhir/Observation?patient={'0' * 20_000}")
+    assert answer.status_code == 431
+
+
+def test_a_failure_tells_nothing(
+    gatekeeper: Gatekeeper, http: httpx.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise RuntimeError("Ada Lovelace, born 1815")
+
+    monkeypatch.setattr(gatekeeper, "admit", fail)
+    with caplog.at_level(logging.INFO):
+        answer = http.get(f"{ORIGIN}/fhir/Observation/1")
+    assert (answer.status_code, code(answer)) == (500, "FAILED")
+    assert "Lovelace" not in answer.text + caplog.text
+    assert "RuntimeError" in caplog.text
+
+
+def test_the_openapi_document_is_complete(http: httpx.Client) -> None:
+    document = http.get(f"{ORIGIN}/openapi.json").json()
+    assert set(document["paths"]) == {
+        "/fhir/{type}",
+        "/fhir/{type}/{id}",
+        "/pointers/{subject}",
+        "/health/live",
+        "/health/ready",
+        "/metrics",
+    }
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], path
+            signed = path.startswith(("/fhir", "/pointers"))
+            assert bool(operation.get("security")) is signed
+            assert {"401", "503"} <= set(operation["responses"]) or not signed
+            assert "422" not in operation["responses"] or method == "post"
+    parameters = document["paths"]["/fhir/{type}"]["get"]["parameters"]
+    assert {one["name"] for one in parameters} == {"type", "patient", "_lastUpdated", "_count", "_cursor"}
+
+
+ODD = ("", "\x00", "'", '"', "%", "../", "{}", "\N{SNOWMAN}", "9" * 30, "-1", "NaN", "0x", "<script>", "a" * 300, "[]")
+
+
+def test_odd_requests_get_the_answers_of_the_document(
+    http: httpx.Client, suite: Any, payer: LocalSigner, relayer: LocalSigner
+) -> None:
+    """A small fuzzer over the OpenAPI document, signed and unsigned: each answer is one that the document gives."""
+    from tests.sdk.gateway.conftest import TREATMENT
+
+    document = http.get(f"{ORIGIN}/openapi.json").json()
+    chance = random.Random(20261122)
+    clients = [GatekeeperClient(ORIGIN, suite, one, claims=TREATMENT, http=http) for one in (payer, relayer)]
+    seen: set[int] = set()
+    http_send = http.send
+
+    def watched(request: httpx.Request, **options: Any) -> httpx.Response:
+        if chance.random() < 0.2:
+            request.headers.pop("Authorization", None)
+        answer = http_send(request, **options)
+        seen.add(answer.status_code)
+        last.append(answer)
+        return answer
+
+    last: list[httpx.Response] = []
+    http.send = watched  # type: ignore[method-assign]
+    operations = [(path, method, one) for path, all_ in document["paths"].items() for method, one in all_.items()]
+    for _ in range(150):
+        path, method, operation = chance.choice(operations)
+        query = []
+        for parameter in operation.get("parameters", []):
+            good = {"type": "Observation", "subject": payer.address, "patient": payer.address, "id": "1", "_count": "5"}
+            value = good.get(parameter["name"], "x") if chance.random() < 0.6 else chance.choice(ODD)
+            if parameter["in"] == "path":
+                path = path.replace(f"{{{parameter['name']}}}", str(httpx.QueryParams({"": value}))[1:])
+            elif parameter.get("required") or chance.random() < 0.4:
+                query.append((parameter["name"], value))
+        target = f"{path}?{httpx.QueryParams(query)}" if query else path
+        body = (
+            chance.choice([b"", b"{}", b'{"resourceType":"Observation"}', b"\xff", b"[" * 999])
+            if method == "post"
+            else b""
+        )
+        last.clear()
+        with contextlib.suppress(GatekeeperRefusalError):
+            chance.choice(clients)._send(method.upper(), target, body)
+        [answer] = last
+        expected = {int(status) for status in operation["responses"] if status.isdigit()} | {
+            404,
+            405,
+        }  # an odd path may be another one
+        assert answer.status_code in expected, (method, target, answer.status_code)
+        assert answer.status_code < 500
+        if answer.status_code >= 400:
+            code(answer)
+    assert {200, 400, 401, 403} <= seen
