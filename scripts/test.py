@@ -1,10 +1,10 @@
 """Run the test lanes side by side, each with a chain of its own, and sum them up: ``make test``.
 
-A lane is one pytest process. The contract tests need Brownie's pytest plugin, and are two lanes so that two cores have
-work to the end; the others run without it, as a provider's app would. ``--deep`` gives the property tests many more
-examples, ``--coverage`` measures the contracts, and fails below what tests/support/coverage.py asks for. Arguments
-after ``--`` go to every pytest; one that names a folder or file below tests/ chooses what runs:
-``python scripts/test.py -- tests/unit/Registrar -k remove -x``.
+A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as a
+provider's app would. Brownie has one lane: two would renew the same build folder at the same time. ``--deep`` gives the
+property tests many more examples, ``--coverage`` measures the contracts, and fails below what
+tests/support/coverage.py asks for. Arguments after ``--`` go to every pytest; one that names a folder or file below
+tests/ chooses what runs: ``python scripts/test.py -- tests/unit/Registrar -k remove -x``.
 """
 
 from __future__ import annotations
@@ -28,9 +28,6 @@ from scripts.local_chain import CACHE, ROOT, ChainError, LocalChain, Runner, too
 
 PYTHON = ROOT / ".venv" / "bin" / "python"
 REPORTS = CACHE / "reports"
-OTHER_CONTRACTS = tuple(
-    f"tests/unit/{name}" for name in ("Authority", "BatchAnchor", "ClaimAnchor", "RecordPointers", "Registrar")
-)
 
 
 @dataclass
@@ -87,8 +84,7 @@ class Lane:
 
 def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
     """The lanes of a run; `whole` says that no argument leaves tests out, so that coverage can be judged."""
-    consent = Lane("consent", ("tests/unit/ConsentRegistry", "tests/unit/Delegations", "tests/integration"))
-    contracts = Lane("contracts", (*OTHER_CONTRACTS, "tests/stateful"))
+    contracts = Lane("contracts", ("tests/unit", "tests/stateful", "tests/integration"))
     python = Lane("python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie"))
     if coverage:
         # Without the state machines: chance is not to sway the figures.
@@ -96,9 +92,8 @@ def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
         measured.variables["MEDPROOF_COVERAGE"] = "judged" if whole else "shown"
         return [measured]
     if deep:
-        for lane in (consent, contracts, python):
-            lane.variables["MEDPROOF_DEEP"] = "1"
-    return [consent, contracts, python]
+        contracts.variables["MEDPROOF_DEEP"] = python.variables["MEDPROOF_DEEP"] = "1"
+    return [contracts, python]
 
 
 def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
@@ -141,7 +136,7 @@ def compile_contracts() -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lanes; the exit code is 0 only when every lane passed."""
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
-    parser.add_argument("--lane", action="append", help="only this lane (consent, contracts, python); may be repeated")
+    parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
     parser.add_argument("--one-by-one", action="store_true", help="not side by side")
     parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
     parser.add_argument("--coverage", action="store_true", help="the contract tests, with coverage")
