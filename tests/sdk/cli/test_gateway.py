@@ -1,0 +1,101 @@
+"""`medproof gateway`: the service as a process, from its key to its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import types
+from pathlib import Path
+
+import httpx
+import pytest
+
+from medproof.client import MedProof
+from medproof.gateway import GatekeeperClient
+from medproof.signing import LocalSigner
+from scripts.local_chain import ROOT, LocalChain
+from tests.sdk.cli.conftest import PASSWORD, Run
+from tests.sdk.gateway.conftest import TREATMENT, observation
+
+PROGRAM = ROOT / ".venv" / "bin" / "medproof"
+ORIGIN = "https://records.example.org"
+
+
+def test_a_master_key_is_for_its_owner_alone(run: Run, here: Path) -> None:
+    assert run("gateway", "key", "master.key").code == 0
+    assert stat.S_IMODE((here / "master.key").stat().st_mode) == 0o600
+    assert run("gateway", "key", "master.key").code != 0  # no key is ever overwritten
+
+
+def test_what_cannot_be_served_is_said(run: Run, here: Path) -> None:
+    run("gateway", "key", "master.key")
+    serve = ("gateway", "serve", "--store", "records.db", "--master-key", "master.key")
+    for changes, words in (
+        (("--origin", "records.example.org/fhir"), "is no origin"),
+        (("--origin", ORIGIN, "--finality", "soon"), "--finality is 'soon'"),
+        (("--origin", ORIGIN, "--plain-terms", "0x1"), "--plain-terms is '0x1'"),
+        (("--origin", ORIGIN, "--writer", "0x1"), "--writer is '0x1'"),
+        (("--origin", ORIGIN, "--master-key", "nowhere.key"), "nowhere.key cannot be read"),
+    ):
+        said = run(*serve, *changes)
+        assert said.code != 0
+        assert words in said.err
+    assert not (here / "records.db").exists()
+
+
+def test_it_serves_until_it_is_ended(
+    here: Path,
+    keys: Path,
+    node: LocalChain,
+    suite: MedProof,
+    run: Run,
+    patient: LocalSigner,
+    relayer: LocalSigner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run("gateway", "key", "master.key")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    origin = f"http://127.0.0.1:{port}"
+    command = [sys.executable, str(PROGRAM), "gateway", "serve", "--origin", origin, "--port", str(port)]
+    command += ["--store", "records.db", "--master-key", "master.key", "--max-block-age", "0"]
+    command += ["--keystore", str(keys / "1.json"), "--writer", relayer.address]
+    environment = {"PATH": os.defpath, "HOME": str(here), "MEDPROOF_NETWORK": node.url, "MEDPROOF_PASSWORD": PASSWORD}
+    process = subprocess.Popen(command, cwd=here, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        limit = time.monotonic() + 30
+        while True:
+            try:
+                assert httpx.get(f"{origin}/health/live").status_code == 200
+                break
+            except httpx.ConnectError:
+                assert time.monotonic() < limit
+                assert process.poll() is None
+                time.sleep(0.05)
+        # What was signed before the start does not count: a clock that is ahead is as good as waiting.
+        ahead = types.SimpleNamespace(time=lambda: time.time() + 5)
+        monkeypatch.setattr("medproof.gateway.client.time", ahead)
+        time.sleep(1)
+        with GatekeeperClient(origin, suite, relayer, claims=TREATMENT) as device:
+            taken = device.create(patient.address, observation())
+        while not list(suite.record_pointers.keys_of(patient.address)):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        lines = [json.loads(line) for line in process.stdout.read().splitlines()]
+        assert process.wait(10) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+        assert lines[-1]["status"] == 201
+        assert str(taken.record.id) not in json.dumps(lines)
+        [key] = suite.record_pointers.keys_of(patient.address)
+        assert key.id == taken.pointer
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
