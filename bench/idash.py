@@ -268,7 +268,7 @@ def _insert(
         meter.rpc("evm_mine", day_end(start // shape.batch) - 1)  # the next block is a second later
         items = [
             (*message.arguments[:2], change.word, message.deadline, *messages.compact(message.arguments[-1]))
-            for change, message in _withdrawals_last(changes[start:end], signed[start:end])
+            for change, message in zip(changes[start:end], signed[start:end], strict=True)
         ]
         receipt = meter.execute(relayer, contract, "setRulesFor", items)
         block = meter.rpc("eth_getBlockByNumber", receipt["blockNumber"], False)
@@ -279,16 +279,6 @@ def _insert(
         "one_by_one": single,
         "batches": {"records": len(signed), "each": -(-spent // len(signed)), "of": shape.batch},
     }
-
-
-def _withdrawals_last(changes: Sequence[Change], signed: Sequence[SignedMessage]) -> list[tuple[Change, SignedMessage]]:
-    """A batch in a relayer's order: a revocation makes every rule after it in the batch some gas dearer.
-
-    Only the last records of their rules move, so that no rule's records change places.
-    """
-    last = {change.record.key: change for change in changes}
-    pairs = list(zip(changes, signed, strict=True))
-    return sorted(pairs, key=lambda pair: pair[0].record.withdrawn and last[pair[0].record.key] is pair[0])
 
 
 def _insert_one_by_one(

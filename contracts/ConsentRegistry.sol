@@ -98,9 +98,10 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
         uint256 deadline,
         bytes calldata signature
     ) external {
-        _requireAuthor(subject, _scope(word), _hash(subject, grantee, word, deadline), deadline, signature);
+        Rules storage rules = _rules[subject][grantee];
+        _requireAuthor(subject, _scope(rules, word), _hash(subject, grantee, word, deadline), deadline, signature);
 
-        _setRule(_rules[subject][grantee], subject, grantee, word);
+        _setRule(rules, subject, grantee, word);
     }
 
     /// @inheritdoc IConsentRegistry
@@ -113,11 +114,12 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
             if (block.timestamp > deadline) revert MessageExpired(deadline, block.timestamp);
             bytes32 digest = MessageHashUtils.toTypedDataHash(domain, _hash(subject, grantee, word, deadline));
             (address author, , ) = ECDSA.tryRecover(digest, change.r, change.vs);
+            Rules storage rules = _rules[subject][grantee];
             if (author != subject || author == address(0)) {
-                if (!_isDelegate(subject, author, _scope(word))) revert SignatureInvalid(subject);
+                if (!_isDelegate(subject, author, _scope(rules, word))) revert SignatureInvalid(subject);
             }
 
-            _setRule(_rules[subject][grantee], subject, grantee, word);
+            _setRule(rules, subject, grantee, word);
         }
     }
 
@@ -162,15 +164,23 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
         return index == 0 ? rules.first : rules.further[index];
     }
 
-    /// @dev What a delegate needs to sign or send such a word: GRANT, or REVOKE, which is one more.
-    function _scope(uint256 word) private pure returns (uint256) {
-        return GRANT + ((word & RuleWord.REVOKED) >> 24);
+    /// @dev What a delegate needs to write such a word.
+    function _scope(Rules storage rules, uint256 word) private view returns (uint256) {
+        return word & RuleWord.REVOKED == 0 ? GRANT : _scopeToRevoke(rules, word.index(), word.sequence());
+    }
+
+    /// @dev To revoke what refuses is to permit, and takes the scope to grant as well. To overtake what the subject may
+    /// have signed, or to close an index for good, takes every scope.
+    function _scopeToRevoke(Rules storage rules, uint256 index, uint256 sequence) private view returns (uint256) {
+        uint256 stored = _slot(rules, index).word;
+        if (sequence != stored.sequence() + 1 || sequence == LAST_SEQUENCE) return EVERY_SCOPE;
+        return stored & (RuleWord.DENY | RuleWord.BREAK_GLASS_REFUSED) == 0 ? REVOKE : GRANT | REVOKE;
     }
 
     /// @dev The hash of the message that a wallet signs: a rule, or its revocation.
     function _hash(address subject, address grantee, uint256 word, uint256 deadline) private view returns (bytes32) {
         if (word & RuleWord.REVOKED != 0) {
-            return _hashRevocation(subject, grantee, word.index(), word.sequence(), deadline);
+            return RuleWord.hashRevocation(REVOCATION_TYPEHASH, subject, grantee, word.index(), word.sequence(), deadline);
         }
         uint256 number = word.termsNumber();
         bytes32 terms = _terms[number];
@@ -196,8 +206,9 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
         uint256 deadline,
         bytes calldata signature
     ) external {
-        bytes32 structHash = _hashRevocation(subject, grantee, index, sequence, deadline);
-        _requireAuthor(subject, REVOKE, structHash, deadline, signature);
+        bytes32 structHash = RuleWord.hashRevocation(REVOCATION_TYPEHASH, subject, grantee, index, sequence, deadline);
+        uint256 scope = _scopeToRevoke(_rules[subject][grantee], index, sequence);
+        _requireAuthor(subject, scope, structHash, deadline, signature);
 
         _revokeRule(subject, grantee, index, sequence);
     }
@@ -224,16 +235,6 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
         slot.word = word;
 
         emit RuleRevoked(subject, grantee, word);
-    }
-
-    function _hashRevocation(
-        address subject,
-        address grantee,
-        uint256 index,
-        uint256 sequence,
-        uint256 deadline
-    ) private pure returns (bytes32) {
-        return keccak256(abi.encode(REVOCATION_TYPEHASH, subject, grantee, index, sequence, deadline));
     }
 
     /// @inheritdoc IConsentRegistry

@@ -54,7 +54,7 @@ abstract contract BreakGlass is IBreakGlass, Delegated, AccessManaged {
         bytes32 justification
     ) external returns (uint256 number) {
         if (reason == OverrideReason.None) revert OverrideReasonMissing();
-        if (duration == 0) duration = DEFAULT_MINUTES;
+        if (duration == 0) duration = DEFAULT_MINUTES < _longest ? DEFAULT_MINUTES : _longest;
         if (duration > _longest) revert OpeningTooLong(duration, _longest);
         uint256 standing = registrar.standing(msg.sender);
         if (!_isEmergencyCare(standing)) revert NotEmergencyCare(msg.sender);

@@ -93,7 +93,7 @@ interface IBreakGlass is IDelegated {
     /// @notice Opens a subject's record in an emergency. The caller acts for an active party in the group of emergency
     /// care (2), and the subject has not refused it. Requests for the purpose BTG are then permitted, to access and use
     /// alone, but for what a rule that refuses break-glass speaks of.
-    /// @param duration For how long, in minutes; 0 stands for 240.
+    /// @param duration For how long, in minutes; 0 stands for 240, or the limit where that is less.
     function breakGlass(
         address subject,
         OverrideReason reason,

@@ -147,7 +147,9 @@ interface IConsentRegistry is IBreakGlass {
     /// those not sent yet, in whatever order a relayer sends them. The rule need not exist yet.
     function revokeRule(address grantee, uint256 index, uint256 sequence) external;
 
-    /// @notice The same for a subject, by the subject or its delegate for revoking.
+    /// @notice The same for a subject, by the subject or its delegate for revoking. A delegate names the next sequence;
+    /// to revoke a rule that denies or refuses break-glass, which permits, it needs the scope to grant as well. With
+    /// every scope it may do what the subject may.
     /// @param signature The author's over `Revocation`; empty where the author sends.
     function revokeRuleFor(
         address subject,
@@ -159,8 +161,9 @@ interface IConsentRegistry is IBreakGlass {
     ) external;
 
     /// @notice Withdraws a subject from everything, for good: everyone is denied everything by a rule that nobody can
-    /// change again. For a pseudonym that is given up, or whose key was stolen. By the subject or a
-    /// delegate with every scope, as a successor. Break-glass access stays as the subject's rules have it.
+    /// change again. For a pseudonym that is given up, or whose key was stolen. By the subject or a delegate with every
+    /// scope, as a successor. Break-glass is refused as before; what everyone's first rule refused in part is refused
+    /// wholly.
     /// @param signature The author's over `Withdrawal`; empty where the author sends.
     function withdraw(address subject, uint256 deadline, bytes calldata signature) external;
 

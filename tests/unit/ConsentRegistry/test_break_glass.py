@@ -154,10 +154,21 @@ def test_opening_above_the_limit_reverts(consent_registry, break_glass, admin):
         with reverts("OpeningTooLong", minutes, 1440):
             break_glass(minutes=minutes)
     consent_registry.setBreakGlassLimits(1, 60, {"from": admin})
-    for minutes, named in ((61, 61), (0, 240)):
-        with reverts("OpeningTooLong", named, 60):
-            break_glass(minutes=minutes)
+    with reverts("OpeningTooLong", 61, 60):
+        break_glass(minutes=61)
     break_glass(minutes=60)
+
+
+@pytest.mark.spec("B3")
+def test_opening_lasts_as_long_as_the_limit_lets_it_where_that_is_less_than_four_hours(
+    consent_registry, break_glass, admin, patient
+):
+    consent_registry.setBreakGlassLimits(1, 60, {"from": admin})
+
+    break_glass(minutes=0)
+
+    _, start, until, _, _ = consent_registry.openingOf(patient, 1)
+    assert until - start == 60
 
 
 @pytest.mark.spec("B5")

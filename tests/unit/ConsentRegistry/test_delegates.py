@@ -39,12 +39,12 @@ def sent(consent_registry, patient, clinic, rule_word, rule_message, revocation_
 
     def act(name, by, form, subject=patient):
         domain = domain_of(consent_registry)
-        word = rule_word() if name == "grant" else revocation(3)
+        word = rule_word() if name == "grant" else revocation(1)
         said = {"subject": subject.address, "deadline": deadline}
         function, arguments, message = {
             "grant": ("setRuleFor", (clinic, word), rule_message(subject, clinic, word)),
-            "revoke": ("revokeRuleFor", (clinic, 0, 3), revocation_message(subject, clinic, 0, 3)),
-            "revoke by word": ("setRuleFor", (clinic, word), revocation_message(subject, clinic, 0, 3)),
+            "revoke": ("revokeRuleFor", (clinic, 0, 1), revocation_message(subject, clinic, 0, 1)),
+            "revoke by word": ("setRuleFor", (clinic, word), revocation_message(subject, clinic, 0, 1)),
             "withdraw": ("withdraw", (), messages.withdrawal(domain, **said)),
             "review": (
                 "reviewOpening",
@@ -265,3 +265,58 @@ def test_successor_withdraws_for_a_stolen_key(consent_registry, delegations, pat
     consent_registry.withdraw(patient, 0, b"", {"from": delegate})
 
     assert consent_registry.ruleOf(patient, EVERYONE, 0) & 0xFFFF == LAST_SEQUENCE
+
+
+@pytest.fixture(params=[DIRECT, SIGNED])
+def revoke_as(request, consent_registry, relayer, revocation_message, sign, patient, clinic, deadline):
+    """Revoke the clinic's first rule in the patient's name: ``revoke_as(author, sequence)``; `lacks` takes the scope
+    whose lack is to be named."""
+
+    def revoked(author, sequence, *, lacks=None):
+        if lacks is not None:
+            named = (patient.address, author.address, lacks)
+            error = ("DelegateScopeMissing", *named) if request.param == DIRECT else ("SignatureInvalid", named[0])
+            with reverts(*error):
+                revoked(author, sequence)
+            return None
+        if request.param == DIRECT:
+            return consent_registry.revokeRuleFor(patient, clinic, 0, sequence, 0, b"", {"from": author})
+        signature = sign(author, revocation_message(patient, clinic, 0, sequence))
+        return consent_registry.setRuleFor(
+            patient, clinic, revocation(sequence), deadline, signature, {"from": relayer}
+        )
+
+    return revoked
+
+
+@pytest.mark.spec("C64")
+@pytest.mark.parametrize("refusal", [{"deny": True}, {"break_glass_refused": True}])
+def test_revoking_what_refuses_takes_the_scope_to_grant_as_well(
+    consent_registry, delegate_to, revoke_as, patient, delegate, aide, clinic, rule_word, refusal
+):
+    delegate_to(delegate, REVOKE)
+    delegate_to(aide, GRANT | REVOKE)
+    consent_registry.setRule(clinic, rule_word(**refusal), {"from": patient})
+
+    revoke_as(delegate, 2, lacks=GRANT | REVOKE)
+    tx = revoke_as(aide, 2)
+
+    assert tx.events["DelegateActed"]["scope"] == GRANT | REVOKE
+    assert "RuleRevoked" in tx.events
+
+
+@pytest.mark.spec("C65")
+@pytest.mark.parametrize("stored", [0, 1, LAST_SEQUENCE - 1])
+def test_overtaking_the_subject_takes_every_scope(
+    consent_registry, delegate_to, revoke_as, patient, delegate, aide, clinic, grant, stored
+):
+    delegate_to(delegate, GRANT | REVOKE | VIEW)
+    delegate_to(aide, Scope.ALL)
+    if stored:
+        grant(clinic, revocation(stored))
+    overtaking = LAST_SEQUENCE if stored > 1 else stored + 2
+
+    revoke_as(delegate, overtaking, lacks=Scope.ALL.value)
+    revoke_as(aide, overtaking)
+
+    assert consent_registry.ruleOf(patient, clinic, 0) & LAST_SEQUENCE == overtaking

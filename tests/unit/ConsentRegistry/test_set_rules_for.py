@@ -233,7 +233,7 @@ def test_delegates_sign_among_subjects(
         [
             signed_change(patient, clinic, rule_word(), by=delegate),
             signed_change(second_patient, clinic, rule_word()),
-            signed_change(patient, payer, revocation(2), by=delegate),
+            signed_change(patient, payer, revocation(1), by=delegate),
         ]
     )
 
