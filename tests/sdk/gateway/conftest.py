@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from medproof.signing import LocalSigner
 from medproof.store import KeyRing, MasterKey, SqlStore
 
 ORIGIN = "https://records.example.org"
+KEYS = KeyRing(MasterKey(bytes(range(32))))
 TREATMENT = Claims(Purpose.TREAT, Action.ACCESS)
 
 
@@ -81,9 +83,18 @@ def accesses() -> list[Access]:
     return []
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a store without records: copying it is quicker than making one."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    SqlStore(path, KEYS).close()
+    return path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqlStore]:
-    opened = SqlStore(tmp_path / "records.db", KeyRing(MasterKey(bytes(range(32)))), patience=1.0)
+def store(tmp_path: Path, empty_store: Path) -> Iterator[SqlStore]:
+    path = shutil.copy(empty_store, tmp_path / "records.db")
+    opened = SqlStore(path, KEYS, patience=0.3)
     yield opened
     opened.close()
 
@@ -156,16 +167,29 @@ def settle(gatekeeper: Gatekeeper, seconds: float = 10.0) -> None:
 
 
 Post = Callable[..., str]
+PostAll = Callable[..., list[str]]
 
 
 @pytest.fixture
-def post(as_caller: Connect, gatekeeper: Gatekeeper, relayer: LocalSigner, patient: LocalSigner) -> Post:
-    """Post a record of the patient as the clinic's own device, and wait for its pointer; returns its id."""
+def post_all(as_caller: Connect, gatekeeper: Gatekeeper, relayer: LocalSigner, patient: LocalSigner) -> PostAll:
+    """Post records of the patient as the clinic's own device, and wait for their pointers; returns their ids."""
+
+    def take(*given: Resource) -> list[str]:
+        device = as_caller(relayer)
+        ids = [str(device.create(patient.address, record).record.id) for record in given]
+        settle(gatekeeper)
+        return ids
+
+    return take
+
+
+@pytest.fixture
+def post(post_all: PostAll) -> Post:
+    """Post one record, and wait for its pointer; returns its id."""
 
     def take(record: Resource | None = None) -> str:
-        taken = as_caller(relayer).create(patient.address, record or observation())
-        settle(gatekeeper)
-        return str(taken.record.id)
+        [id_] = post_all(record or observation())
+        return id_
 
     return take
 

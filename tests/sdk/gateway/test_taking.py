@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -69,8 +71,8 @@ def test_what_is_no_record_is_refused(device: GatekeeperClient, patient: LocalSi
     assert refusal(device, subject, b'{"resourceType":"Observation"}') == (422, "RECORD_REFUSED")
     assert refusal(device, subject, json.dumps({**good, "extra": 1}).encode()) == (422, "RECORD_REFUSED")
     assert refusal(device, subject, json.dumps(good).encode(), "Procedure") == (422, "RESOURCE_TYPE")
-    two = {**good, "subject": {"reference": "Patient/1"}, "focus": [], "performer": []}
-    assert refusal(device, subject, json.dumps(two).encode())[0] == 422
+    consent = json.dumps({"resourceType": "Parameters"}).encode()  # a type that no class stands for
+    assert refusal(device, subject, consent, "Parameters") == (422, "RECORD_REFUSED")
     secret = {**good, "meta": labelled("NOT-A-LABEL")}
     assert refusal(device, subject, json.dumps(secret).encode()) == (422, "RECORD_REFUSED")
     assert store.search(Query()).entries == ()
@@ -147,3 +149,18 @@ def test_what_an_earlier_process_left_is_posted_once(
     keep_posting.poster.recover()
     settle(keep_posting)
     assert len(list(suite.record_pointers.keys_of(patient.address))) == 2
+
+
+def test_a_store_that_is_held_by_others_takes_nothing_until_it_is_free(
+    device: GatekeeperClient, gatekeeper: Gatekeeper, store: SqlStore, tmp_path: Path, patient: LocalSigner
+) -> None:
+    other = sqlite3.connect(tmp_path / "records.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(GatekeeperRefusalError) as caught:
+        device.create(patient.address, observation())
+    assert (caught.value.status, caught.value.code) == (503, "STORE_UNAVAILABLE")
+    other.execute("ROLLBACK")
+    other.close()
+    device.create(patient.address, observation())
+    settle(gatekeeper)
+    assert len(store.search(Query()).entries) == 1
