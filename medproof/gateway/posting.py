@@ -104,16 +104,17 @@ class Poster:
         for key, data_class in todo:
             if self._stop.is_set():
                 return
-            if self._head.now().pointer(key) is not None:
-                with self._lock:
-                    self._open.pop(key, None)
-                    self._sent.pop(key, None)
-            elif time.monotonic() - self._sent.get(key, float("-inf")) > _SETTLING:
-                # It came through before and the answer did not, or it is on its way: the next round shows.
+            due = time.monotonic() - self._sent.get(key, float("-inf")) > _SETTLING
+            if due and self._head.now().pointer(key) is None:
+                # It came through before and the answer did not, or it is on its way: the next look shows.
                 with suppress(PointerExists, ConfirmationTimeoutError):
                     self._suite.record_pointers.post(key.subject, data_class, key.commitment, sender=self._sender)
                 self._sent[key] = time.monotonic()
                 self._head.forget()
+            if self._head.now().pointer(key) is not None:
+                with self._lock:
+                    self._open.pop(key, None)
+                    self._sent.pop(key, None)
 
     def _identity(self) -> str:
         party = self._suite.registrar.party(self._sender.address)

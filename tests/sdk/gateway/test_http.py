@@ -81,7 +81,7 @@ def test_the_log_tells_nothing_of_whom(
     assert {line["route"] for line in lines} == {"/fhir/{type}", "/fhir/{type}/{id}"}
     assert {line["status"] for line in lines} == {200, 201}
     text = caplog.text.lower()
-    hidden = (id_, patient.address, second_clinic.address, fetched.proof.salt.hex(), "192.0.2.7", "6.30", "2345-7")
+    hidden = (id_, patient.address, second_clinic.address, fetched.proof.salt.hex(), "192.0.2.7", "mmol", "2345-7")
     for secret in (*hidden, fetched.proof.pointer.id.hex(), fetched.proof.pointer.commitment.hex()):
         assert secret.lower() not in text
 
