@@ -65,12 +65,7 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
         address authority,
         IRegistrar registrar_,
         IDelegations delegations_
-    )
-        EIP712("MedProof ConsentRegistry", "1")
-        AccessManaged(authority)
-        Delegated(delegations_)
-        BreakGlass(registrar_)
-    {}
+    ) EIP712("MedProof ConsentRegistry", "1") AccessManaged(authority) Delegated(delegations_) BreakGlass(registrar_) {}
 
     /* GRANT AND CHANGE */
 
@@ -180,7 +175,8 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
     /// @dev The hash of the message that a wallet signs: a rule, or its revocation.
     function _hash(address subject, address grantee, uint256 word, uint256 deadline) private view returns (bytes32) {
         if (word & RuleWord.REVOKED != 0) {
-            return RuleWord.hashRevocation(REVOCATION_TYPEHASH, subject, grantee, word.index(), word.sequence(), deadline);
+            return
+                RuleWord.hashRevocation(REVOCATION_TYPEHASH, subject, grantee, word.index(), word.sequence(), deadline);
         }
         uint256 number = word.termsNumber();
         bytes32 terms = _terms[number];
@@ -303,8 +299,8 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
     }
 
     /// @dev Reads the rules for the actor's party, for everyone, and for each of the party's groups (four at most,
-    /// without gaps): at most six lists of at most 16 words, all written by the subject. Reasons are plain numbers here,
-    /// since the compiler would check an enumeration's range at every turn.
+    /// without gaps): at most six lists of at most 16 words, all written by the subject. Reasons are plain numbers
+    /// here, since the compiler would check an enumeration's range at every turn.
     function _evaluate(
         address subject,
         uint256 standing,

@@ -38,8 +38,8 @@ interface IConsentRegistry is IBreakGlass {
     }
 
     /// @notice One of several signed changes.
-    /// @param word A rule that is granted or changed; or, with the flag revoked and nothing else but index and sequence,
-    /// a revocation.
+    /// @param word A rule that is granted or changed; or, with the flag revoked and nothing else but index and
+    /// sequence, a revocation.
     /// @param r The signature by a key, of the subject or its delegate, in the short form of EIP-2098.
     struct SignedChange {
         address subject;
@@ -123,8 +123,8 @@ interface IConsentRegistry is IBreakGlass {
 
     /// @notice The same for a subject, by the subject or its delegate for granting.
     /// @param deadline The last time at which the message counts, in seconds since 1970.
-    /// @param signature The author's over `Rule`: 65 bytes of an account's key, or whatever the subject's contract wallet
-    /// takes; empty where the author sends.
+    /// @param signature The author's over `Rule`: 65 bytes of an account's key, or whatever the subject's contract
+    /// wallet takes; empty where the author sends.
     function setRuleFor(
         address subject,
         address grantee,
@@ -137,8 +137,8 @@ interface IConsentRegistry is IBreakGlass {
     /// nothing else but index and sequence revokes.
     function setRules(Change[] calldata changes) external;
 
-    /// @notice Makes several signed changes at once, of any subjects, all or none, sent by anyone. To skip what fails, or
-    /// for contract wallets, send `setRuleFor` and `revokeRuleFor` through `relay`.
+    /// @notice Makes several signed changes at once, of any subjects, all or none, sent by anyone. To skip what fails,
+    /// or for contract wallets, send `setRuleFor` and `revokeRuleFor` through `relay`.
     function setRulesFor(SignedChange[] calldata changes) external;
 
     /// @notice Revokes a rule. The caller is the subject.

@@ -21,8 +21,8 @@ interface ISignedMessages {
     /// out of gas.
     event CallSkipped(uint256 indexed position, bytes reason);
 
-    /// @notice Makes several calls to this contract at once, each as if the caller had made it alone. Whoever relays the
-    /// messages of many subjects sends them so.
+    /// @notice Makes several calls to this contract at once, each as if the caller had made it alone. Whoever relays
+    /// the messages of many subjects sends them so.
     /// @param calls The calls, encoded. Empty signatures stand for the caller itself.
     /// @param gasEach Zero: a call that fails fails all. Else the most gas that each may use; one that fails is skipped
     /// and reported, and the others count.

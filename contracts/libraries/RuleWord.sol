@@ -57,8 +57,11 @@ library RuleWord {
 
     /// @dev The fields in which a rule that refuses break-glass speaks of a case.
     uint256 private constant REFUSED = PARTY_KINDS | CLASSES | CONDITIONS | SENSITIVITIES | SETTINGS;
-    uint256 private constant REFUSED_HIGHEST =
-        (1 << 44) | (1 << 172) | (1 << 194) | (1 << 218) | (1 << 226);
+    uint256 private constant REFUSED_HIGHEST = (1 << 44) | (1 << 172) | (1 << 194) | (1 << 218) | (1 << 226);
+
+    /// @dev Where memory is free when nothing is kept, and how much above it `hashStruct` writes over.
+    uint256 private constant LOWEST_FREE = 0x80;
+    uint256 private constant HASHED = 0x240;
 
     /// @dev The purposes HRESCH, CLINTRCH and DSRCH (bits 11, 12 and 13): the research field governs them alone.
     uint256 internal constant RESEARCH_PURPOSES = 0x3800 << 133;
@@ -115,7 +118,7 @@ library RuleWord {
     /// @dev Whether a word follows the stored one, and is not the last.
     function isNextOf(uint256 word, uint256 stored) internal pure returns (bool) {
         unchecked {
-            // Two more on one side, one more of 16 bits on the other: the last sequence becomes zero, which none follows.
+            // One more of 16 bits here, two more there: the last sequence becomes zero, which follows none.
             return (word + 1) & SEQUENCE == (stored & SEQUENCE) + 2;
         }
     }
@@ -128,9 +131,9 @@ library RuleWord {
         return (word & INDEX) >> 16;
     }
 
-    /// @dev The EIP-712 hash of a rule that a wallet signs: one field per meaning, and the terms' hash itself rather than
-    /// its number. Written over the low memory, which is put back where something is kept there: fixed places are cheaper,
-    /// and a batch does not pay for memory that grows.
+    /// @dev The EIP-712 hash of a rule that a wallet signs: one field per meaning, and the terms' hash itself, not its
+    /// number. Written over the low memory, which is put back where something is kept there: fixed places are
+    /// cheaper, and a batch does not pay for memory that grows.
     function hashStruct(
         uint256 word,
         bytes32 typeHash,
@@ -139,12 +142,14 @@ library RuleWord {
         bytes32 terms,
         uint256 deadline
     ) internal pure returns (bytes32 structHash) {
+        uint256 free;
         // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            if gt(free, 0x80) {
-                for { let i := 0x80 } lt(i, 0x2c0) { i := add(i, 0x20) } { mstore(add(free, add(i, 0x240)), mload(i)) }
-            }
+            free := mload(0x40)
+        }
+        if (free > LOWEST_FREE) _copyHashed(LOWEST_FREE, free + HASHED);
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
             mstore(0, typeHash)
             mstore(0x20, subject)
             mstore(0x40, grantee)
@@ -168,11 +173,19 @@ library RuleWord {
             mstore(0x280, shr(233, word))
             mstore(0x2a0, deadline)
             structHash := keccak256(0, 0x2c0)
-            if gt(free, 0x80) {
-                for { let i := 0x80 } lt(i, 0x2c0) { i := add(i, 0x20) } { mstore(i, mload(add(free, add(i, 0x240)))) }
-            }
             mstore(0x40, free)
             mstore(0x60, 0)
+        }
+        if (free > LOWEST_FREE) _copyHashed(free + HASHED, LOWEST_FREE);
+    }
+
+    /// @dev Copies as much memory as `hashStruct` writes over, above the places that it puts back itself.
+    function _copyHashed(uint256 from, uint256 to) private pure {
+        for (uint256 i = 0; i < HASHED; i += 32) {
+            // solhint-disable-next-line no-inline-assembly
+            assembly ("memory-safe") {
+                mstore(add(to, i), mload(add(from, i)))
+            }
         }
     }
 
