@@ -70,11 +70,19 @@ def example(name: str) -> fhir.Resource:
 def payer_of(chain: Chain, keystore: str | None) -> Sender:
     """Who pays: a key file's account, or the development node's first account."""
     if keystore:
-        return LocalSigner.from_keystore(keystore, os.environ.get("MEDPROOF_PASSWORD") or getpass("Password: "))
+        return LocalSigner.from_keystore(keystore, os.environ.get("MEDPROOF_PASSWORD") or _password(keystore))
     accounts = chain.accounts()
     if not accounts:
         raise MedProofError("The node holds no account that could pay. Give a key file with --keystore.")
     return NodeSigner(accounts[0])
+
+
+def _password(keystore: str) -> str:
+    if not Path(keystore).is_file():
+        return ""  # that it cannot be read is said before the password is tried
+    if not sys.stdin.isatty():
+        raise MedProofError(f"Nobody is there to ask for the password of {keystore}. Set MEDPROOF_PASSWORD.")
+    return getpass("Password: ")
 
 
 def brownie_url() -> str:

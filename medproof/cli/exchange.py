@@ -22,6 +22,7 @@ from medproof.cli.sending import deliver
 from medproof.cli.session import acting, grantee, open_suite, read_text, sender, subject
 from medproof.client import MedProof
 from medproof.client.registrar import grantee_name
+from medproof.contract_errors import AccessManagedUnauthorized
 from medproof.errors import OptionError, PolicyDocumentError, RuleStateError, TermsUnpublishedError
 from medproof.fhir.consent import MOST_RULES, CompiledConsent
 from medproof.hashing import JsonObject
@@ -175,7 +176,10 @@ def _published(
         by = sender(relay)
         if by is None:
             raise TermsUnpublishedError(document.hash)
-        number = suite.consent_registry.publish_terms(document.hash, sender=by)
+        try:
+            number = suite.consent_registry.publish_terms(document.hash, sender=by)
+        except AccessManagedUnauthorized as error:
+            raise TermsUnpublishedError(document.hash) from error
     return compiled.under(number)
 
 

@@ -48,7 +48,15 @@ def list_rules(
     )
     output.table(
         ("grantee", "rule", "state", "what it says"),
-        ((grantee_name(one), str(rule.index), documents.rule_state(rule, now), describe(rule)) for one, rule in found),
+        (
+            (
+                grantee_name(one),
+                str(rule.index),
+                documents.rule_state(rule, now),
+                describe(rule, grantee=grantee_name(one)),
+            )
+            for one, rule in found
+        ),
         empty=f"{whose} has no rules.",
     )
 

@@ -48,7 +48,7 @@ def test_deploys_and_goes_on(
     admin = funded(11).address
     assert command_line(["--url", node.url, "--admin", admin]) == 0
     output = capsys.readouterr().out
-    assert "take about 12 million gas" in output
+    assert "take about 18 million gas" in output
     assert "deploy Authority" in output
     assert f"Recorded in deployments/local/1337.json, admin {admin}." in output
     blocks = chain.block_number()
@@ -102,3 +102,14 @@ def test_interrupted(node: LocalChain, chain: Chain, monkeypatch: Any, capsys: p
     monkeypatch.setattr(deploy, "deploy", interrupt)
     assert command_line(["--url", node.url]) == 130
     assert "goes on where it stopped" in capsys.readouterr().err
+
+
+def test_nobody_is_there_to_ask_for_the_password(
+    node: LocalChain, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    key = tmp_path / "key.json"
+    key.write_text("{}")
+    monkeypatch.delenv("MEDPROOF_PASSWORD", raising=False)
+    monkeypatch.setattr("sys.stdin", Typed("", terminal=False))
+    assert command_line(["--url", node.url, "--keystore", str(key)]) != 0
+    assert "Set MEDPROOF_PASSWORD" in capsys.readouterr().err
