@@ -139,3 +139,8 @@ def test_nothing_receives_ether(name):
 
 def _payable(entry: dict) -> bool:
     return entry.get("stateMutability") == "payable"
+
+
+def test_nothing_is_kept_in_memory_where_a_rule_is_hashed():
+    """The rule's hash is written from 0x80 up: no variable of the compiler's may live there, so memory begins there."""
+    assert artifact("ConsentRegistry")["deployedBytecode"].removeprefix("0x").startswith("6080604052")
