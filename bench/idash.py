@@ -64,7 +64,7 @@ from medproof.policy.codes import (
     ResearchUse,
     Sensitivity,
 )
-from medproof.policy.word import FIELDS, FLAGS, Request, Rule, encode
+from medproof.policy.word import FIELDS, FLAG_FIELDS, Request, Rule, encode
 from medproof.signing import LocalSigner, NodeSigner
 from medproof.wallet import Wallet
 from scripts.local_chain import ROOT, ChainError
@@ -84,7 +84,7 @@ LAST_DAY = date(2052, 2, 20)  # of the studies' accreditation
 LABELS = dict(zip(CATEGORIES, list(Sensitivity)[1:], strict=False))
 CLASSES = dict(zip(ELEMENTS, DataClass, strict=False))
 RESEARCH = ResearchUse.HMB.with_narrower()
-REVOKED = next(flag.mask for flag in FLAGS if flag.name == "revoked")
+REVOKED = FLAG_FIELDS["revoked"].mask
 
 _Answer = TypeVar("_Answer")
 

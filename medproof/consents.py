@@ -17,11 +17,11 @@ from medproof.client.registrar import EVERYONE
 from medproof.errors import ConsentLogError
 from medproof.policy.codes import PartyKind
 from medproof.policy.evaluation import Case, in_force
-from medproof.policy.word import FIELDS, FLAGS, Request, Rule, decode, encode_request, minute
+from medproof.policy.word import FIELDS, FLAG_FIELDS, Request, Rule, decode, encode_request, minute
 
 __all__ = ["Consent", "ConsentLog"]
 
-_DENY = next(flag.mask for flag in FLAGS if flag.name == "deny")
+_DENY = FLAG_FIELDS["deny"].mask
 
 
 @dataclass(frozen=True)

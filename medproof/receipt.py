@@ -38,7 +38,7 @@ from medproof.errors import (
 from medproof.hashing import parse
 from medproof.policy.codes import CodedFlag
 from medproof.policy.sentence import describe
-from medproof.policy.word import EPOCH_DAY, FIELDS, FLAGS, Rule, decode
+from medproof.policy.word import EPOCH_DAY, FIELDS, FLAG_FIELDS, Rule, decode
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -58,7 +58,7 @@ __all__ = [
 
 SCHEMA_VERSION = "medproof-consent-receipt-1, ISO/IEC TS 27560:2023"
 
-_FOLLOWS = next(flag.mask for flag in FLAGS if flag.name == "follows")
+_FOLLOWS = FLAG_FIELDS["follows"].mask
 _RULE_EVENTS = ("RuleSet", "RuleRevoked")
 
 

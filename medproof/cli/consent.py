@@ -57,8 +57,7 @@ def grant(
     wanted = new_rule(rule, index=index, now=now_on(suite))
     stored = suite.consent_registry.rule(whose, recipient, index=index)
     if stored is not None and same_rule(stored, wanted, begins_now=rule.starts is None):
-        output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
-        output.say(f"This stands already. {describe(stored, grantee=grantee_name(recipient))}")
+        _tell_unchanged(output, whose, recipient, stored, "This stands already.")
         return
     message = suite.consent_registry.sign_grant(by, recipient, wanted, subject=whose, lifetime=sending.lifetime)
     _tell_rule(output, recipient, wanted, notes := widened(rule))
@@ -82,8 +81,7 @@ def change(
     stored = suite.consent_registry.rule(whose, recipient, index=index)
     wanted = changed_rule(stored or new_rule(rule, index=index, now=now_on(suite)), rule)
     if stored is not None and same_rule(stored, wanted, begins_now=False):
-        output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
-        output.say(f"It says so already. {describe(stored, grantee=grantee_name(recipient))}")
+        _tell_unchanged(output, whose, recipient, stored, "It says so already.")
         return
     message = suite.consent_registry.sign_change(by, recipient, wanted, subject=whose, lifetime=sending.lifetime)
     _tell_rule(output, recipient, wanted, notes := widened(rule))
@@ -206,6 +204,11 @@ def _tell_rule(output: Output, recipient: str, rule: Rule, notes: list[str]) -> 
     output.aside(describe(rule, grantee=grantee_name(recipient)))
     for note in notes:
         output.aside(f"Note: {note}")
+
+
+def _tell_unchanged(output: Output, whose: str, recipient: str, stored: Rule, said: str) -> None:
+    output.document({"subject": whose, "rule": documents.rule_document(recipient, stored), "unchanged": True})
+    output.say(f"{said} {describe(stored, grantee=grantee_name(recipient))}")
 
 
 def _following(rule: Rule) -> Rule:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
@@ -12,6 +12,7 @@ from medproof.client.contract import ContractClient, SignedMessage
 from medproof.decoding import Event
 from medproof.errors import ArgumentError
 from medproof.policy.emergency import OverrideReason, Review
+from medproof.policy.word import from_minute
 from medproof.signing import Signer
 
 __all__ = ["BreakGlass", "Limits", "Opening"]
@@ -129,7 +130,7 @@ class BreakGlass(ContractClient):
     def opening(self, subject: str, number: int, *, block: int | str = "latest") -> Opening:
         """One opening of a subject's record."""
         party, opened, until, reason, review = self._call("openingOf", subject, number, block=block)
-        return Opening(number, party, _moment(opened), _moment(until), OverrideReason(reason), Review(review))
+        return Opening(number, party, from_minute(opened), from_minute(until), OverrideReason(reason), Review(review))
 
     def openings(self, subject: str, *, block: int | str = "latest") -> tuple[Opening, ...]:
         """All openings of a subject's record, oldest first."""
@@ -146,7 +147,3 @@ class BreakGlass(ContractClient):
         opened = self.events("GlassBroken", filters={"subject": subject})
         reviewed = self.events("OpeningReviewed", filters={"subject": subject})
         return iter(sorted((*opened, *reviewed), key=lambda event: (event.block, event.index)))
-
-
-def _moment(minutes: int) -> datetime:
-    return datetime.fromtimestamp(minutes * 60, tz=UTC)

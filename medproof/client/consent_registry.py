@@ -12,13 +12,13 @@ from medproof.client.contract import SignedMessage
 from medproof.decoding import Event
 from medproof.errors import MessageError, RuleStateError
 from medproof.policy.evaluation import Reason
-from medproof.policy.word import FIELDS, FLAGS, Request, Rule, decode, encode, encode_request, validate
+from medproof.policy.word import FIELDS, FLAG_FIELDS, Request, Rule, decode, encode, encode_request, validate
 from medproof.signing import Signer
 
 __all__ = ["ConsentRegistry", "Decision"]
 
 _HOUR = 3600
-_REVOKED = next(flag.mask for flag in FLAGS if flag.name == "revoked")
+_REVOKED = FLAG_FIELDS["revoked"].mask
 
 
 @dataclass(frozen=True)

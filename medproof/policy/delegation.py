@@ -13,7 +13,7 @@ from eth_utils.address import to_checksum_address
 
 from medproof.errors import DelegationError
 from medproof.policy.codes import CodeSystem
-from medproof.policy.word import NO_END_MINUTE, Field, minute
+from medproof.policy.word import NO_END_MINUTE, Field, from_minute, minute
 
 __all__ = [
     "DELEGATION_FIELDS",
@@ -125,8 +125,8 @@ def decode_delegation(word: int) -> Delegation:
     return Delegation(
         kind=DelegateKind(said["kind"]) if said["kind"] else None,
         scopes=Scope(said["scopes"]),
-        valid_from=_moment(said["validFrom"]),
-        valid_until=None if said["validUntil"] == NO_END_MINUTE else _moment(said["validUntil"]),
+        valid_from=from_minute(said["validFrom"]),
+        valid_until=None if said["validUntil"] == NO_END_MINUTE else from_minute(said["validUntil"]),
         delegator=to_checksum_address(f"0x{said['delegator']:040x}"),
         delegator_sequence=said["delegatorSequence"],
         sequence=said["sequence"],
@@ -145,10 +145,6 @@ def age_out(birth_date: date, *, age: int = 18) -> datetime:
 
 def _minute(when: datetime) -> int:
     number = minute(when)
-    if _moment(number) != when:
+    if from_minute(number) != when:
         raise DelegationError(f"{when.isoformat()} is no whole minute. Drop seconds and microseconds.")
     return number
-
-
-def _moment(number: int) -> datetime:
-    return datetime.fromtimestamp(60 * number, UTC)

@@ -24,7 +24,7 @@ from medproof.hashing import Json, JsonObject
 from medproof.policy import evaluation
 from medproof.policy.codes import PartyKind
 from medproof.policy.evaluation import Decision, Reason
-from medproof.policy.word import FIELDS, FLAGS, decode
+from medproof.policy.word import FIELDS, FLAG_FIELDS, FLAGS, decode
 
 __all__ = ["EVERYONE", "FinerDecision", "FinerProvision", "PolicyDocument", "Refusal", "decide", "scope_of"]
 
@@ -38,7 +38,7 @@ _KEYS = {"grantee", "rule", "anyOf"}
 _BOOKKEEPING = sum(FIELDS[name].mask for name in ("sequence", "index", "terms")) | sum(
     flag.mask for flag in FLAGS if flag.name != "deny"
 )
-_DENY, _REVOKED = (next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked"))
+_DENY, _REVOKED = FLAG_FIELDS["deny"].mask, FLAG_FIELDS["revoked"].mask
 
 
 class Refusal(StrEnum):

@@ -13,7 +13,7 @@ from enum import IntEnum
 
 from medproof.errors import RuleFieldError
 from medproof.policy.codes import Action, PartyKind, Purpose, ResearchUse
-from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, Field, minute
+from medproof.policy.word import FIELDS, FLAG_FIELDS, NO_END_DAY, Field, minute
 
 __all__ = ["Case", "Decision", "Reason", "decide", "in_force", "normalize"]
 
@@ -86,9 +86,7 @@ _INCLUDED = tuple(
 )
 _REQUEST_BITS = _SCOPE_DEFINED | _DATA_FROM.mask | _DATA_UNTIL.mask | _RESEARCH.defined
 
-_DENY, _REVOKED, _BREAK_GLASS_REFUSED = (
-    next(flag.mask for flag in FLAGS if flag.name == name) for name in ("deny", "revoked", "breakGlassRefused")
-)
+_DENY, _REVOKED, _BREAK_GLASS_REFUSED = (FLAG_FIELDS[name].mask for name in ("deny", "revoked", "breakGlassRefused"))
 
 # What break-glass is good for, and the fields in which a rule that refuses it must meet the request.
 _BREAK_GLASS = Purpose.BTG.value << _PURPOSES.offset

@@ -34,6 +34,7 @@ __all__ = [
     "EPOCH_DAY",
     "FIELDS",
     "FLAGS",
+    "FLAG_FIELDS",
     "LAST_SEQUENCE",
     "LAYOUT",
     "NO_END_DAY",
@@ -46,6 +47,7 @@ __all__ = [
     "decode_request",
     "encode",
     "encode_request",
+    "from_minute",
     "minute",
     "validate",
 ]
@@ -123,7 +125,7 @@ FLAGS: tuple[Field, ...] = (
     Field("revoked", 24, 1, None, "the rule is a tombstone; the contract sets it"),
 )
 
-_FLAGS = {flag.name: flag for flag in FLAGS}
+FLAG_FIELDS: dict[str, Field] = {flag.name: flag for flag in FLAGS}
 
 DEFINED: int = sum(field.defined for field in LAYOUT)  # every bit that means something
 
@@ -186,6 +188,11 @@ def minute(moment: datetime) -> int:
     return (moment - _EPOCH) // _MINUTE
 
 
+def from_minute(minutes: int) -> datetime:
+    """Return the moment, in UTC, at which a minute since 1970-01-01T00:00Z begins."""
+    return _EPOCH + minutes * _MINUTE
+
+
 def encode(rule: Rule) -> int:
     """Return the rule's word. Raises `RuleFieldError` for a value that its field cannot hold.
 
@@ -218,16 +225,16 @@ def decode(word: int) -> Rule:
         sequence=FIELDS["sequence"].of(word),
         index=FIELDS["index"].of(word),
         terms=FIELDS["terms"].of(word),
-        deny=bool(_FLAGS["deny"].of(word)),
-        delegable=bool(_FLAGS["delegable"].of(word)),
-        break_glass_refused=bool(_FLAGS["breakGlassRefused"].of(word)),
-        follows=bool(_FLAGS["follows"].of(word)),
-        revoked=bool(_FLAGS["revoked"].of(word)),
+        deny=bool(FLAG_FIELDS["deny"].of(word)),
+        delegable=bool(FLAG_FIELDS["delegable"].of(word)),
+        break_glass_refused=bool(FLAG_FIELDS["breakGlassRefused"].of(word)),
+        follows=bool(FLAG_FIELDS["follows"].of(word)),
+        revoked=bool(FLAG_FIELDS["revoked"].of(word)),
         party_kinds=PartyKind(FIELDS["partyKinds"].of(word)),
         data_from=EPOCH_DAY + timedelta(days=FIELDS["dataFrom"].of(word)),
         data_until=None if data_until == NO_END_DAY else EPOCH_DAY + timedelta(days=data_until),
-        valid_from=_EPOCH + FIELDS["validFrom"].of(word) * _MINUTE,
-        valid_until=None if valid_until == NO_END_MINUTE else _EPOCH + valid_until * _MINUTE,
+        valid_from=from_minute(FIELDS["validFrom"].of(word)),
+        valid_until=None if valid_until == NO_END_MINUTE else from_minute(valid_until),
         purposes=Purpose(FIELDS["purposes"].of(word)),
         classes=DataClass(FIELDS["classes"].of(word)),
         conditions=Condition(FIELDS["conditions"].of(word)),
@@ -278,7 +285,7 @@ def validate(word: int) -> None:
     """
     _check_defined(word, DEFINED)
     for name in ("follows", "revoked"):
-        if _FLAGS[name].of(word):
+        if FLAG_FIELDS[name].of(word):
             raise RuleFieldError(name, True, "only the contract sets this flag", f"Leave {name} off.")
     for name in ("partyKinds", *_CODE_FIELDS):
         if FIELDS[name].of(word) == 0:
@@ -298,7 +305,7 @@ def validate(word: int) -> None:
     _validate_research(
         Purpose(FIELDS["purposes"].of(word)),
         ResearchUse(FIELDS["research"].of(word)),
-        deny=bool(_FLAGS["deny"].of(word)),
+        deny=bool(FLAG_FIELDS["deny"].of(word)),
     )
     sequence = FIELDS["sequence"].of(word)
     if not 1 <= sequence <= LAST_SEQUENCE:
@@ -376,7 +383,7 @@ def _flag(name: str, value: bool) -> int:
     """Place a flag."""
     if not isinstance(value, bool):
         raise RuleFieldError(name, value, "a flag is True or False", "Pass a bool.")
-    return value << _FLAGS[name].offset
+    return value << FLAG_FIELDS[name].offset
 
 
 def _bits(name: str, value: CodedFlag) -> int:
@@ -419,7 +426,7 @@ def _moment(name: str, value: datetime | None, *, no_end: int | None = None) -> 
         raise RuleFieldError(
             name,
             value,
-            f"it must be from {_EPOCH.isoformat()} to {(_EPOCH + highest * _MINUTE).isoformat()}",
+            f"it must be from {_EPOCH.isoformat()} to {from_minute(highest).isoformat()}",
             "Use None for no end." if no_end is not None else "Choose a moment in that range.",
         )
     return minutes << field.offset
