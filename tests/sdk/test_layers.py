@@ -40,6 +40,8 @@ LAYERS = (
     {"gateway"},
     {"gateway.client", "gateway.server"},
     {"gateway.app"},
+    {"gateway.routes", "gateway.routes.operations", "gateway.routes.records"},
+    {"gateway.http"},
     {"gateway.service"},
     {"gateway.authentication", "gateway.consent", "gateway.outcome", "gateway.posting"},
     {

@@ -1,0 +1,1 @@
+"""The paths of the gatekeeper, a module for each kind of thing."""
