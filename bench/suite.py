@@ -29,7 +29,17 @@ from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
 
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+CONTRACTS = (
+    "Authority",
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
 
 PROVIDER, PAYER = 1, 2  # Registrar kinds
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
@@ -159,6 +169,8 @@ class _Suite:
             "RecordPointers": ("Registrar",),
             "ClaimAnchor": ("Registrar",),
             "BatchAnchor": ("Registrar",),
+            "AccessLog": ("Registrar", "BatchAnchor"),
+            "Devices": ("Delegations",),
         }
         for name in CONTRACTS:
             given = [self._contracts[other].address for other in arguments[name]]
@@ -471,7 +483,13 @@ class _Suite:
         def message(deadline: int) -> messages.TypedData:
             publisher, number, size, root = batch(1, LEAVES + 2 * BATCH)
             return messages.batch(
-                self._domain("BatchAnchor"), publisher=publisher, log=number, size=size, root=root, deadline=deadline
+                self._domain("BatchAnchor"),
+                publisher=publisher,
+                log=number,
+                size=size,
+                root=root,
+                consistent=False,
+                deadline=deadline,
             )
 
         deadline, [signature] = signed(message, clinic)

@@ -15,7 +15,7 @@ contract BatchAnchor is IBatchAnchor, SignedMessages {
     using PartyWord for uint256;
 
     bytes32 private constant BATCH_TYPEHASH = keccak256(
-        "Batch(address publisher,uint32 log,uint64 size,bytes32 root,uint256 deadline)"
+        "Batch(address publisher,uint32 log,uint64 size,bytes32 root,bool consistent,uint256 deadline)"
     );
 
     /// @inheritdoc IBatchAnchor
@@ -39,7 +39,7 @@ contract BatchAnchor is IBatchAnchor, SignedMessages {
         bytes calldata signature
     ) external returns (uint64 number) {
         Batch storage last = _requireGrown(publisher, log, size, root);
-        _requirePublished(publisher, log, size, root, deadline, signature);
+        _requirePublished(publisher, log, size, root, false, deadline, signature);
 
         return _anchor(publisher, log, size, root, last);
     }
@@ -55,7 +55,7 @@ contract BatchAnchor is IBatchAnchor, SignedMessages {
         bytes calldata signature
     ) external returns (uint64 number) {
         Batch storage last = _requireGrown(publisher, log, size, root);
-        _requirePublished(publisher, log, size, root, deadline, signature);
+        _requirePublished(publisher, log, size, root, true, deadline, signature);
         if (!MerkleLog.extends(last.root, last.size, root, size, proof)) revert ConsistencyUnproven(size, last.size);
 
         return _anchor(publisher, log, size, root, last);
@@ -88,12 +88,13 @@ contract BatchAnchor is IBatchAnchor, SignedMessages {
 
     /// @dev Reverts unless the publisher agrees to a batch: it sends it itself (empty signature), or its present
     /// account signed. Either way it must be active now. A log only grows, so no signed batch counts twice, and none
-    /// that was held back counts after a larger one.
+    /// that was held back counts after a larger one. What was signed with its proof is not sent without.
     function _requirePublished(
         address publisher,
         uint32 log,
         uint64 size,
         bytes32 root,
+        bool consistent,
         uint256 deadline,
         bytes calldata signature
     ) private view {
@@ -102,7 +103,7 @@ contract BatchAnchor is IBatchAnchor, SignedMessages {
         if (standing == 0 || standing.id() != publisher) revert PublisherNotYours(publisher, account);
 
         if (signature.length == 0) return;
-        bytes32 structHash = keccak256(abi.encode(BATCH_TYPEHASH, publisher, log, size, root, deadline));
+        bytes32 structHash = keccak256(abi.encode(BATCH_TYPEHASH, publisher, log, size, root, consistent, deadline));
         _requireSigned(account, structHash, deadline, signature);
     }
 

@@ -165,10 +165,11 @@ contract ConsentRegistry is IConsentRegistry, BreakGlass {
     }
 
     /// @dev To revoke what refuses is to permit, and takes the scope to grant as well. To overtake what the subject may
-    /// have signed, or to close an index for good, takes every scope.
+    /// have signed, also where no rule stands, or to close an index for good, takes every scope.
     function _scopeToRevoke(Rules storage rules, uint256 index, uint256 sequence) private view returns (uint256) {
         uint256 stored = _slot(rules, index).word;
-        if (sequence != stored.sequence() + 1 || sequence == LAST_SEQUENCE) return EVERY_SCOPE;
+        bool stands = stored != 0 && stored & RuleWord.REVOKED == 0;
+        if (!stands || sequence != stored.sequence() + 1 || sequence == LAST_SEQUENCE) return EVERY_SCOPE;
         return stored & (RuleWord.DENY | RuleWord.BREAK_GLASS_REFUSED) == 0 ? REVOKE : GRANT | REVOKE;
     }
 

@@ -33,6 +33,9 @@ contract Delegations is IDelegations, SignedMessages {
     uint256 private constant SHORTEST_DELAY = 3 days;
     uint256 private constant LONGEST_DELAY = 90 days;
 
+    /// @dev Sequences above are the subject's own, its successor's and the delegate's: no delegator uses them up.
+    uint256 private constant DELEGATORS_LAST = 0x7FFF;
+
     /// @dev Kept for the subject's own acts: it can always end recoveries, for good.
     uint256 private constant LAST_ROUND = type(uint48).max;
 
@@ -94,7 +97,9 @@ contract Delegations is IDelegations, SignedMessages {
     /// @return own The delegator's own delegation.
     function _requireDelegator(address subject, address by, uint256 stored) private view returns (uint256 own) {
         own = _delegations[subject][by];
-        bool writable = stored == 0 || stored.delegator() == by || _succeeds(own);
+        bool succeeds = _succeeds(own);
+        bool writable = stored == 0 || stored.delegator() == by || succeeds;
+        if (stored.sequence() >= DELEGATORS_LAST && !succeeds) revert DelegationNotYours(subject, by);
         if (!writable || own.scopesAt(_minute()) & DelegationWord.DELEGATE == 0) revert DelegationNotYours(subject, by);
     }
 

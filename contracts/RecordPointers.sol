@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IRecordPointers} from "./interfaces/IRecordPointers.sol";
 import {IRegistrar} from "./interfaces/IRegistrar.sol";
 import {SignedMessages} from "./base/SignedMessages.sol";
+import {MerkleLog} from "./libraries/MerkleLog.sol";
 import {PartyWord} from "./libraries/PartyWord.sol";
 import {PointerWord} from "./libraries/PointerWord.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
@@ -22,6 +23,9 @@ contract RecordPointers is IRecordPointers, SignedMessages {
         "Dispute(address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,"
         "uint256 deadline)"
     );
+    bytes32 private constant OPENING_TYPEHASH = keccak256(
+        "Opening(address subject,address custodian,uint8 dataClass,bytes32 commitment,uint256 deadline)"
+    );
 
     /// @dev The rule word's classes stand for codes up to this bit.
     uint256 private constant LAST_DATA_CLASS = 21;
@@ -33,6 +37,9 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     mapping(bytes32 pointer => bytes32 previous) private _previous;
     mapping(bytes32 pointer => address to) private _offers;
 
+    /// @inheritdoc IRecordPointers
+    mapping(address custodian => mapping(bytes32 root => uint64 size)) public batchOf;
+
     constructor(IRegistrar registrar_) EIP712("MedProof RecordPointers", "1") {
         registrar = registrar_;
     }
@@ -41,9 +48,17 @@ contract RecordPointers is IRecordPointers, SignedMessages {
 
     /// @inheritdoc IRecordPointers
     function post(address subject, uint8 dataClass, bytes32 commitment) external returns (bytes32 pointer) {
+        return _post(subject, _activeProvider(), dataClass, commitment);
+    }
+
+    function _post(
+        address subject,
+        address custodian,
+        uint8 dataClass,
+        bytes32 commitment
+    ) private returns (bytes32 pointer) {
         if (subject == address(0)) revert SubjectMissing();
         if (dataClass > LAST_DATA_CLASS) revert DataClassUnknown(dataClass);
-        address custodian = _activeProvider();
 
         pointer = _create(subject, custodian, dataClass, commitment, 1);
 
@@ -101,6 +116,60 @@ contract RecordPointers is IRecordPointers, SignedMessages {
         entry = PointerWord.unpack(_pointers[pointer]);
         if (entry.status == Status.None) revert PointerUnknown(pointer);
         if (entry.status == Status.Amended) revert PointerOutdated(pointer);
+    }
+
+    /* BATCHES */
+
+    /// @inheritdoc IRecordPointers
+    function postBatch(bytes32 root, uint64 size) external {
+        if (root == 0) revert CommitmentMissing();
+        if (size == 0) revert BatchEmpty(root);
+        address custodian = _activeProvider();
+        if (batchOf[custodian][root] != 0) revert BatchExists(custodian, root);
+
+        batchOf[custodian][root] = size;
+
+        emit BatchPosted(custodian, root, size);
+    }
+
+    /// @inheritdoc IRecordPointers
+    /// @dev The custodian was an active provider when it posted the batch; what became of it since keeps no subject from
+    /// answering.
+    function open(
+        address subject,
+        address origin,
+        uint8 dataClass,
+        bytes32 commitment,
+        Place calldata place,
+        uint256 deadline,
+        bytes calldata signature
+    ) external returns (bytes32 pointer) {
+        if (signature.length != 0) {
+            bytes32 structHash = keccak256(
+                abi.encode(OPENING_TYPEHASH, subject, origin, dataClass, commitment, deadline)
+            );
+            _requireSigned(subject, structHash, deadline, signature);
+        } else if (msg.sender != subject && registrar.standing(msg.sender).id() != origin) {
+            revert OpeningNotYours(subject, msg.sender);
+        }
+        bytes32 leaf = leafOf(subject, origin, dataClass, commitment);
+        if (!MerkleLog.hasLeaf(place.root, batchOf[origin][place.root], leaf, place.index, place.proof)) {
+            revert PointerNotInBatch(leaf, place.root);
+        }
+
+        pointer = _post(subject, origin, dataClass, commitment);
+
+        emit PointerOpened(pointer, place.root, place.index);
+    }
+
+    /// @inheritdoc IRecordPointers
+    function leafOf(
+        address subject,
+        address origin,
+        uint8 dataClass,
+        bytes32 commitment
+    ) public pure returns (bytes32) {
+        return keccak256(abi.encode(pointerId(subject, origin, commitment), dataClass));
     }
 
     /* THE SUBJECT'S ANSWER */
@@ -178,6 +247,22 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     function _requireSequence(bytes32 pointer, uint32 sequence) private view {
         uint32 stored = _currentPointer(pointer).sequence;
         if (stored != sequence) revert PointerChanged(pointer, stored);
+    }
+
+    /* THE CUSTODIAN'S ANSWER */
+
+    /// @inheritdoc IRecordPointers
+    function denyDispute(address subject, address origin, bytes32 commitment, bytes32 reason) external {
+        bytes32 pointer = pointerId(subject, origin, commitment);
+        Pointer memory entry = _heldByCaller(pointer);
+        if (entry.status != Status.Disputed) revert PointerNotDisputed(pointer);
+        if (reason == 0) revert ReasonMissing();
+
+        entry.status = Status.DisputeDenied;
+        entry.sequence += 1;
+        _pointers[pointer] = entry.pack();
+
+        emit DisputeDenied(pointer, entry.custodian, reason);
     }
 
     /* CUSTODY */

@@ -26,6 +26,9 @@ contract Registrar is IRegistrar, AccessManaged {
     mapping(address party => AccountChange change) private _changes;
     uint16 private _groupCount;
 
+    /// @inheritdoc IRegistrar
+    mapping(address party => bytes32) public encryptionKeyOf;
+
     /// @param authority The AccessManager that decides who may call the authority's functions.
     constructor(address authority) AccessManaged(authority) {
         _createGroup("everyone");
@@ -86,6 +89,7 @@ contract Registrar is IRegistrar, AccessManaged {
         delete _parties[account];
         delete _credentials[party];
         delete _changes[party];
+        delete encryptionKeyOf[party];
 
         emit PartyRemoved(party);
     }
@@ -201,7 +205,8 @@ contract Registrar is IRegistrar, AccessManaged {
 
     /// @inheritdoc IRegistrar
     /// @dev The account is checked again: another party may have taken it since it was named. A suspended party's
-    /// offer waits until it is reinstated; its recovery does not, and it stays suspended.
+    /// offer waits until it is reinstated; its recovery does not, and it stays suspended. Whoever lost one key may have lost
+    /// the other: a recovery withdraws the encryption key.
     function takeAccount(address party) external {
         AccountChange memory change = _changes[party];
         if (change.to == address(0)) revert AccountChangeUnknown(party);
@@ -217,12 +222,26 @@ contract Registrar is IRegistrar, AccessManaged {
         delete _changes[party];
 
         emit AccountChanged(party, from, msg.sender);
+        if (change.recovery) _publishEncryptionKey(party, 0);
     }
 
     function _activeParty(address account) private view returns (address party) {
         uint256 word = _parties[account].standing(_today());
         if (word == 0) revert PartyInactive(account);
         return word.id();
+    }
+
+    /* ENCRYPTION KEYS */
+
+    /// @inheritdoc IRegistrar
+    function publishEncryptionKey(bytes32 key) external {
+        _publishEncryptionKey(_activeParty(msg.sender), key);
+    }
+
+    function _publishEncryptionKey(address party, bytes32 key) private {
+        encryptionKeyOf[party] = key;
+
+        emit EncryptionKeyPublished(party, key);
     }
 
     /* READING */

@@ -14,7 +14,17 @@ from eth_utils.crypto import keccak
 __all__ = ["CONTRACTS", "Artifact", "artifact"]
 
 # In order of deployment.
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+CONTRACTS = (
+    "Authority",
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
 
 
 @dataclass(frozen=True)

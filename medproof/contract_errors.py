@@ -240,7 +240,7 @@ class DelegationNotYours(ContractError):
 
     signature = "DelegationNotYours(address,address)"
     rule = "Thrown when a delegation is written or revoked by somebody who may not."
-    step = "Have the subject do it. A delegate that may delegate writes only where nothing was written before, or where it was the last to write."
+    step = "Have the subject do it. A delegate that may delegate writes only where nothing was written before, or where it was the last to write, and up to sequence 32767."
     subject: str
     by: str
 
@@ -610,6 +610,25 @@ class AnswerUnchanged(ContractError):
     pointer: bytes
 
 
+class BatchEmpty(ContractError):
+    """Thrown when a batch has no pointers."""
+
+    signature = "BatchEmpty(bytes32)"
+    rule = "Thrown when a batch has no pointers."
+    step = "Give the number of its leaves."
+    root: bytes
+
+
+class BatchExists(ContractError):
+    """Thrown when a custodian posts the same batch again."""
+
+    signature = "BatchExists(address,bytes32)"
+    rule = "Thrown when a custodian posts the same batch again."
+    step = "Nothing needs doing."
+    custodian: str
+    root: bytes
+
+
 class CommitmentMissing(ContractError):
     """Thrown when a pointer has no commitment."""
 
@@ -647,6 +666,16 @@ class DataClassUnknown(ContractError):
     data_class: int
 
 
+class OpeningNotYours(ContractError):
+    """Thrown when a pointer of a batch is opened by neither its subject nor its custodian: it would show on chain whom the record is about."""
+
+    signature = "OpeningNotYours(address,address)"
+    rule = "Thrown when a pointer of a batch is opened by neither its subject nor its custodian: it would show on chain whom the record is about."
+    step = "Send or sign with the subject, or send with the account of the party that posted the batch."
+    subject: str
+    account: str
+
+
 class PointerChanged(ContractError):
     """Thrown when a signed answer names another sequence than the pointer's."""
 
@@ -664,6 +693,25 @@ class PointerExists(ContractError):
     rule = "Thrown when the same subject, custodian and commitment are posted again."
     step = "Nothing needs doing; a new salt makes a new pointer."
     pointer: bytes
+
+
+class PointerNotDisputed(ContractError):
+    """Thrown when a custodian denies a dispute that does not stand."""
+
+    signature = "PointerNotDisputed(bytes32)"
+    rule = "Thrown when a custodian denies a dispute that does not stand."
+    step = "Nothing needs doing; to change the record, amend it."
+    pointer: bytes
+
+
+class PointerNotInBatch(ContractError):
+    """Thrown when the proof does not show the pointer in a batch of its custodian."""
+
+    signature = "PointerNotInBatch(bytes32,bytes32)"
+    rule = "Thrown when the proof does not show the pointer in a batch of its custodian."
+    step = "Check subject, custodian, class and commitment, and ask the custodian for the proof again."
+    leaf: bytes
+    root: bytes
 
 
 class PointerOutdated(ContractError):
@@ -691,6 +739,14 @@ class ProviderRequired(ContractError):
     rule = "Thrown when the caller does not act for an active provider."
     step = "Have the party accredited as a provider, renewed or reinstated by the authority."
     account: str
+
+
+class ReasonMissing(ContractError):
+    """Thrown when a custodian denies a dispute without a reason."""
+
+    signature = "ReasonMissing()"
+    rule = "Thrown when a custodian denies a dispute without a reason."
+    step = "Give a commitment to the written denial that the subject is sent."
 
 
 class SubjectMissing(ContractError):
@@ -858,6 +914,137 @@ class RootMissing(ContractError):
     signature = "RootMissing()"
     rule = "Thrown when a batch has no root."
     step = "Give the root of the log over all its leaves."
+
+
+class ComplaintAnsweredAlready(ContractError):
+    """Thrown when a complaint is answered twice."""
+
+    signature = "ComplaintAnsweredAlready(bytes32)"
+    rule = "Thrown when a complaint is answered twice."
+    step = "Nothing needs doing."
+    complaint: bytes
+
+
+class ComplaintExists(ContractError):
+    """Thrown when the same entry is complained of twice."""
+
+    signature = "ComplaintExists(bytes32)"
+    rule = "Thrown when the same entry is complained of twice."
+    step = "Nothing needs doing."
+    complaint: bytes
+
+
+class ComplaintUnknown(ContractError):
+    """Thrown when a complaint that nobody filed is answered."""
+
+    signature = "ComplaintUnknown(bytes32)"
+    rule = "Thrown when a complaint that nobody filed is answered."
+    step = "Check custodian, log and entry."
+    complaint: bytes
+
+
+class EntryNotIncluded(ContractError):
+    """Thrown when the proof does not show the entry in the log as it was anchored last."""
+
+    signature = "EntryNotIncluded(bytes32,uint256)"
+    rule = "Thrown when the proof does not show the entry in the log as it was anchored last."
+    step = "Prove it for the latest anchored size; where it is not in the log, append and anchor it first."
+    complaint: bytes
+    index: int
+
+
+class LogOpenAlready(ContractError):
+    """Thrown when a log is opened again: whose key signs its promises stands for good."""
+
+    signature = "LogOpenAlready(address,uint256)"
+    rule = "Thrown when a log is opened again: whose key signs its promises stands for good."
+    step = "Open another number; what the lost key promised is still to be kept."
+    custodian: str
+    log: int
+
+
+class LogUnknown(ContractError):
+    """Thrown when a promise is of a log that its custodian never opened."""
+
+    signature = "LogUnknown(address,uint256)"
+    rule = "Thrown when a promise is of a log that its custodian never opened."
+    step = "Check custodian and log; a promise of no open log binds nobody on chain."
+    custodian: str
+    log: int
+
+
+class PartyRequired(ContractError):
+    """Thrown when the caller does not act for an active party."""
+
+    signature = "PartyRequired(address)"
+    rule = "Thrown when the caller does not act for an active party."
+    step = "Have the party accredited, renewed or reinstated by the authority."
+    account: str
+
+
+class PromiseNotDue(ContractError):
+    """Thrown when somebody complains before the promise is due."""
+
+    signature = "PromiseNotDue(uint256,uint256)"
+    rule = "Thrown when somebody complains before the promise is due."
+    step = "Wait until `due` (seconds since 1970)."
+    due: int
+    timestamp: int
+
+
+class SignerMissing(ContractError):
+    """Thrown when a log is opened without a key for its promises."""
+
+    signature = "SignerMissing()"
+    rule = "Thrown when a log is opened without a key for its promises."
+    step = "Name the account whose key signs them."
+
+
+class DeviceBitsUnknown(ContractError):
+    """Thrown when a device's word has bits that mean nothing."""
+
+    signature = "DeviceBitsUnknown(uint256)"
+    rule = "Thrown when a device's word has bits that mean nothing."
+    step = "Leave all above bit 96 zero."
+    word: int
+
+
+class DeviceClassesNotPossible(ContractError):
+    """Thrown when a device is registered for no class, or for one that the rule word does not know."""
+
+    signature = "DeviceClassesNotPossible(uint256)"
+    rule = "Thrown when a device is registered for no class, or for one that the rule word does not know."
+    step = "Set at least one of the bits 0 to 21, see docs/rule-word.md; to end it, revoke it."
+    classes: int
+
+
+class DeviceNotPossible(ContractError):
+    """Thrown when a device is nobody, or the subject itself."""
+
+    signature = "DeviceNotPossible(address)"
+    rule = "Thrown when a device is nobody, or the subject itself."
+    step = "Name the account of the device's own key."
+    device: str
+
+
+class DevicePeriodEmpty(ContractError):
+    """Thrown when a registration ends before it begins (minutes since 1970)."""
+
+    signature = "DevicePeriodEmpty(uint256,uint256)"
+    rule = "Thrown when a registration ends before it begins (minutes since 1970)."
+    step = "Give a later `validUntil`; 2^28 - 1 is no end."
+    valid_from: int
+    valid_until: int
+
+
+class DeviceStale(ContractError):
+    """Thrown when a registration does not carry the sequence that follows the stored one, or a revocation none above it."""
+
+    signature = "DeviceStale(uint256,uint256)"
+    rule = "Thrown when a registration does not carry the sequence that follows the stored one, or a revocation none above it."
+    step = "Read the device again and write the sequence `stored + 1`; the last, 65535, is kept for revocation."
+    stored: int
+    given: int
 
 
 class AccessManagerAlreadyScheduled(ContractError):
@@ -1112,15 +1299,21 @@ ALL: tuple[type[ContractError], ...] = (
     TermsMissing,
     TermsUnknown,
     AnswerUnchanged,
+    BatchEmpty,
+    BatchExists,
     CommitmentMissing,
     CustodianRequired,
     CustodyNotOffered,
     DataClassUnknown,
+    OpeningNotYours,
     PointerChanged,
     PointerExists,
+    PointerNotDisputed,
+    PointerNotInBatch,
     PointerOutdated,
     PointerUnknown,
     ProviderRequired,
+    ReasonMissing,
     SubjectMissing,
     VersionsExhausted,
     AlreadyBilled,
@@ -1139,6 +1332,20 @@ ALL: tuple[type[ContractError], ...] = (
     LogNotGrown,
     PublisherNotYours,
     RootMissing,
+    ComplaintAnsweredAlready,
+    ComplaintExists,
+    ComplaintUnknown,
+    EntryNotIncluded,
+    LogOpenAlready,
+    LogUnknown,
+    PartyRequired,
+    PromiseNotDue,
+    SignerMissing,
+    DeviceBitsUnknown,
+    DeviceClassesNotPossible,
+    DeviceNotPossible,
+    DevicePeriodEmpty,
+    DeviceStale,
     AccessManagerAlreadyScheduled,
     AccessManagerBadConfirmation,
     AccessManagerExpired,

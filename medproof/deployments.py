@@ -35,6 +35,8 @@ _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its
     "RecordPointers": (("registrar", "Registrar"),),
     "ClaimAnchor": (("registrar", "Registrar"),),
     "BatchAnchor": (("registrar", "Registrar"),),
+    "AccessLog": (("registrar", "Registrar"), ("batchAnchor", "BatchAnchor")),
+    "Devices": (("delegations", "Delegations"),),
 }
 _HASH = re.compile("0x[0-9a-f]{64}")
 _LAST_GROUP = (1 << 16) - 1  # addresses up to here stand for groups, or for nobody

@@ -30,7 +30,9 @@ __all__ = [
     "delegation_revocation",
     "dispute",
     "guardians",
+    "inclusion_promise",
     "objection",
+    "opening",
     "pend",
     "recovery",
     "replacement",
@@ -75,7 +77,14 @@ MESSAGE_TYPES: Mapping[str, str] = {
     "Settlement": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Void": "bytes32 claim,uint256 deadline",
     "Replacement": "bytes32 claim,bytes32 correction,uint32 rulesNumber,bytes32 rules,uint256 deadline",
-    "Batch": "address publisher,uint32 log,uint64 size,bytes32 root,uint256 deadline",
+    "Batch": "address publisher,uint32 log,uint64 size,bytes32 root,bool consistent,uint256 deadline",
+    "Opening": "address subject,address custodian,uint8 dataClass,bytes32 commitment,uint256 deadline",
+    "InclusionPromise": "address custodian,uint32 log,bytes32 entry,uint256 due",
+    "Device": (
+        "address subject,address device,uint16 sequence,uint24 classes,uint32 validFrom,uint32 validUntil,"
+        "uint256 deadline"
+    ),
+    "DeviceRevocation": "address subject,address device,uint16 sequence,uint256 deadline",
 }
 
 
@@ -238,6 +247,23 @@ def acceptance(
     )
 
 
+def opening(
+    domain: Domain, *, subject: str, custodian: str, data_class: int, commitment: bytes, deadline: int
+) -> TypedData:
+    """A subject's consent to have a pointer taken out of a batch; `data_class` is the number of its bit."""
+    return TypedData(
+        domain,
+        "Opening",
+        {
+            "subject": subject,
+            "custodian": custodian,
+            "dataClass": data_class,
+            "commitment": commitment,
+            "deadline": deadline,
+        },
+    )
+
+
 def dispute(
     domain: Domain,
     *,
@@ -331,13 +357,30 @@ def replacement(
     )
 
 
-def batch(domain: Domain, *, publisher: str, log: int, size: int, root: bytes, deadline: int) -> TypedData:
-    """A publisher's batch: its log of that number has `size` leaves and this 32-byte root."""
+def batch(
+    domain: Domain, *, publisher: str, log: int, size: int, root: bytes, consistent: bool, deadline: int
+) -> TypedData:
+    """A publisher's batch: its log of that number has `size` leaves and this 32-byte root.
+
+    `consistent` says that it counts only with the proof that it begins with what was anchored last.
+    """
     return TypedData(
         domain,
         "Batch",
-        {"publisher": publisher, "log": log, "size": size, "root": root, "deadline": deadline},
+        {
+            "publisher": publisher,
+            "log": log,
+            "size": size,
+            "root": root,
+            "consistent": consistent,
+            "deadline": deadline,
+        },
     )
+
+
+def inclusion_promise(domain: Domain, *, custodian: str, log: int, entry: bytes, due: int) -> TypedData:
+    """A custodian's promise that an entry, a 32-byte commitment, is in its log by `due` (seconds since 1970)."""
+    return TypedData(domain, "InclusionPromise", {"custodian": custodian, "log": log, "entry": entry, "due": due})
 
 
 _RULE_FLAGS = ("deny", "delegable", "breakGlassRefused")  # the other flags are the contract's

@@ -22,7 +22,17 @@ import solcx
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+CONTRACTS = (
+    "Authority",
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
 
 # What the errors of OpenZeppelin's contracts mean here: notice and mend, as our own carry in their NatSpec.
 OPENZEPPELIN = {

@@ -67,8 +67,8 @@ interface IBatchAnchor is ISignedMessages {
     ) external returns (uint64 number);
 
     /// @notice Anchors a log as `anchor` does, and reverts unless it begins with what was anchored last.
-    /// @param proof The consistency proof from the last anchored size; empty for the first batch. It is not signed: no
-    /// other root passes with another one.
+    /// @param proof The consistency proof from the last anchored size; empty for the first batch. Not signed is which:
+    /// no other root passes with another one. Signed is that there must be one.
     function anchorConsistent(
         address publisher,
         uint32 log,

@@ -78,7 +78,7 @@ interface IDelegations is ISignedMessages {
 
     /// @notice Thrown when a delegation is written or revoked by somebody who may not.
     /// @dev Mend: have the subject do it. A delegate that may delegate writes only where nothing was written before, or
-    /// where it was the last to write.
+    /// where it was the last to write, and up to sequence 32767.
     error DelegationNotYours(address subject, address by);
 
     /// @notice Thrown when a further delegation does not name the sequence of its delegator's own delegation.

@@ -15,7 +15,8 @@ interface IRecordPointers is ISignedMessages {
         Posted,
         Accepted,
         Disputed,
-        Amended
+        Amended,
+        DisputeDenied
     }
 
     /// @notice What is kept of a pointer, in one slot under its id.
@@ -30,6 +31,16 @@ interface IRecordPointers is ISignedMessages {
         Status status;
         uint16 version;
         uint32 sequence;
+    }
+
+    /// @notice Where a pointer stands in a batch.
+    /// @param root The batch's root.
+    /// @param index The pointer's index in it, from 0.
+    /// @param proof The inclusion proof, the leaf's neighbour first.
+    struct Place {
+        bytes32 root;
+        uint64 index;
+        bytes32[] proof;
     }
 
     /// @notice Thrown when the caller does not act for an active provider.
@@ -80,6 +91,40 @@ interface IRecordPointers is ISignedMessages {
     /// @dev Mend: have the present custodian offer it.
     error CustodyNotOffered(bytes32 pointer, address party);
 
+    /// @notice Thrown when a batch has no pointers.
+    /// @dev Mend: give the number of its leaves.
+    error BatchEmpty(bytes32 root);
+
+    /// @notice Thrown when a custodian posts the same batch again.
+    /// @dev Mend: nothing needs doing.
+    error BatchExists(address custodian, bytes32 root);
+
+    /// @notice Thrown when the proof does not show the pointer in a batch of its custodian.
+    /// @dev Mend: check subject, custodian, class and commitment, and ask the custodian for the proof again.
+    error PointerNotInBatch(bytes32 leaf, bytes32 root);
+
+    /// @notice Thrown when a pointer of a batch is opened by neither its subject nor its custodian: it would show on
+    /// chain whom the record is about.
+    /// @dev Mend: send or sign with the subject, or send with the account of the party that posted the batch.
+    error OpeningNotYours(address subject, address account);
+
+    /// @notice Thrown when a custodian denies a dispute that does not stand.
+    /// @dev Mend: nothing needs doing; to change the record, amend it.
+    error PointerNotDisputed(bytes32 pointer);
+
+    /// @notice Thrown when a custodian denies a dispute without a reason.
+    /// @dev Mend: give a commitment to the written denial that the subject is sent.
+    error ReasonMissing();
+
+    /// @notice Emitted when a custodian posts a batch of so many pointers.
+    event BatchPosted(address indexed custodian, bytes32 indexed root, uint64 size);
+
+    /// @notice Emitted after `PointerPosted` when the pointer was taken out of a batch.
+    event PointerOpened(bytes32 indexed pointer, bytes32 indexed root, uint64 index);
+
+    /// @notice Emitted when a custodian denies what the subject disputed; `reason` commits to the written denial.
+    event DisputeDenied(bytes32 indexed pointer, address indexed custodian, bytes32 reason);
+
     /// @notice Emitted when a custodian posts a pointer; `pointerId` of the three gives its id.
     event PointerPosted(address indexed subject, address indexed custodian, uint8 dataClass, bytes32 commitment);
 
@@ -112,6 +157,29 @@ interface IRecordPointers is ISignedMessages {
     /// @return pointer The pointer's id.
     /// @dev Warning: nothing here shows that the subject knows of it; that is what acceptance is for.
     function post(address subject, uint8 dataClass, bytes32 commitment) external returns (bytes32 pointer);
+
+    /// @notice Posts many pointers at once, by the root of a `MerkleLog` whose leaves are theirs (`leafOf`). The caller
+    /// acts for an active provider.
+    /// @dev Nothing tells which they are, nor whose. Each is proved by its place, and opened where it is to be answered,
+    /// amended or handed over.
+    function postBatch(bytes32 root, uint64 size) external;
+
+    /// @notice Takes a pointer out of a batch and gives it a slot of its own, as if it had been posted alone. The caller
+    /// is its subject, or acts for the party that posted the batch; or anyone, with the subject's signature.
+    /// @param origin The identity of the party that posted the batch.
+    /// @param place Where in which batch it stands.
+    /// @param deadline The last time at which the signature counts, in seconds since 1970.
+    /// @param signature The subject's over `Opening`; empty where the caller opens.
+    /// @return pointer The pointer's id.
+    function open(
+        address subject,
+        address origin,
+        uint8 dataClass,
+        bytes32 commitment,
+        Place calldata place,
+        uint256 deadline,
+        bytes calldata signature
+    ) external returns (bytes32 pointer);
 
     /// @notice Posts a new version of a record, which replaces the one it names. The caller acts for its custodian.
     /// @param origin The identity of the party that posted the replaced version.
@@ -151,6 +219,11 @@ interface IRecordPointers is ISignedMessages {
         bytes calldata signature
     ) external;
 
+    /// @notice Denies what the subject disputed. The caller acts for the pointer's custodian. The subject may dispute
+    /// again, or accept after all; the custodian may still amend.
+    /// @param reason A commitment to the written denial (45 CFR 164.526(d)), which stays off chain.
+    function denyDispute(address subject, address origin, bytes32 commitment, bytes32 reason) external;
+
     /// @notice Offers custody of a record to another party; zero withdraws. The caller acts for its custodian.
     function offerCustody(address subject, address origin, bytes32 commitment, address to) external;
 
@@ -159,6 +232,17 @@ interface IRecordPointers is ISignedMessages {
 
     /// @notice Returns the id of a pointer.
     function pointerId(address subject, address origin, bytes32 commitment) external pure returns (bytes32);
+
+    /// @notice Returns the leaf that stands for a pointer in a batch.
+    function leafOf(
+        address subject,
+        address origin,
+        uint8 dataClass,
+        bytes32 commitment
+    ) external pure returns (bytes32);
+
+    /// @notice Returns how many pointers a custodian's batch has; zero where it posted none of this root.
+    function batchOf(address custodian, bytes32 root) external view returns (uint64 size);
 
     /// @notice Returns what is kept of a pointer; all zero where there is none.
     function pointerOf(bytes32 pointer) external view returns (Pointer memory);

@@ -149,6 +149,9 @@ interface IRegistrar {
     /// @notice Emitted when another account begins to act for a party.
     event AccountChanged(address indexed party, address indexed from, address indexed to);
 
+    /// @notice Emitted when a party publishes the key to encrypt to; zero where it withdraws it, or loses it by a recovery.
+    event EncryptionKeyPublished(address indexed party, bytes32 key);
+
     /// @notice Accredits a party under a fresh account, which becomes its identity. Authority only.
     /// @param account The party's first account.
     /// @param kind What the party is.
@@ -196,6 +199,10 @@ interface IRegistrar {
     /// @notice Takes, as the account that was named, the place of a party's account; in a recovery after its delay.
     function takeAccount(address party) external;
 
+    /// @notice Publishes the caller's party's key, to which others encrypt what is for it alone; zero withdraws it.
+    /// @param key An X25519 public key (RFC 7748), 32 bytes. Nobody checks that somebody holds its private key.
+    function publishEncryptionKey(bytes32 key) external;
+
     /// @notice Returns who an account acts for, as a word laid out in `PartyWord`: identity, kind, groups.
     /// @return word Zero where the account acts for no party, or for one that is suspended or whose accreditation has
     /// lapsed.
@@ -209,6 +216,10 @@ interface IRegistrar {
 
     /// @notice Returns the credential commitment of a party.
     function credentialOf(address party) external view returns (bytes32);
+
+    /// @notice Returns a party's X25519 public key; zero where it has published none. Whether the party is active is
+    /// another question: see `standingOf`.
+    function encryptionKeyOf(address party) external view returns (bytes32);
 
     /// @notice Returns the change of account of a party that is under way; all zero where there is none.
     function accountChangeOf(address party) external view returns (AccountChange memory);

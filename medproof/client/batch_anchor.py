@@ -89,10 +89,18 @@ class BatchAnchor(ContractClient):
     ) -> SignedMessage:
         """Sign a batch for anyone to relay, as `anchor` would send it; for a day where no `deadline` is given.
 
-        The proof is not part of what is signed.
+        The proof itself is not part of what is signed, but that there must be one is.
         """
         until = self._deadline(_DAY) if deadline is None else deadline
-        message = messages.batch(self.domain, publisher=publisher, log=log, size=size, root=root, deadline=until)
+        message = messages.batch(
+            self.domain,
+            publisher=publisher,
+            log=log,
+            size=size,
+            root=root,
+            consistent=proof is not None,
+            deadline=until,
+        )
         function, arguments = _call(publisher, log, size, root, proof)
         return self._signed(function, arguments, until, signer.sign_typed_data(message))
 

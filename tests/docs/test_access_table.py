@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 SECURITY = Path(__file__).resolve().parents[2] / "docs" / "security.md"
-SUITE = ("Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+SUITE = (
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
 EVERY = "each that takes signatures"
 
 

@@ -8,7 +8,17 @@ from importlib.resources import files
 
 import pytest
 
-SUITE = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
+SUITE = (
+    "Authority",
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
 
 SIZE_LIMIT = 24_576  # EIP-170
 CREATION_LIMIT = 49_152  # EIP-3860
@@ -107,7 +117,9 @@ def test_delegated_call_is_to_the_contract_itself(name):
     assert ADDRESS in code[place - 2 : place]
 
 
-@pytest.mark.parametrize("name", ["Delegations", "RecordPointers", "ClaimAnchor", "BatchAnchor"])
+@pytest.mark.parametrize(
+    "name", ["Delegations", "RecordPointers", "ClaimAnchor", "BatchAnchor", "AccessLog", "Devices"]
+)
 @pytest.mark.spec("S6")
 def test_calls_of_others_are_static(name):
     assert opcodes(name) & {CALL, CALLCODE} == set()

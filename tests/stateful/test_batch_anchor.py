@@ -74,10 +74,9 @@ class StateMachine:
         key = (self.publishers[publisher], number)
         return key, max(self.logs[key][1] + step, 0)
 
-    def signature(self, key, size, history):
-        message = messages.batch(
-            self.domain, publisher=key[0], log=key[1], size=size, root=HISTORIES[history].root(size), deadline=NO_END
-        )
+    def signature(self, key, size, history, consistent):
+        said = {"publisher": key[0], "log": key[1], "size": size, "root": HISTORIES[history].root(size)}
+        message = messages.batch(self.domain, **said, consistent=consistent, deadline=NO_END)
         return self.sign(key[0], message)
 
     # -- what may happen ----------------------------------------------------------------------------------------
@@ -85,21 +84,22 @@ class StateMachine:
     def rule_anchor(self, st_publisher, st_number, st_history, st_step, st_relayed, st_consistent):
         key, size = self.batch(st_publisher, st_number, st_step)
         if st_relayed:
-            signature = self.signature(key, size, st_history)
+            signature = self.signature(key, size, st_history, st_consistent)
             self.send(key, size, st_history, st_consistent, self.relayer, NO_END, signature)
         else:
             self.send(key, size, st_history, st_consistent, key[0], 0, b"")
 
-    def rule_sign(self, st_publisher, st_number, st_history, st_step):
+    def rule_sign(self, st_publisher, st_number, st_history, st_step, st_consistent):
         """A batch is signed, and held back."""
         key, size = self.batch(st_publisher, st_number, st_step)
-        self.letters.append((key, size, st_history, self.signature(key, size, st_history)))
+        signature = self.signature(key, size, st_history, st_consistent)
+        self.letters.append((key, size, st_history, st_consistent, signature))
 
-    def rule_send(self, st_letter, st_consistent):
+    def rule_send(self, st_letter):
         """Any signed batch is sent, perhaps once more."""
         if self.letters:
-            key, size, history, signature = self.letters[st_letter % len(self.letters)]
-            self.send(key, size, history, st_consistent, self.relayer, NO_END, signature)
+            key, size, history, consistent, signature = self.letters[st_letter % len(self.letters)]
+            self.send(key, size, history, consistent, self.relayer, NO_END, signature)
 
     def rule_suspend(self, st_publisher):
         """A publisher is suspended, or reinstated."""

@@ -179,6 +179,16 @@ def batch_anchor(BatchAnchor: Any, registrar: Any, admin: Any) -> Any:  # noqa: 
 
 
 @pytest.fixture(scope="module")
+def access_log(AccessLog: Any, registrar: Any, batch_anchor: Any, admin: Any) -> Any:  # noqa: N803
+    return AccessLog.deploy(registrar, batch_anchor, {"from": admin})
+
+
+@pytest.fixture(scope="module")
+def devices(Devices: Any, delegations: Any, admin: Any) -> Any:  # noqa: N803
+    return Devices.deploy(delegations, {"from": admin})
+
+
+@pytest.fixture(scope="module")
 def far_day(chain: Any) -> int:
     """A day well ahead, in days since 1970."""
     return int(chain.time()) // DAY + 1000

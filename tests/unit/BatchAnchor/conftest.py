@@ -30,7 +30,7 @@ class Press:
     def signature(self, size: int, root: bytes | None = None, *, signer: Any = None, **changes: Any) -> bytes:
         """A signature over a batch; `changes` are to what is signed."""
         said = {"publisher": str(self.publisher), "log": self.number, "size": size, "deadline": self.deadline}
-        said = {"root": self.log.root(size) if root is None else root, **said, **changes}
+        said = {"root": self.log.root(size) if root is None else root, "consistent": False, **said, **changes}
         domain = said.pop("domain", self.domain)
         return bytes(self.sign(signer or self.publisher, messages.batch(domain, **said)))
 
@@ -38,7 +38,7 @@ class Press:
         """Anchor the log at a size; with a proof by `anchorConsistent`. `signed` is as in `signature`."""
         root = self.log.root(size) if root is None else root
         relayed = self.relayed or bool(signed)
-        signature = self.signature(size, root, **signed) if relayed else b""
+        signature = self.signature(size, root, **{"consistent": proof is not None, **signed}) if relayed else b""
         batch = (self.publisher, self.number, size, root)
         by = {"from": sender or (self.relayer if relayed else self.publisher)}
         if proof is None:

@@ -109,6 +109,7 @@ def test_signature_counts_for_what_it_says_alone(press, clinic, second_clinic, r
         press.signature(6, root),
         press.signature(5, b"\x66" * 32),
         press.signature(5, deadline=press.deadline + 1),
+        press.signature(5, consistent=True),
         *(press.signature(5, domain=other) for other in elsewhere),
     ]
 
