@@ -292,6 +292,10 @@ class DelegationError(MedProofError):
     """A delegation, or the guardians of a recovery, cannot be written so, or meet a state that they do not go with."""
 
 
+class DeviceError(MedProofError):
+    """A device's registration cannot be written so, or meets a state that it does not go with."""
+
+
 class QueueError(MedProofError):
     """The relayer's file cannot be used."""
 
@@ -582,6 +586,30 @@ class RecordChangedError(StoreError):
         super().__init__(
             f"The FHIR server's record is not the one that pointer 0x{pointer.hex()} commits to. "
             "Where it was amended there, amend the pointer; else find out who changed it."
+        )
+
+
+class LogDamagedError(StoreError):
+    """A log on disk is not what was written to it."""
+
+    def __init__(self, log: int, why: str) -> None:
+        """Name the log and what is wrong with it."""
+        self.log = log  # its number
+        super().__init__(
+            f"Log {log} is damaged: {why}. Nothing is appended or anchored. Put back a copy that is whole, and find out "
+            "who can write to the database."
+        )
+
+
+class AnchorMismatchError(MedProofError):
+    """What the chain has of a log is not what the log on disk says."""
+
+    def __init__(self, log: int, size: int, why: str) -> None:
+        """Name the log, the anchored size, and how the two differ."""
+        self.log, self.size = log, size
+        super().__init__(
+            f"Log {log} and the chain differ at {size} leaves: {why}. Nothing more is anchored. Find out who changed the "
+            "log or anchored another one under its number; put back a whole copy, or go on under a new number."
         )
 
 
