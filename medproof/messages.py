@@ -16,6 +16,7 @@ from eth_utils.address import to_checksum_address
 
 from medproof.errors import MessageError
 from medproof.policy.delegation import DELEGATION_FIELDS, Scope
+from medproof.policy.device import DEVICE_FIELDS
 from medproof.policy.word import FIELDS, FLAGS
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "compact",
     "delegation",
     "delegation_revocation",
+    "device",
+    "device_revocation",
     "dispute",
     "guardians",
     "inclusion_promise",
@@ -381,6 +384,21 @@ def batch(
 def inclusion_promise(domain: Domain, *, custodian: str, log: int, entry: bytes, due: int) -> TypedData:
     """A custodian's promise that an entry, a 32-byte commitment, is in its log by `due` (seconds since 1970)."""
     return TypedData(domain, "InclusionPromise", {"custodian": custodian, "log": log, "entry": entry, "due": due})
+
+
+def device(domain: Domain, *, subject: str, device: str, word: int, deadline: int) -> TypedData:
+    """A device that is registered for a subject, or whose registration is changed."""
+    said = {name: field.of(word) for name, field in DEVICE_FIELDS.items()}
+    return TypedData(domain, "Device", {"subject": subject, "device": device, **said, "deadline": deadline})
+
+
+def device_revocation(domain: Domain, *, subject: str, device: str, sequence: int, deadline: int) -> TypedData:
+    """A revocation of a device; it overtakes every registration signed with a lower sequence."""
+    return TypedData(
+        domain,
+        "DeviceRevocation",
+        {"subject": subject, "device": device, "sequence": sequence, "deadline": deadline},
+    )
 
 
 _RULE_FLAGS = ("deny", "delegable", "breakGlassRefused")  # the other flags are the contract's
