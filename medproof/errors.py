@@ -653,3 +653,40 @@ class UnprovedRecordError(MedProofError):
         """Name the part that does not hold, and what is wrong with it."""
         self.field = field  # such as "salt"
         super().__init__(f"{field} of the gatekeeper's answer {rule}. Do not use the record, and ask the custodian.")
+
+
+class SharingError(MedProofError):
+    """Root of what stops a message between parties; nothing that is said shows what a message says."""
+
+
+class EncryptionKeyError(SharingError):
+    """An encryption key, its text or the file of the private ones cannot be used; no message shows a private key."""
+
+
+class CorrespondentError(SharingError):
+    """A sender or recipient of a message is no active party, or has no key to encrypt to."""
+
+    def __init__(self, party: str, rule: str, step: str) -> None:
+        """Name the party, what it lacks and the next step."""
+        self.party = party  # its identity, as given
+        super().__init__(f"{party} {rule}. {step}.")
+
+
+class EnvelopeError(SharingError):
+    """An envelope is malformed, was altered, is for somebody else or for another chain; its content is not shown."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        """Name the part that does not hold, and what is wrong with it."""
+        self.field = field  # such as "signature"; empty for the whole
+        said = f"{field} of the envelope" if field else "The envelope"
+        super().__init__(f"{said} {rule}. Nothing of it was taken: ask its sender for another.")
+
+
+class ReadReceiptError(SharingError):
+    """A read receipt cannot be given, or does not show that a message was read."""
+
+    def __init__(self, field: str, rule: str, step: str = "Ask the reader for another") -> None:
+        """Name the part that does not hold, what is wrong with it and the next step."""
+        self.field = field  # such as "signature"; empty for the whole
+        said = f"{field} of the read receipt" if field else "The read receipt"
+        super().__init__(f"{said} {rule}. {step}.")

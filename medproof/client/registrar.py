@@ -13,7 +13,16 @@ from medproof.errors import ArgumentError
 from medproof.policy.codes import PartyKind
 from medproof.policy.word import EPOCH_DAY
 
-__all__ = ["EMERGENCY", "EVERYONE", "AccountChange", "Party", "Registrar", "grantee_name", "group_grantee"]
+__all__ = [
+    "EMERGENCY",
+    "EVERYONE",
+    "AccountChange",
+    "Party",
+    "PublishedKey",
+    "Registrar",
+    "grantee_name",
+    "group_grantee",
+]
 
 
 def group_grantee(group: int) -> str:
@@ -24,6 +33,7 @@ def group_grantee(group: int) -> str:
 EVERYONE = group_grantee(1)  # every active party
 EMERGENCY = group_grantee(2)  # the emergency care group
 _GROUPS = 1 << 16  # group numbers are below it
+_KEY_LENGTH = 32
 
 
 def grantee_name(grantee: str) -> str:
@@ -54,6 +64,14 @@ class AccountChange:
     to: str  # the account that is to act for the party
     ready_at: int  # earliest time it may take the place, seconds since 1970
     recovery: bool  # whether the authority started it
+
+
+@dataclass(frozen=True)
+class PublishedKey:
+    """An encryption key that a party published."""
+
+    key: bytes | None  # 32 bytes (X25519); None where it was withdrawn
+    block: int  # since when it stands
 
 
 class Registrar(ContractClient):
@@ -132,6 +150,31 @@ class Registrar(ContractClient):
     def take_account(self, party: str, *, sender: Sender | None = None) -> Receipt:
         """Take the place of a party's account, as the account that was named."""
         return self._transact("takeAccount", party, sender=sender)
+
+    # -- encryption keys ----------------------------------------------------------------------------------------
+
+    def publish_encryption_key(self, key: bytes | None, *, sender: Sender | None = None) -> Receipt:
+        """Publish the key that others encrypt to, as an active party; None withdraws it.
+
+        Args:
+            key: an X25519 public key, 32 bytes (`medproof.sharing.EncryptionKeys.public`). The contract does not look
+                at it: `medproof.sharing.checked_key` refuses one that nobody should encrypt to.
+            sender: the account that acts for the party.
+        """
+        if key is not None and (len(key) != _KEY_LENGTH or not any(key)):
+            raise ArgumentError("An encryption key has 32 bytes, not all zero. Give EncryptionKeys.public, or None.")
+        return self._transact("publishEncryptionKey", key or bytes(_KEY_LENGTH), sender=sender)
+
+    def encryption_key(self, party: str, *, block: int | str = "latest") -> bytes | None:
+        """The key that a party published last, 32 bytes; None where it has none. Whether it is active is not asked."""
+        key = bytes(self._call("encryptionKeyOf", party, block=block))
+        return key if any(key) else None
+
+    def encryption_keys(self, party: str) -> tuple[PublishedKey, ...]:
+        """All keys that a party ever published, oldest first, and when it withdrew them."""
+        events = self.events("EncryptionKeyPublished", filters={"party": party})
+        keys = ((bytes(event.arguments["key"]), event.block) for event in events)
+        return tuple(PublishedKey(key if any(key) else None, block) for key, block in keys)
 
     # -- reading ------------------------------------------------------------------------------------------------
 

@@ -9,28 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from eth_account import Account
-from eth_account.messages import _hash_eip191_message
-
 from medproof.chain import UnclearAnswerError
 from medproof.client import MedProof
-from medproof.errors import GatekeeperRefusalError, MedProofError, MessageError, UnknownCodeError
+from medproof.errors import GatekeeperRefusalError, MessageError, UnknownCodeError
 from medproof.gateway.moment import unavailable
 from medproof.gateway.signature import Claims, Credentials, SignedRequest
+from medproof.signatures import is_signed_by
 
 __all__ = ["Authenticator", "Caller"]
 
-_MAGIC = bytes.fromhex("1626ba7e")  # ERC-1271
-_WALLET_ABI = [
-    {
-        "type": "function",
-        "name": "isValidSignature",
-        "stateMutability": "view",
-        "inputs": [{"name": "hash", "type": "bytes32"}, {"name": "signature", "type": "bytes"}],
-        "outputs": [{"name": "", "type": "bytes4"}],
-    }
-]
-_KEY_SIGNATURE = 65  # bytes
 _MOST_NONCES = 500_000  # remembered at once
 
 
@@ -114,32 +101,16 @@ class Authenticator:
     def _check_signature(self, request: SignedRequest, given: Credentials) -> None:
         registry = self._suite.consent_registry
         message = request.typed_data(self._suite.chain.chain_id, registry.address).signable()
-        if len(given.signature) == _KEY_SIGNATURE and _low(given.signature):
-            try:
-                if Account.recover_message(message, signature=given.signature) == given.account:
-                    return
-            except Exception:  # the curve's backends raise what they like
-                pass
-        if not self._wallet_agrees(given, bytes(_hash_eip191_message(message))):
-            raise _refused(
-                "SIGNATURE",
-                "The signature is not the account's for this request: this method, path, query, body, claims, "
-                "audience, chain and registry. Sign what is sent.",
-            )
-
-    def _wallet_agrees(self, given: Credentials, digest: bytes) -> bool:
-        """Whether the account is a contract wallet that takes the signature."""
-        chain = self._suite.chain
         try:
-            if not chain.code(given.account):
-                return False
-            wallet = chain.contract(given.account, _WALLET_ABI)
-            answer = chain.call(wallet, "isValidSignature", [digest, given.signature], gas=self._gas)
-            return bytes(answer) == _MAGIC
+            if is_signed_by(self._suite.chain, given.account, message, given.signature, gas=self._gas):
+                return
         except UnclearAnswerError as error:
             raise unavailable("The chain's node does not answer.") from error
-        except MedProofError:
-            return False
+        raise _refused(
+            "SIGNATURE",
+            "The signature is not the account's for this request: this method, path, query, body, claims, "
+            "audience, chain and registry. Sign what is sent.",
+        )
 
 
 class _Nonces:
@@ -162,12 +133,6 @@ class _Nonces:
             self._used.add(nonce)
             heapq.heappush(self._expiries, (expires, nonce))
             return True
-
-
-def _low(signature: bytes) -> bool:
-    """Whether r, s, v is the one form that OpenZeppelin takes, so that a signature has no twin."""
-    half = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-    return int.from_bytes(signature[32:64], "big") <= half and signature[64] in (27, 28)
 
 
 def _refused(code: str, said: str, *, after: int | None = None) -> GatekeeperRefusalError:

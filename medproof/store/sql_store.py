@@ -162,7 +162,7 @@ class SqlStore(RecordStore):
                 raise RecordExistsError(bytes(standing))
 
         key = new_key()
-        row["body"] = seal(key, _padded(salt + len(content).to_bytes(_LENGTH, "big") + content), _place(row))
+        row["body"] = seal(key, padded(salt + len(content).to_bytes(_LENGTH, "big") + content), _place(row))
         stored = connection.execute(insert(records).values(row).returning(*records.c)).one()
         wrapped = self._keys.current.wrap(key, _key_place(pointer, row["version"]))
         values = {"pointer": pointer, "master": self._keys.current.id, "wrapped": wrapped}
@@ -472,16 +472,6 @@ def _date(day: int) -> date:
 
 def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
-
-
-def _padded(text: bytes) -> bytes:
-    """Return a text with zeros up to one of few lengths, at most 12 % longer: a length can give a record away.
-
-    Padmé: Nikitin et al., Reducing Metadata Leakage from Encrypted Files, PETS 2019, algorithm 1.
-    """
-    exponent = len(text).bit_length() - 1
-    step = 1 << (exponent - exponent.bit_length())
-    return text.ljust(-(-len(text) // step) * step, b"\0")
 
 
 def _settings_place(kind: str) -> bytes:

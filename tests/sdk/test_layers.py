@@ -76,7 +76,7 @@ LAYERS = (
     },
     {"client.break_glass"},
     {"client.contract"},
-    {"deployments", "wallet"},
+    {"deployments", "signatures", "wallet"},
     {"chain"},
     {"artifacts", "decoding", "networks", "signing"},
     {"contract_errors", "messages"},
