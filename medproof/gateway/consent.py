@@ -40,7 +40,7 @@ record. All others would tell what the record says, or that there is one."""
 class Verdict:
     """Why a record is served or not."""
 
-    reason: str  # name of a `Reason`; SUBJECT for a subject's own record; FINER_POLICY, UNCLASSIFIED
+    reason: str  # name of a `Reason`; SUBJECT, DELEGATE of the subject; FINER_POLICY, UNCLASSIFIED
     said: str  # the sentence
     permitted: bool
     told: bool  # whether a refused caller may know why
@@ -107,6 +107,12 @@ class Consents:
         """
         if account == subject:
             return Verdict("SUBJECT", "The record is the subject's own.", permitted=True, told=True)
+        verdict = self._by_rules(moment, subject, account, record, claims)
+        if verdict.reason != Reason.PERMITTED.name and moment.is_delegate(subject, account):
+            return Verdict("DELEGATE", "The subject's delegate may view its records.", permitted=True, told=True)
+        return verdict
+
+    def _by_rules(self, moment: Moment, subject: str, account: str, record: Resource, claims: Claims) -> Verdict:
         try:
             request = request_for(record, claims)
             encode_request(request)

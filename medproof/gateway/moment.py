@@ -17,6 +17,7 @@ from medproof.client.consent_registry import Decision
 from medproof.client.record_pointers import Pointer, PointerKey
 from medproof.client.registrar import EVERYONE, Party, group_grantee
 from medproof.errors import ContractError, GatekeeperRefusalError, MedProofError, NodeError, WrongChainError
+from medproof.policy.delegation import Scope
 from medproof.policy.word import Request, Rule
 
 __all__ = ["Head", "Moment", "unavailable"]
@@ -55,6 +56,14 @@ class Moment:
         return self._ask(
             (subject, account, request), lambda: registry.decide(subject, account, request, block=self.block.number)
         )
+
+    def is_delegate(self, subject: str, account: str) -> bool:
+        """Whether an account may see for a subject what the subject sees: its delegate, with the scope VIEW."""
+        delegations = self._suite.delegations
+        scopes = self._ask(
+            ("scopes", subject, account), lambda: delegations.scopes(subject, account, block=self.block.number)
+        )
+        return Scope.VIEW in scopes
 
     def rules(self, subject: str, party: Party) -> dict[str, tuple[Rule, ...]]:
         """The rules that apply to a party: its own, everyone's, those of its groups, in the contract's order."""

@@ -32,7 +32,7 @@ class Proof:
     status: str  # how the pointer stands, such as "accepted"
     block: int  # the block as of which the record was served
     block_hash: str  # 0x…
-    reason: str  # why it was served: PERMITTED, BREAK_GLASS, SUBJECT
+    reason: str  # why it was served: PERMITTED, BREAK_GLASS, SUBJECT, DELEGATE
 
     @classmethod
     def of(cls, pointer: Pointer, salt: bytes, block: int, block_hash: str, reason: str) -> Proof:

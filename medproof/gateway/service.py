@@ -45,7 +45,7 @@ class Access:
     action: str  # read, search, list, create
     subject: str | None  # whose record; None where no record was found
     pointer: bytes | None  # the record's pointer id; None where none was served
-    reason: str  # PERMITTED, BREAK_GLASS, SUBJECT; or the code of the refusal
+    reason: str  # PERMITTED, BREAK_GLASS, SUBJECT, DELEGATE; or the code of the refusal
     permitted: bool
     block: int | None  # the block of the decision; None where none was needed
     block_hash: str | None  # 0x…
@@ -184,8 +184,8 @@ class Gatekeeper:
             stored = self._store.get(resource_type, id_)
         except (RecordUnknownError, RecordErasedError):
             stored = None
-        subject = stored.entry.pointer.subject if stored is not None else None
-        if party is None and caller.account != subject:
+        subjects = (stored.entry.pointer.subject,) if stored is not None else ()
+        if party is None and not self._sees(moment, caller, *subjects):
             self._refuse_inactive(moment, caller, "read")
         pointer = moment.pointer(stored.entry.pointer) if stored is not None else None
         if stored is None or pointer is None:
@@ -210,7 +210,7 @@ class Gatekeeper:
             CursorError: the cursor is not of this search.
         """
         moment = self.head.now()
-        if moment.standing(caller.account) is None and query.subjects != (caller.account,):
+        if moment.standing(caller.account) is None and not self._sees(moment, caller, *query.subjects):
             self._refuse_inactive(moment, caller, action)
         page: list[tuple[StoredRecord, Pointer, Verdict]] = []
         last: tuple[str | None, int] | None = None  # where the last one of the page stands in the store's own pages
@@ -257,6 +257,12 @@ class Gatekeeper:
     def _decide(self, moment: Moment, caller: Caller, stored: StoredRecord) -> Verdict:
         subject = stored.entry.pointer.subject
         return self._consents.decide(moment, subject, caller.account, stored.resource, caller.claims)
+
+    @staticmethod
+    def _sees(moment: Moment, caller: Caller, *subjects: str) -> bool:
+        """Whether the caller may see these subjects' records without being a party: as the subject or its delegate."""
+        account = caller.account
+        return bool(subjects) and all(account == one or moment.is_delegate(one, account) for one in subjects)
 
     def _refuse_inactive(self, moment: Moment, caller: Caller, action: str) -> None:
         reason = Reason.INACTIVE_PARTY
