@@ -31,7 +31,7 @@ from medproof.fhir import Resource
 from medproof.hashing import SALT_LENGTH, encode_parts, keyed_identifier
 from medproof.policy.codes import DataClass
 from medproof.store.database import Database
-from medproof.store.keys import KeyRing, new_key, seal, unseal
+from medproof.store.keys import KeyRing, new_key, padded, seal, unseal
 from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, RecordStore, StoredRecord
 from medproof.store.schema import erasures, record_keys, records, settings, upgrade
 
