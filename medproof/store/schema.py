@@ -1,4 +1,4 @@
-"""The tables of a record store, and how a database gets them.
+"""The tables of a record store and of the logs beside it, and how a database gets them.
 
 No column holds FHIR, a name or a number of a patient: docs/store.md says what each shows to a thief. The steps from
 one version of the tables to the next are in `medproof/store/migrations`.
@@ -30,7 +30,19 @@ from sqlalchemy import (
 
 from medproof.errors import StoreVersionError
 
-__all__ = ["erasures", "metadata", "record_keys", "records", "settings", "upgrade"]
+__all__ = [
+    "access_entries",
+    "access_logs",
+    "erasures",
+    "leaf_logs",
+    "leaves",
+    "log_anchors",
+    "metadata",
+    "record_keys",
+    "records",
+    "settings",
+    "upgrade",
+]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION_TABLE = "store_version"
@@ -86,6 +98,56 @@ erasures = Table(
     Column("pointer", LargeBinary(32), nullable=False, unique=True),
     Column("erased", BigInteger, nullable=False),  # microseconds since 1970
     sqlite_autoincrement=True,
+)
+
+leaf_logs = Table(
+    "leaf_logs",
+    metadata,
+    Column("log", _BIG, primary_key=True, autoincrement=False),  # its number, as on chain
+    Column("size", BigInteger, nullable=False),  # how many leaves; whoever appends holds this row
+)
+
+leaves = Table(
+    "leaves",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="leaves_log"), primary_key=True),
+    Column("position", _BIG, primary_key=True, autoincrement=False),  # from 0, without a gap
+    Column("leaf", LargeBinary(32), nullable=False),  # a commitment
+    sqlite_with_rowid=False,
+)
+
+log_anchors = Table(
+    "log_anchors",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="log_anchors_log"), primary_key=True),
+    Column("size", _BIG, primary_key=True, autoincrement=False),  # a size that was anchored
+    Column("root", LargeBinary(32), nullable=False),  # over so many leaves, as on chain
+    sqlite_with_rowid=False,
+)
+
+access_logs = Table(
+    "access_logs",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="access_logs_log"), primary_key=True),
+    Column("master", String(16), nullable=False),  # id of the master key that wraps the next
+    Column("name_key", LargeBinary, nullable=False),  # wrapped; makes the names of subjects and accounts
+)
+
+access_entries = Table(
+    "access_entries",
+    metadata,
+    Column("log", _BIG, ForeignKey(access_logs.c.log, name="access_entries_log"), primary_key=True),
+    Column("position", _BIG, primary_key=True, autoincrement=False),  # of its commitment among the leaves
+    Column("due", BigInteger, nullable=False),  # until when it was promised to be anchored, seconds since 1970
+    Column("promise", LargeBinary(65), nullable=False),  # the signature of that
+    Column("subject", LargeBinary(32)),  # keyed hash of the subject; none where none was found, or erased
+    Column("account", LargeBinary(32)),  # keyed hash of who asked; none where erased
+    Column("master", String(16)),  # id of the master key that wraps the next
+    Column("wrapped", LargeBinary),  # the entry's own key
+    Column("body", LargeBinary),  # salt and entry, sealed with it; none where erased
+    Column("erased", BigInteger),  # microseconds since 1970
+    Index("access_entries_subject", "log", "subject", "position"),
+    Index("access_entries_account", "log", "account", "position"),
 )
 
 

@@ -1,0 +1,181 @@
+"""Anchoring a log on chain: a thread that anchors what was appended, and nothing twice.
+
+The chain is what counts. Each round looks at how the chain has the log, compares the root with the log's own, and
+anchors only what it lacks. So nothing needs to be kept of what was sent: a transaction that was sent and not seen
+shows at the next look, or is gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from medproof.anchoring.leaf_log import LeafLog
+from medproof.chain import Sender
+from medproof.client import MedProof
+from medproof.client.batch_anchor import LogState
+from medproof.contract_errors import ConsistencyUnproven, LogNotGrown
+from medproof.errors import AnchorMismatchError, ConfirmationTimeoutError, MedProofError
+
+__all__ = ["Anchorer"]
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds between rounds after trouble
+_SETTLING = 30.0  # seconds for which what was sent and not seen is waited for
+
+
+class Anchorer:
+    """Anchors one log, in a thread of its own.
+
+    >>> anchorer = Anchorer(suite, log, clinic_signer, interval=600, trouble=print)
+    >>> anchorer.start()
+    """
+
+    def __init__(
+        self,
+        suite: MedProof,
+        log: LeafLog,
+        sender: Sender,
+        *,
+        trouble: Callable[[MedProofError], None],
+        interval: float = 600.0,
+        consistent: bool = True,
+    ) -> None:
+        """Anchor a log for the party that `sender` acts for.
+
+        Args:
+            suite: where.
+            log: what; its number is its number on chain.
+            sender: the party's account.
+            trouble: told what went wrong; it goes on.
+            interval: seconds between batches, where the log grows.
+            consistent: whether the chain itself checks that each batch only adds (`anchorConsistent`); else whoever
+                wants to know asks for the proof.
+        """
+        self._suite, self._log, self._sender, self._trouble = suite, log, sender, trouble
+        self._interval, self._consistent = interval, consistent
+        self._publisher: str | None = None
+        self._sent: tuple[int, float] | None = None  # the size that was sent and not seen, and when
+        self._recovered = False
+        self._turn = threading.Lock()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def publisher(self) -> str:
+        """The identity of the party that the sender acts for.
+
+        Raises:
+            NodeError: nobody answers.
+        """
+        if self._publisher is None:
+            party = self._suite.registrar.party(self._sender.address)
+            self._publisher = party.id if party else self._sender.address
+        return self._publisher
+
+    def behind(self) -> int:
+        """How many leaves are not anchored yet, as far as is known."""
+        return self._log.size - self._log.anchored()
+
+    def start(self) -> None:
+        """Begin, with what an earlier process left."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="medproof-anchorer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Anchor what is left, if the chain takes it now, and end."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def wake(self) -> None:
+        """Look now, without waiting for the interval to pass."""
+        self._wake.set()
+
+    def recover(self) -> None:
+        """Take over from the chain which sizes were anchored, by whichever process.
+
+        Raises:
+            AnchorMismatchError: the log does not lead to a root that was anchored; the first one is named.
+            NodeError, StoreError: it cannot be found now.
+        """
+        self._log.refresh()
+        sizes = []
+        for batch in self._suite.batch_anchor.batches(self.publisher, log=self._log.number):
+            self._compare(batch.size, batch.root)
+            sizes.append(batch.size)
+        if sizes != list(self._log.anchors()):
+            self._log.keep_anchors(sizes)
+        self._recovered = True
+
+    def work(self) -> None:
+        """One round: anchor what was appended since the last one.
+
+        Raises:
+            AnchorMismatchError: the chain has another log under this number than this one.
+            MedProofError: something is in the way; the next round goes on.
+        """
+        with self._turn:
+            if not self._recovered:
+                self.recover()
+            self._log.refresh()
+            state = self._state()
+            at = state.size if state else 0
+            if self._log.size == at or self._under_way(at):
+                return
+            size = self._log.size
+            proof = self._log.consistency_proof(at, size) if self._consistent else None
+            try:
+                self._suite.batch_anchor.anchor(
+                    self.publisher, size, self._log.root(size), log=self._log.number, proof=proof, sender=self._sender
+                )
+            except (LogNotGrown, ConsistencyUnproven):
+                pass  # another process was quicker, or what was sent before came through: the look shows
+            except ConfirmationTimeoutError:
+                self._sent = (size, time.monotonic())
+            self._state()
+
+    def _state(self) -> LogState | None:
+        """How the chain has the log; noted, if it is this one."""
+        state = self._suite.batch_anchor.latest(self.publisher, log=self._log.number)
+        at = state.size if state else 0
+        if state is not None:
+            self._compare(state.size, state.root)
+        if at != (known := self._log.anchored()):
+            if at < known:  # the chain has reorganised
+                self.recover()
+            else:
+                self._log.keep_anchors([at], above=known)
+        if self._sent is not None and self._sent[0] <= at:
+            self._sent = None
+        return state
+
+    def _compare(self, size: int, root: bytes) -> None:
+        if size > self._log.size:
+            raise AnchorMismatchError(self._log.number, size, f"the log has only {self._log.size}")
+        if self._log.root(size) != root:
+            own = self._log.root(size).hex()
+            raise AnchorMismatchError(self._log.number, size, f"the chain has the root 0x{root.hex()}, the log 0x{own}")
+
+    def _under_way(self, at: int) -> bool:
+        """Whether what was sent before may still come."""
+        return self._sent is not None and self._sent[0] > at and time.monotonic() - self._sent[1] < _SETTLING
+
+    def _run(self) -> None:
+        pause = _SHORTEST_PAUSE
+        while True:
+            last = self._stop.is_set()
+            self._wake.clear()
+            try:
+                self.work()
+                wait, pause = self._interval, _SHORTEST_PAUSE
+            except MedProofError as error:
+                self._trouble(error)
+                wait, pause = min(pause, self._interval), min(2 * pause, _LONGEST_PAUSE)
+            if last:
+                return
+            if not self._stop.is_set():
+                self._wake.wait(wait)
