@@ -154,7 +154,7 @@ class Anchorer:
         return state
 
     def _compare(self, size: int, root: bytes) -> None:
-        if size > self._log.size:
+        if size > self._log.size and size > self._log.refresh():
             raise AnchorMismatchError(self._log.number, size, f"the log has only {self._log.size}")
         if self._log.root(size) != root:
             own = self._log.root(size).hex()

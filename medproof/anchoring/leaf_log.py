@@ -66,6 +66,7 @@ class LeafLog:
             if isinstance(database, Database)
             else Database(database, connections=connections, patience=patience)
         )
+        self._row = select(leaf_logs.c.size).where(leaf_logs.c.log == number)
         self._tree, self._last = MerkleLog(), b""
         self._lock = threading.RLock()
         try:
@@ -210,6 +211,7 @@ class LeafLog:
         """
         rows = [{"log": self.number, "size": size, "root": self.root(size)} for size in sorted(set(sizes))]
         with self._database.writing() as connection:
+            connection.execute(self._row.with_for_update()).one()
             connection.execute(delete(log_anchors).where(log_anchors.c.log == self.number, log_anchors.c.size > above))
             if rows:
                 connection.execute(insert(log_anchors), rows)
@@ -218,8 +220,7 @@ class LeafLog:
 
     def _read_on(self, connection: Connection, *, lock: bool = False) -> None:
         """Read what is not in memory yet; where `lock` is given nobody else appends until the transaction ends."""
-        row = select(leaf_logs.c.size).where(leaf_logs.c.log == self.number)
-        size = connection.execute(row.with_for_update() if lock else row).scalar()
+        size = connection.execute(self._row.with_for_update() if lock else self._row).scalar()
         if size is None or size < len(self._tree):
             raise LogDamagedError(self.number, f"it has {size or 0} leaves on disk and had {len(self._tree)} before")
         while (known := len(self._tree)) < size:
