@@ -296,6 +296,25 @@ class DeviceError(MedProofError):
     """A device's registration cannot be written so, or meets a state that it does not go with."""
 
 
+class ReadingError(MedProofError):
+    """A device's reading cannot be signed or read so; the message names members and shows no values."""
+
+    def __init__(self, member: str, rule: str) -> None:
+        """Name the member and what is wrong with it."""
+        self.member = member  # such as "takenAt"
+        super().__init__(f"{member} {rule}. Give a reading as sign_reading makes it (docs/devices.md).")
+
+
+class ReadingRefusedError(MedProofError):
+    """A device's reading may not be taken."""
+
+    def __init__(self, number: int, code: str, said: str) -> None:
+        """Take the reading's number, the reason's code and the sentence."""
+        self.number = number  # of the reading
+        self.code = code  # such as "FUTURE"; docs/devices.md lists them
+        super().__init__(said)
+
+
 class QueueError(MedProofError):
     """The relayer's file cannot be used."""
 

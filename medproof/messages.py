@@ -117,12 +117,17 @@ class TypedData:
     primary_type: str  # a key of MESSAGE_TYPES
     message: Mapping[str, Any]  # the members by name
 
+    @property
+    def fields(self) -> str:
+        """The members in order, each as "type name"."""
+        return MESSAGE_TYPES[self.primary_type]
+
     def as_dict(self) -> dict[str, Any]:
         """The whole document, as wallets take it in ``eth_signTypedData_v4``."""
         return {
             "types": {
                 "EIP712Domain": _members(DOMAIN_FIELDS),
-                self.primary_type: _members(MESSAGE_TYPES[self.primary_type]),
+                self.primary_type: _members(self.fields),
             },
             "primaryType": self.primary_type,
             "domain": self.domain.as_dict(),

@@ -10,6 +10,7 @@ from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.decoding import Event
 from medproof.errors import DeviceError
+from medproof.messages import Domain
 from medproof.policy.codes import DataClass
 from medproof.policy.device import DEVICE_FIELDS, Device, decode_device, encode_device
 from medproof.signing import Signer
@@ -93,6 +94,11 @@ class Devices(ContractClient):
             self.domain, subject=whose, device=device, sequence=number, deadline=deadline
         )
         return self._signed("revokeDevice", (whose, device, number), deadline, signer.sign_typed_data(message))
+
+    @property
+    def reading_domain(self) -> Domain:
+        """Where a device's signature under a reading counts (`medproof.reading`)."""
+        return Domain("Reading", self.chain.chain_id, self.address)
 
     # -- asking -------------------------------------------------------------------------------------------------
 
