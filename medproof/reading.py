@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 
-from eth_keys.datatypes import Signature
 from eth_utils.address import is_checksum_address
 from eth_utils.crypto import keccak
 
@@ -33,6 +32,7 @@ from medproof.hashing import Json, JsonObject
 from medproof.messages import DOMAIN_FIELDS, Domain, TypedData
 from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
+from medproof.signatures import signer_of
 from medproof.signing import Signer
 
 __all__ = [
@@ -53,7 +53,6 @@ MOST_NUMBER = 2**53 - 1
 
 _TYPE_HASH = keccak(text=f"Reading({READING_FIELDS})")
 _DOMAIN_HASH = keccak(text=f"EIP712Domain({DOMAIN_FIELDS})")
-_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 _MEMBERS = ("device", "subject", "custodian", "number", "takenAt", "observation", "salt", "signature")
 _HEX = re.compile(r"0x(?:[0-9a-f]{2})*", re.ASCII)
 _MOMENT = re.compile(
@@ -204,7 +203,7 @@ def check_signature(reading: Reading, domain: Domain) -> bytes:
         ReadingRefusedError: `SIGNATURE`.
     """
     digest = reading.digest(domain)
-    if _recovered(digest, reading.signature) != reading.device:
+    if signer_of(digest, reading.signature) != reading.device:
         said = "The signature is not the device's for this reading, custodian, chain and contract. Sign what is sent."
         raise _refused(reading, "SIGNATURE", said)
     return digest
@@ -358,17 +357,6 @@ def _separator(domain: Domain) -> bytes:
 
 def _word(address: str) -> bytes:
     return bytes.fromhex(address[2:]).rjust(32, b"\0")
-
-
-def _recovered(digest: bytes, signature: bytes) -> str | None:
-    """Who signed a digest, by a signature in the one form that OpenZeppelin takes, so that it has no twin."""
-    r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
-    if s > _HALF_ORDER or v not in (27, 28):
-        return None
-    try:
-        return str(Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(digest).to_checksum_address())
-    except Exception:  # the curve's backends raise what they like
-        return None
 
 
 # -- reading JSON ------------------------------------------------------------------------------------------------

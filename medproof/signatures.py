@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from eth_account import Account
 from eth_account.messages import SignableMessage, _hash_eip191_message
+from eth_keys.datatypes import Signature
 
 from medproof.chain import Chain, UnclearAnswerError
 from medproof.errors import MedProofError
 
-__all__ = ["digest", "is_signed_by"]
+__all__ = ["digest", "is_signed_by", "signer_of"]
 
 _MAGIC = bytes.fromhex("1626ba7e")  # ERC-1271
 _WALLET_ABI = [
@@ -29,9 +29,20 @@ def digest(message: SignableMessage) -> bytes:
     return bytes(_hash_eip191_message(message))
 
 
-def is_signed_by(
-    chain: Chain, account: str, message: SignableMessage, signature: bytes, *, gas: int = 200_000
-) -> bool:
+def signer_of(hashed: bytes, signature: bytes) -> str | None:
+    """The account whose key signed 32 bytes, by a signature in the one form that OpenZeppelin takes: it has no twin."""
+    if len(signature) != _KEY_SIGNATURE:
+        return None
+    r, s, v = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big"), signature[64]
+    if s > _HALF_ORDER or v not in (27, 28):
+        return None
+    try:
+        return str(Signature(vrs=(v - 27, r, s)).recover_public_key_from_msg_hash(hashed).to_checksum_address())
+    except Exception:  # the curve's backends raise what they like
+        return None
+
+
+def is_signed_by(chain: Chain, account: str, message: SignableMessage, signature: bytes, *, gas: int = 200_000) -> bool:
     """Whether an account signed a message.
 
     Args:
@@ -44,12 +55,8 @@ def is_signed_by(
     Raises:
         UnclearAnswerError: the node does not answer.
     """
-    if len(signature) == _KEY_SIGNATURE and _low(signature):
-        try:
-            if Account.recover_message(message, signature=signature) == account:
-                return True
-        except Exception:  # the curve's backends raise what they like
-            pass
+    if signer_of(digest(message), signature) == account:
+        return True
     try:
         if not chain.code(account):
             return False
@@ -60,8 +67,3 @@ def is_signed_by(
         raise
     except MedProofError:
         return False
-
-
-def _low(signature: bytes) -> bool:
-    """Whether a signature has no twin."""
-    return int.from_bytes(signature[32:64], "big") <= _HALF_ORDER and signature[64] in (27, 28)
