@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medproof.chain import Chain, Receipt, Sender
+from medproof.client.access_log import AccessLog
 from medproof.client.batch_anchor import BatchAnchor
 from medproof.client.claim_anchor import ClaimAnchor
 from medproof.client.consent_registry import ConsentRegistry
@@ -37,6 +38,7 @@ class MedProof:
         self.record_pointers = RecordPointers(chain, deployment, sender)
         self.claim_anchor = ClaimAnchor(chain, deployment, sender)
         self.batch_anchor = BatchAnchor(chain, deployment, sender)
+        self.access_log = AccessLog(chain, deployment, sender)
         self.devices = Devices(chain, deployment, sender)
 
     @classmethod
