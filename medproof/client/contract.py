@@ -51,9 +51,7 @@ class SignedMessage:
             content = json.loads(text)
             build = artifact(content["contract"])
             inputs = next(entry["inputs"] for entry in build.abi if entry.get("name") == content["function"])
-            arguments = tuple(
-                _read(kind["type"], value) for kind, value in zip(inputs, content.pop("arguments"), strict=True)
-            )
+            arguments = _read_each(inputs, content.pop("arguments"))
             message = cls(**content, arguments=arguments)
             if message.deadline != arguments[-2]:
                 raise ValueError(message.deadline)
@@ -74,9 +72,17 @@ def _written(argument: Any) -> Any:
     return "0x" + argument.hex() if isinstance(argument, bytes) else str(argument)
 
 
-def _read(kind: str, argument: Any) -> Any:
+def _read_each(inputs: Sequence[Mapping[str, Any]], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_read(entry, argument) for entry, argument in zip(inputs, arguments, strict=True))
+
+
+def _read(entry: Mapping[str, Any], argument: Any) -> Any:
+    """One argument, as the entry of the ABI says."""
+    kind = entry["type"]
+    if kind == "tuple":
+        return _read_each(entry["components"], argument)
     if kind.endswith("[]"):
-        return tuple(_read(kind[:-2], item) for item in argument)
+        return tuple(_read({**entry, "type": kind[:-2]}, item) for item in argument)
     return _READERS.get(kind.rstrip("0123456789"), str)(argument)
 
 

@@ -12,11 +12,12 @@ from eth_utils.crypto import keccak
 from medproof import messages
 from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
-from medproof.errors import ArgumentError
+from medproof.errors import ArgumentError, MerkleProofError
+from medproof.merkle import verify_inclusion
 from medproof.policy.codes import DataClass
 from medproof.signing import Signer
 
-__all__ = ["Pointer", "PointerKey", "RecordPointers", "Status"]
+__all__ = ["Place", "Pointer", "PointerKey", "RecordPointers", "Status"]
 
 _HOUR = 3600
 
@@ -29,6 +30,7 @@ class Status(IntEnum):
     ACCEPTED = 2
     DISPUTED = 3
     AMENDED = 4  # a newer version has replaced it
+    DISPUTE_DENIED = 5  # its custodian stands by it; the subject may dispute again, or accept
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,19 @@ class PointerKey:
     def id(self) -> bytes:
         """The pointer's id: keccak-256 of the ABI encoding of the three, 32 bytes."""
         return keccak(encode(["address", "address", "bytes32"], [self.subject, self.origin, self.commitment]))
+
+    def leaf(self, data_class: DataClass) -> bytes:
+        """What stands for the pointer in a batch, 32 bytes: keccak-256 of the ABI encoding of its id and its class."""
+        return keccak(encode(["bytes32", "uint8"], [self.id, _number(data_class)]))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pointer stands in a batch."""
+
+    root: bytes  # the batch's, 32 bytes
+    index: int  # the pointer's in it, from 0
+    proof: tuple[bytes, ...]  # `MerkleLog.inclusion_proof`, the leaf's neighbour first
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ class RecordPointers(ContractClient):
     """The pointers of all custodians."""
 
     name = "RecordPointers"
-    signed_functions = ("acceptFor", "disputeFor")
+    signed_functions = ("acceptFor", "disputeFor", "open")
 
     # -- as the custodian ---------------------------------------------------------------------------------------
 
@@ -76,17 +91,31 @@ class RecordPointers(ContractClient):
             commitment: 32 bytes, the salted hash of the canonical record.
             sender: the custodian.
         """
-        if data_class.value.bit_count() != 1:
-            raise ArgumentError(f"A pointer has one class, not {data_class!r}. Name the one that fits the record best.")
-        receipt = self._transact("post", subject, data_class.value.bit_length() - 1, commitment, sender=sender)
+        receipt = self._transact("post", subject, _number(data_class), commitment, sender=sender)
         posted = receipt.events(self.contract)[0].arguments
         return PointerKey(posted["subject"], posted["custodian"], commitment), receipt
+
+    def post_batch(self, root: bytes, size: int, *, sender: Sender | None = None) -> Receipt:
+        """Post many pointers at once; the sender acts for an active provider.
+
+        Nothing shows on the chain whose they are until one is opened.
+
+        Args:
+            root: 32 bytes, `MerkleLog.root` over their leaves (`PointerKey.leaf`).
+            size: how many there are.
+            sender: the custodian.
+        """
+        return self._transact("postBatch", root, size, sender=sender)
 
     def amend(self, key: PointerKey, commitment: bytes, *, sender: Sender | None = None) -> tuple[PointerKey, Receipt]:
         """Post a new version of a record, which replaces the one it names."""
         receipt = self._transact("amend", key.subject, key.origin, key.commitment, commitment, sender=sender)
         amended = receipt.events(self.contract)[0].arguments
         return PointerKey(key.subject, amended["custodian"], commitment), receipt
+
+    def deny_dispute(self, key: PointerKey, *, reason: bytes, sender: Sender | None = None) -> Receipt:
+        """Deny what the subject disputed; `reason` is a 32-byte commitment to the written denial."""
+        return self._transact("denyDispute", key.subject, key.origin, key.commitment, reason, sender=sender)
 
     def offer_custody(self, key: PointerKey, to: str, *, sender: Sender | None = None) -> Receipt:
         """Offer custody of a record to another party, by its identity."""
@@ -95,6 +124,57 @@ class RecordPointers(ContractClient):
     def take_custody(self, key: PointerKey, *, sender: Sender | None = None) -> Receipt:
         """Take custody that was offered."""
         return self._transact("takeCustody", key.subject, key.origin, key.commitment, sender=sender)
+
+    # -- out of a batch -----------------------------------------------------------------------------------------
+
+    def open(self, key: PointerKey, data_class: DataClass, place: Place, *, sender: Sender | None = None) -> Receipt:
+        """Give a pointer of a batch a slot of its own, as if it had been posted alone.
+
+        From then on it can be answered, amended and handed over, and the chain shows whom it is about.
+
+        Args:
+            key: the pointer.
+            data_class: its class, as in its leaf.
+            place: where it stands.
+            sender: its subject, or the account that acts for the party that posted the batch.
+        """
+        return self._transact("open", *_opening(key, data_class, place), 0, b"", sender=sender)
+
+    def sign_opening(
+        self, signer: Signer, key: PointerKey, data_class: DataClass, place: Place, *, lifetime: int = _HOUR
+    ) -> SignedMessage:
+        """Sign an opening, as its subject, for anyone to relay; the place is not part of what is signed."""
+        _require_subject(key, signer)
+        deadline = self._deadline(lifetime)
+        message = messages.opening(
+            self.domain,
+            subject=signer.address,
+            custodian=key.origin,
+            data_class=_number(data_class),
+            commitment=key.commitment,
+            deadline=deadline,
+        )
+        arguments = _opening(key, data_class, place)
+        return self._signed("open", arguments, deadline, signer.sign_typed_data(message))
+
+    def batch_size(self, custodian: str, root: bytes, *, block: int | str = "latest") -> int | None:
+        """How many pointers a custodian's batch has; None where it posted none of this root."""
+        return int(self._call("batchOf", custodian, root, block=block)) or None
+
+    def verify_place(
+        self, key: PointerKey, data_class: DataClass, place: Place, *, block: int | str = "latest"
+    ) -> None:
+        """Return if a pointer, opened or not, stands at its place in a batch that its custodian posted.
+
+        Raises:
+            MerkleProofError: the proof does not show it, or there is no such batch.
+        """
+        size = self.batch_size(key.origin, place.root, block=block)
+        if size is None:
+            raise MerkleProofError(
+                f"pointer {place.index} of a batch of {key.origin}", "there is no such batch on chain"
+            )
+        verify_inclusion(key.leaf(data_class), place.index, size, place.proof, place.root)
 
     # -- as the subject -----------------------------------------------------------------------------------------
 
@@ -164,9 +244,26 @@ class RecordPointers(ContractClient):
             yield PointerKey(subject, event.arguments["custodian"], event.arguments["commitment"])
 
     def _sequence(self, key: PointerKey, signer: Signer) -> int:
-        if signer.address != key.subject:
-            raise ArgumentError(
-                f"The pointer is of another subject than {signer.address}. Sign with the pseudonym {key.subject}."
-            )
+        _require_subject(key, signer)
         pointer = self.pointer(key)
         return pointer.sequence if pointer else 0
+
+
+def _number(data_class: DataClass) -> int:
+    """The number of a class's bit, as the contract counts classes."""
+    if data_class.value.bit_count() != 1:
+        raise ArgumentError(f"A pointer has one class, not {data_class!r}. Name the one that fits the record best.")
+    return data_class.value.bit_length() - 1
+
+
+def _opening(key: PointerKey, data_class: DataClass, place: Place) -> tuple[object, ...]:
+    """The arguments of an opening before the deadline."""
+    where = (place.root, place.index, tuple(place.proof))
+    return key.subject, key.origin, _number(data_class), key.commitment, where
+
+
+def _require_subject(key: PointerKey, signer: Signer) -> None:
+    if signer.address != key.subject:
+        raise ArgumentError(
+            f"The pointer is of another subject than {signer.address}. Sign with the pseudonym {key.subject}."
+        )
