@@ -6,6 +6,10 @@ identity in the Registrar, and ``n`` counts the relationships with it, from 0. A
 of one relationship tells anything of another. The identity outlives a change of the custodian's account, so the seed
 phrase alone is enough to find every relationship again: derive one key for each party in the Registrar, and look for
 its events (`medproof.recovery`).
+
+What is encrypted to a pseudonym has keys of its own, which no signature is made with: the secret number ``k`` of a
+relationship is HMAC-SHA256 (`medproof.hashing.keyed_identifier`) under the BIP-32 key at ``m/44'/60'/a'/b'/n'/k'``,
+with keccak-256("medproof:encryption:v1" ‖ custodian) for ``a`` and ``b``. A new ``k`` is a new key.
 """
 
 from __future__ import annotations
@@ -19,11 +23,13 @@ from eth_utils.crypto import keccak
 from eth_utils.exceptions import ValidationError
 
 from medproof.errors import WalletError
+from medproof.hashing import keyed_identifier
 from medproof.signing import LocalSigner
 
-__all__ = ["Wallet", "derivation_path"]
+__all__ = ["Wallet", "derivation_path", "encryption_path"]
 
 _TAG = b"medproof:relationship:v1"
+_ENCRYPTION_TAG = b"medproof:encryption:v1"
 _INDEX = (1 << 31) - 1  # a BIP-32 index without its hardening bit
 
 
@@ -33,12 +39,25 @@ def derivation_path(custodian: str, *, relationship: int = 0) -> str:
     Raises:
         WalletError: the custodian is no checksummed address, or the relationship is no index.
     """
+    return _path(_TAG, custodian, relationship)
+
+
+def encryption_path(custodian: str, *, relationship: int = 0, key: int = 0) -> str:
+    """The BIP-32 path behind a relationship's encryption key of that number; `derivation_path` says what it raises."""
+    return f"{_path(_ENCRYPTION_TAG, custodian, relationship)}/{_index('Key', key)}'"
+
+
+def _path(tag: bytes, custodian: str, relationship: int) -> str:
     if not is_checksum_address(custodian):
         raise WalletError(f"{custodian!r} is no checksummed address. Give the custodian's identity in the Registrar.")
-    if not 0 <= relationship <= _INDEX:
-        raise WalletError(f"Relationship {relationship} is no BIP-32 index. Count from 0.")
-    digest = int.from_bytes(keccak(_TAG + bytes.fromhex(custodian[2:])), "big")
-    return f"m/44'/60'/{digest >> 225}'/{digest >> 194 & _INDEX}'/{relationship}'"
+    digest = int.from_bytes(keccak(tag + bytes.fromhex(custodian[2:])), "big")
+    return f"m/44'/60'/{digest >> 225}'/{digest >> 194 & _INDEX}'/{_index('Relationship', relationship)}'"
+
+
+def _index(what: str, number: int) -> int:
+    if not 0 <= number <= _INDEX:
+        raise WalletError(f"{what} {number} is no BIP-32 index. Count from 0.")
+    return number
 
 
 class Wallet:
@@ -66,6 +85,11 @@ class Wallet:
     def pseudonym(self, custodian: str, *, relationship: int = 0) -> LocalSigner:
         """The account that stands for the patient with one custodian, by the custodian's identity."""
         return LocalSigner.from_key(key_from_seed(self._seed, derivation_path(custodian, relationship=relationship)))
+
+    def unsafe_encryption_secret(self, custodian: str, *, relationship: int = 0, key: int = 0) -> bytes:
+        """The private key, 32 bytes, for what is encrypted to a pseudonym; see `medproof.sharing.EncryptionKeys`."""
+        path = encryption_path(custodian, relationship=relationship, key=key)
+        return keyed_identifier(key_from_seed(self._seed, path), "x25519", purpose="wallet:encryption-key:v1")
 
     def __repr__(self) -> str:
         """Show nothing."""

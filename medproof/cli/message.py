@@ -1,0 +1,1 @@
+"""`medproof message`: seal, open, read receipts, and the keys for them."""

@@ -1,0 +1,144 @@
+"""What a message says: bytes with a media type, and where they are a FHIR record, the proof of its pointer on chain.
+
+Encrypted is ``encode_parts([media type, proof, body])`` (`medproof.hashing`), the proof as `Proof.to_text` writes it,
+or empty. Zeros follow, up to 1 KiB at least and then to one of few lengths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from medproof import fhir, hashing
+from medproof.client.record_pointers import Pointer, RecordPointers
+from medproof.errors import ArgumentError, EnvelopeError, JsonError, RecordError, UnprovedRecordError
+from medproof.fhir import Resource
+from medproof.gateway.proof import PROOF, Proof
+from medproof.hashing import Json, JsonObject, encode_parts
+from medproof.store.keys import padded
+
+__all__ = ["FHIR", "MAX_CONTENT", "TEXT", "Content"]
+
+FHIR = "application/fhir+json"
+TEXT = "text/plain; charset=utf-8"
+MAX_CONTENT = 16 * 1024 * 1024
+"""The most bytes that a message says."""
+
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,63}/[a-z0-9!#$&^_.+-]{1,63}(; [!-~ ]{1,120})?", re.ASCII)
+_LEAST = 1024  # bytes; the length of a short answer would give it away
+_LENGTH = 8  # bytes in a length
+_PARTS = 3
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a message says."""
+
+    media_type: str  # such as "application/fhir+json", in small letters
+    body: bytes = field(repr=False)
+    proof: Proof | None = field(default=None, repr=False)  # of a FHIR record: what opens its pointer's commitment
+
+    def __post_init__(self) -> None:
+        """Check that it can be sent.
+
+        Raises:
+            ArgumentError: it is too long, its media type is none, or there is a proof of what is no record.
+        """
+        if not _MEDIA_TYPE.fullmatch(self.media_type):
+            raise ArgumentError(f"{self.media_type[:200]!r} is no media type. Write it like image/png.")
+        if len(self.body) > MAX_CONTENT:
+            raise ArgumentError(f"The content has {len(self.body)} bytes and the limit is {MAX_CONTENT}. Divide it.")
+        if self.proof is not None and self.media_type != FHIR:
+            raise ArgumentError(f"A proof is of a record, and this is {self.media_type!r}. Leave the proof out.")
+
+    @classmethod
+    def text(cls, text: str) -> Content:
+        """A plain message."""
+        return cls(TEXT, text.encode("utf-8"))
+
+    @classmethod
+    def record(cls, record: Resource, proof: Proof | None = None) -> Content:
+        """A FHIR record, or a bundle of them; with the proof the recipient checks it against the pointer on chain."""
+        return cls(FHIR, hashing.canonical(record.content), proof)
+
+    def resource(self) -> Resource:
+        """The FHIR record that it says.
+
+        Raises:
+            EnvelopeError: it says something else.
+        """
+        try:
+            return fhir.load(self._json())
+        except (JsonError, RecordError):
+            raise EnvelopeError("content", "is no FHIR R4 record") from None
+
+    def verify(self, pointers: RecordPointers) -> tuple[Pointer, ...]:
+        """The pointers on chain that it was proved against: of the record, and of a bundle's entries that have proofs.
+
+        Raises:
+            EnvelopeError: it is called a record and is none.
+            UnprovedRecordError: a proof does not hold.
+            NodeError: the chain cannot be asked.
+        """
+        if self.media_type != FHIR:
+            return ()
+        record = self.resource().content
+        own = () if self.proof is None else (self.proof.verify(record, pointers),)
+        return (*own, *(proof.verify(entry, pointers) for entry, proof in _proved_entries(record)))
+
+    def encode(self) -> bytes:
+        """What is encrypted."""
+        proof = "" if self.proof is None else self.proof.to_text()
+        return padded(encode_parts([self.media_type, proof, self.body]).ljust(_LEAST, b"\0"))
+
+    @classmethod
+    def decode(cls, text: bytes) -> Content:
+        """Read what `encode` gave.
+
+        Raises:
+            EnvelopeError: it is nothing of the kind.
+        """
+        try:
+            media_type, proof, body = _parts(text)
+            content = cls(media_type.decode("ascii"), body, Proof.read(proof.decode("ascii")) if proof else None)
+        except (ValueError, ArgumentError, UnprovedRecordError):
+            raise EnvelopeError("content", "is not written as it must be") from None
+        if content.encode() != text:
+            raise EnvelopeError("content", "is not written in its one form")
+        return content
+
+    def _json(self) -> JsonObject:
+        value = hashing.parse(self.body)
+        if not isinstance(value, dict):
+            raise JsonError("no object")
+        return value
+
+
+def _proved_entries(record: JsonObject) -> Iterator[tuple[JsonObject, Proof]]:
+    """The entries of a bundle that carry a proof, as a gatekeeper's search gives them."""
+    for entry in _objects(record.get("entry")) if record.get("resourceType") == "Bundle" else ():
+        for extension in _objects(entry.get("extension")):
+            if extension.get("url") == PROOF:
+                resource = entry.get("resource")
+                if not isinstance(resource, dict):
+                    raise UnprovedRecordError("entry", "has a proof and no record")
+                yield resource, Proof.read(str(extension.get("valueString")))
+
+
+def _objects(value: Json) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _parts(text: bytes) -> list[bytes]:
+    """The parts that `encode_parts` joined; what follows them is looked at by whoever writes them again."""
+    if int.from_bytes(text[:_LENGTH], "big") != _PARTS:
+        raise ValueError
+    parts, place = [], _LENGTH
+    for _ in range(_PARTS):
+        length = int.from_bytes(text[place : place + _LENGTH], "big")
+        place += _LENGTH + length
+        if place > len(text):
+            raise ValueError
+        parts.append(text[place - length : place])
+    return parts
