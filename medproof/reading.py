@@ -162,7 +162,8 @@ def sign_reading(
 ) -> Reading:
     """Sign an Observation as its device does.
 
-    The record gets an id of its own, and the pseudonym as its subject in place of whatever name the patient had.
+    The record gets an id of its own, and the pseudonym as its subject in place of whatever name the patient had. Its
+    narrative, which may say that name, is left out.
 
     Args:
         signer: the device's key.
@@ -181,7 +182,8 @@ def sign_reading(
         raise ReadingError("observation", f"is a resource of the type {observation.resource_type}")
     if taken_at.tzinfo is None:
         raise ReadingError("takenAt", "names no zone")
-    content = {**observation.content, "id": _id(signer.address, subject, custodian, number)}
+    content = {name: value for name, value in observation.content.items() if name != "text"}
+    content["id"] = _id(signer.address, subject, custodian, number)
     content["subject"] = {"identifier": {"system": SUBJECT_SYSTEM, "value": subject}}
     seconds = int(taken_at.timestamp())
     unsigned = Reading(
@@ -191,7 +193,7 @@ def sign_reading(
     try:
         _check_content(unsigned)
     except ReadingRefusedError as refusal:
-        raise ReadingError("observation", f"would be refused ({refusal.code}): {refusal}") from None
+        raise ReadingError("observation", f"would be refused as {refusal.code}") from refusal
     signature = signer.sign_typed_data(unsigned.typed_data(domain))
     return Reading.from_json({**unsigned.to_json(), "signature": f"0x{signature.hex()}"})
 
