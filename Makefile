@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep coverage lint format build bench bench-idash bench-merkle brownie clean distclean
+.PHONY: help setup demo deploy test test-deep coverage lint format build bench bench-idash bench-merkle bench-serving brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,9 @@ bench: setup ## Measure gas beside other systems, on a chain of its own (ARGS=--
 
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)
+
+bench-serving: setup ## Serve records with consent checks and without, from both stores, to 1, 8 and 64 clients
+	@exec $(PYTHON) bench/serving.py $(ARGS)
 
 bench-merkle: setup ## A Merkle log of a million leaves: speed, proofs, keccak libraries side by side
 	@exec $(PYTHON) bench/merkle.py $(ARGS)
