@@ -14,6 +14,7 @@ from medproof.errors import ArgumentError, CursorError, GatekeeperRefusalError, 
 from medproof.gateway.http import refusal_response
 from medproof.gateway.limits import Limits, RateLimit
 from medproof.gateway.outcome import as_refusal
+from medproof.gateway.routes.forms import form_routes
 from medproof.gateway.routes.operations import operation_routes
 from medproof.gateway.routes.records import record_routes
 from medproof.gateway.service import Gatekeeper
@@ -50,6 +51,7 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     app.add_middleware(Telemetry, metrics=metrics, https=settings.origin.startswith("https:"), refuse=refusal_response)
     _add_errors(app)
     app.include_router(record_routes(gatekeeper))
+    app.include_router(form_routes(gatekeeper))
     app.include_router(operation_routes(gatekeeper, metrics))
     return app
 

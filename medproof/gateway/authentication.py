@@ -16,7 +16,7 @@ from medproof.gateway.moment import unavailable
 from medproof.gateway.signature import Claims, Credentials, SignedRequest
 from medproof.signatures import is_signed_by
 
-__all__ = ["Authenticator", "Caller"]
+__all__ = ["Authenticator", "Caller", "Nonces"]
 
 _MOST_NONCES = 500_000  # remembered at once
 
@@ -59,7 +59,7 @@ class Authenticator:
         self.audience = audience
         self._suite, self._longest, self._skew, self._gas, self._clock = suite, longest, skew, signature_gas, clock
         self._started = math.floor(clock()) + skew
-        self._nonces = _Nonces()
+        self._nonces = Nonces()
 
     def check(self, authorization: str, method: str, target: str, body: bytes, claims: dict[str, str]) -> Caller:
         """Return who signed a request.
@@ -113,10 +113,11 @@ class Authenticator:
         )
 
 
-class _Nonces:
+class Nonces:
     """The nonces that were used and may not be used again while their requests count."""
 
     def __init__(self) -> None:
+        """Begin with none."""
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []
         self._lock = threading.Lock()

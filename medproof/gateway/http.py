@@ -13,11 +13,14 @@ from medproof.gateway.authentication import Caller
 from medproof.gateway.outcome import operation_outcome
 from medproof.gateway.service import Gatekeeper
 from medproof.gateway.signature import HEADERS, SCHEME
+from medproof.gateway.web import refusal_page
 from medproof.hashing import JsonObject
 
-__all__ = ["FHIR_JSON", "RESOURCE_SCHEMA", "Body", "SignedCaller", "allow", "describe", "refusal_response"]
+__all__ = ["FHIR_JSON", "PAGES", "RESOURCE_SCHEMA", "Body", "SignedCaller", "allow", "describe", "refusal_response"]
 
 FHIR_JSON = "application/fhir+json"
+PAGES = "/form"
+"""The path of the pages for people, and of everything below them."""
 
 _OUTCOME_SCHEMA = {
     "type": "object",
@@ -102,12 +105,17 @@ def allow(request: Request, *names: str) -> None:
 
 
 def refusal_response(scope: Scope, refusal: GatekeeperRefusalError) -> Response:
-    """A refusal as an answer; the log learns its code."""
+    """A refusal as an answer, for people as a page; the log learns its code."""
     scope.setdefault("state", {})["refusal"] = refusal.code
-    headers = {"WWW-Authenticate": SCHEME} if refusal.status == 401 else {}
+    if scope["path"] == PAGES or scope["path"].startswith(f"{PAGES}/"):
+        response = refusal_page(refusal)
+    else:
+        response = Response(operation_outcome(refusal), refusal.status, media_type=FHIR_JSON)
+        if refusal.status == 401:
+            response.headers["WWW-Authenticate"] = SCHEME
     if refusal.retry_after is not None:
-        headers["Retry-After"] = str(refusal.retry_after)
-    return Response(operation_outcome(refusal), refusal.status, headers, FHIR_JSON)
+        response.headers["Retry-After"] = str(refusal.retry_after)
+    return response
 
 
 def describe(

@@ -22,6 +22,7 @@ from medproof.gateway.moment import Head, Moment, unavailable
 from medproof.gateway.outcome import not_found
 from medproof.gateway.posting import Poster
 from medproof.gateway.proof import Proof
+from medproof.gateway.sessions import Sessions
 from medproof.gateway.settings import Settings
 from medproof.gateway.signature import Claims
 from medproof.policy.codes import DataClass
@@ -108,7 +109,7 @@ class Gatekeeper:
         self._sender = sender
         self._origin: str | None = None
         self._consents = Consents(settings.documents, settings.plain_terms)
-        self._accounts = RateLimit(settings.account_rate, settings.account_burst)
+        self.accounts = RateLimit(settings.account_rate, settings.account_burst)
         self.head = Head(
             suite,
             finality=settings.finality,
@@ -124,6 +125,7 @@ class Gatekeeper:
             signature_gas=settings.signature_gas,
             clock=clock,
         )
+        self.sessions = Sessions(suite, settings.origin, signature_gas=settings.signature_gas, clock=clock)
         self.poster = Poster(suite, store, self.head, sender, trouble=trouble) if sender is not None else None
 
     def start(self) -> None:
@@ -157,7 +159,7 @@ class Gatekeeper:
             GatekeeperRefusalError: nobody who may, or too often.
         """
         caller = self.authenticator.check(authorization, method, target, body, claims)
-        self._accounts.take(caller.account)
+        self.accounts.take(caller.account)
         return caller
 
     def ready(self) -> None:
@@ -272,6 +274,16 @@ class Gatekeeper:
 
     # -- taking records -----------------------------------------------------------------------------------------
 
+    def check_writer(self, caller: Caller) -> None:
+        """Make sure that an account may post records.
+
+        Raises:
+            GatekeeperRefusalError: it is no writer of the custodian, or nobody posts its pointers.
+        """
+        if self.poster is None or caller.account not in self.settings.writers:
+            self._note(caller, None, "create", None, "WRITER", permitted=False)
+            raise GatekeeperRefusalError(403, "WRITER", "This account may not post records here. Ask the custodian.")
+
     def create(self, caller: Caller, resource_type: str, subject: str, body: bytes) -> StoredRecord:
         """Take a new record: it is on disk when this returns, and its pointer is posted as soon as the chain answers.
 
@@ -280,10 +292,8 @@ class Gatekeeper:
             JsonError, RecordError: it is no FHIR R4 record, or one that no rule can speak of.
             StoreError: it could not be stored.
         """
-        if self.poster is None or caller.account not in self.settings.writers:
-            self._note(caller, None, "create", None, "WRITER", permitted=False)
-            raise GatekeeperRefusalError(403, "WRITER", "This account may not post records here. Ask the custodian.")
-        if self._origin is None:
+        self.check_writer(caller)
+        if self.poster is None or self._origin is None:
             raise unavailable("The gatekeeper has not started.")
         given = fhir.load(body)
         if given.resource_type != resource_type:

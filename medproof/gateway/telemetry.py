@@ -28,7 +28,7 @@ _KEY = secrets.token_bytes(32)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
-# For answers to programs that belong to one caller alone and are no pages.
+# For answers to programs that belong to one caller alone; pages say more of it themselves.
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -122,8 +122,10 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = [*self._added, (b"x-request-id", id_.encode())]
-                message["headers"] = [*message.get("headers", ()), *own]
+                given = [*message.get("headers", ())]
+                said = {name.lower() for name, _ in given}
+                own = [header for header in self._added if header[0] not in said]
+                message["headers"] = [*given, *own, (b"x-request-id", id_.encode())]
             await send(message)
 
         failure: str | None = None
