@@ -10,6 +10,7 @@ from typing import Protocol
 from medproof.client.record_pointers import PointerKey
 from medproof.fhir import Resource
 from medproof.policy.codes import DataClass
+from medproof.store.batches import Batches
 
 __all__ = ["MAX_PAGE", "Entry", "Erasure", "Page", "Query", "RecordStore", "StoredRecord"]
 
@@ -37,6 +38,7 @@ class StoredRecord:
     entry: Entry
     resource: Resource
     salt: bytes = field(repr=False)  # 32 bytes
+    attachment: bytes = field(default=b"", repr=False)  # what came with it, such as a device's signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Erasure:
 
 class RecordStore(Protocol):
     """A custodian's records, each under its pointer. Several threads may use one store."""
+
+    batches: Batches  # how the pointers get on the chain
 
     def put(
         self,
@@ -148,7 +152,8 @@ class RecordStore(Protocol):
     def erase(self, pointer: bytes) -> int:
         """Erase a record in all its versions; returns how many there were, 0 where it was erased before.
 
-        Keys and salts are deleted, so that nobody can read the record or prove what its pointers say.
+        Keys, salts and places in batches are deleted, so that nobody can read the record or prove what its pointers
+        say.
 
         Raises:
             RecordUnknownError: the store never had it.

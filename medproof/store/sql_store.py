@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -30,12 +31,13 @@ from medproof.errors import (
 from medproof.fhir import Resource
 from medproof.hashing import SALT_LENGTH, encode_parts, keyed_identifier
 from medproof.policy.codes import DataClass
+from medproof.store.batches import Batches
 from medproof.store.database import Database
 from medproof.store.keys import KeyRing, new_key, padded, seal, unseal
 from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, RecordStore, StoredRecord
-from medproof.store.schema import erasures, record_keys, records, settings, upgrade
+from medproof.store.schema import erasures, pointer_places, record_keys, records, settings, upgrade
 
-__all__ = ["SqlStore"]
+__all__ = ["Prepared", "SqlStore"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY = _EPOCH.date()
@@ -46,10 +48,19 @@ _LENGTH = 8  # bytes that say how long the content is
 _SEALED = select(records, record_keys.c.master, record_keys.c.wrapped).join(record_keys)
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record that is ready to be stored."""
+
+    facts: dict[str, Any]  # what its row says
+    text: bytes = field(repr=False)  # what is sealed: salt, content, attachment
+
+
 class SqlStore(RecordStore):
     """A `RecordStore` in a database."""
 
     kind = "records"  # what the sealed bodies hold
+    database: Database  # for what is written beside the records, in one transaction with them
 
     def __init__(
         self, database: str | os.PathLike[str], keys: KeyRing, *, connections: int = 16, patience: float = 10.0
@@ -69,13 +80,14 @@ class SqlStore(RecordStore):
             StoreError: the database cannot be used.
         """
         self._keys = keys
-        self._database = Database(database, connections=connections, patience=patience)
+        self.database = Database(database, connections=connections, patience=patience)
+        self.batches = Batches(self.database)
         try:
-            with self._database.upgrading() as connection:
+            with self.database.upgrading() as connection:
                 upgrade(connection)
                 self._index_key = self._settle(connection)
         except BaseException:
-            self._database.close()
+            self.database.close()
             raise
 
     def _settle(self, connection: Connection) -> bytes:
@@ -120,6 +132,39 @@ class SqlStore(RecordStore):
         replaces: bytes | None = None,
     ) -> Entry:
         """Store a record, or a new version of one; it is on disk when this returns. See `RecordStore.put`."""
+        prepared = self.prepare(pointer, resource, salt, data_class=data_class, days=days)
+        for attempt in range(_ATTEMPTS):
+            try:
+                with self.database.writing() as connection:
+                    return self.put_prepared(connection, prepared, replaces=replaces)
+            except IntegrityError:
+                if attempt == _ATTEMPTS - 1:
+                    raise StoreDamagedError("records") from None
+        raise AssertionError("unreachable")
+
+    def prepare(
+        self,
+        pointer: PointerKey,
+        resource: Resource,
+        salt: bytes,
+        *,
+        data_class: DataClass,
+        days: tuple[date, date] | None = None,
+        attachment: bytes = b"",
+    ) -> Prepared:
+        """Check a record that is to be stored; see `put_prepared`.
+
+        Args:
+            pointer: as the arguments that follow, see `RecordStore.put`.
+            resource: the record.
+            salt: 32 bytes.
+            data_class: the pointer's.
+            days: for searches.
+            attachment: what came with the record and is sealed, kept and erased with it, such as a device's signature.
+
+        Raises:
+            ArgumentError: the parts do not belong together.
+        """
         pointer = _checked(pointer, resource, salt, data_class, days)
         content = self._pack(pointer, resource, salt)
         facts = {
@@ -133,18 +178,18 @@ class SqlStore(RecordStore):
             "first_day": days and _day(days[0]),
             "last_day": days and _day(days[1]),
         }
-        for attempt in range(_ATTEMPTS):
-            try:
-                with self._database.writing() as connection:
-                    return self._put(connection, facts, salt, content, replaces)
-            except IntegrityError:
-                if attempt == _ATTEMPTS - 1:
-                    raise StoreDamagedError("records") from None
-        raise AssertionError("unreachable")
+        return Prepared(
+            facts, salt + b"".join(len(one).to_bytes(_LENGTH, "big") + one for one in (content, attachment))
+        )
 
-    def _put(
-        self, connection: Connection, facts: dict[str, Any], salt: bytes, content: bytes, replaces: bytes | None
-    ) -> Entry:
+    def put_prepared(self, connection: Connection, prepared: Prepared, *, replaces: bytes | None = None) -> Entry:
+        """Store a record in a transaction of `database`, beside whatever else it writes.
+
+        Raises:
+            IntegrityError: another change met this one; nothing of the transaction is stored.
+            StoreError: as `put`.
+        """
+        facts = prepared.facts
         pointer: bytes = facts["pointer"]
         there = connection.execute(select(records).where(records.c.pointer == pointer)).one_or_none()
         if there is not None:
@@ -162,7 +207,7 @@ class SqlStore(RecordStore):
                 raise RecordExistsError(bytes(standing))
 
         key = new_key()
-        row["body"] = seal(key, padded(salt + len(content).to_bytes(_LENGTH, "big") + content), _place(row))
+        row["body"] = seal(key, padded(prepared.text), _place(row))
         stored = connection.execute(insert(records).values(row).returning(*records.c)).one()
         wrapped = self._keys.current.wrap(key, _key_place(pointer, row["version"]))
         values = {"pointer": pointer, "master": self._keys.current.id, "wrapped": wrapped}
@@ -194,7 +239,7 @@ class SqlStore(RecordStore):
     def erase(self, pointer: bytes) -> int:
         """Erase a record in all its versions; returns how many there were. See `RecordStore.erase`."""
         count = 0
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             first = connection.execute(select(records.c.first).where(records.c.pointer == pointer)).scalar()
             if (
                 first is None
@@ -209,11 +254,12 @@ class SqlStore(RecordStore):
                 if not gone:
                     break
                 connection.execute(delete(record_keys).where(record_keys.c.pointer.in_(gone)))
+                connection.execute(delete(pointer_places).where(pointer_places.c.pointer.in_(gone)))
                 connection.execute(delete(records).where(records.c.pointer.in_(gone)))
                 now = _microseconds(datetime.now(UTC))
                 connection.execute(insert(erasures), [{"pointer": version, "erased": now} for version in gone])
                 count += len(gone)
-        self._database.scrub(record_keys.name)
+        self.database.scrub(record_keys.name)
         return count
 
     def rotate(self) -> int:
@@ -229,12 +275,12 @@ class SqlStore(RecordStore):
         """
         count = 0
         current = self._keys.current
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             place = _settings_place(self.kind)
             values = {"master": current.id, "index_key": current.wrap(self._index_key, place)}
             connection.execute(update(settings).where(settings.c.master != current.id).values(values))
         while True:
-            with self._database.writing() as connection:
+            with self.database.writing() as connection:
                 stale = connection.execute(
                     select(record_keys, records.c.version)
                     .join(records)
@@ -254,12 +300,12 @@ class SqlStore(RecordStore):
             if len(stale) < _BATCH:
                 break
         if count:
-            self._database.scrub(record_keys.name)
+            self.database.scrub(record_keys.name)
         return count
 
     def masters(self) -> frozenset[str]:
         """Return the ids of the master keys that something in the store is under."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             used = set(connection.execute(select(record_keys.c.master).distinct()).scalars())
             return frozenset(used | set(connection.execute(select(settings.c.master)).scalars()))
 
@@ -268,7 +314,7 @@ class SqlStore(RecordStore):
     def get(self, resource_type: str, id_: str, *, version: int | None = None) -> StoredRecord:
         """Return a record by its FHIR type and id. See `RecordStore.get`."""
         which = records.c.current if version is None else records.c.version == version
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(
                 _SEALED.where(records.c.name == self._name(resource_type, id_), which)
             ).one_or_none()
@@ -278,7 +324,7 @@ class SqlStore(RecordStore):
 
     def get_pointed(self, pointer: bytes) -> StoredRecord:
         """Return the record that a pointer leads to. See `RecordStore.get_pointed`."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(_SEALED.where(records.c.pointer == pointer)).one_or_none()
             if row is None:
                 self._refuse_erased(connection, pointer)
@@ -290,7 +336,7 @@ class SqlStore(RecordStore):
         pointers = [entry.pointer.id for entry in entries]
         for start in range(0, len(pointers), _BATCH):
             batch = pointers[start : start + _BATCH]
-            with self._database.reading() as connection:
+            with self.database.reading() as connection:
                 rows = connection.execute(_SEALED.where(records.c.pointer.in_(batch))).all()
             found = {bytes(row.pointer): row for row in rows}
             for pointer in batch:
@@ -304,7 +350,7 @@ class SqlStore(RecordStore):
         query = _normal(query)
         after = 0 if cursor is None else self._position(cursor, query)
         found = select(records).where(*_conditions(query), records.c.position > after)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(found.order_by(records.c.position).limit(limit + 1)).all()
         more = len(rows) > limit
         return Page(
@@ -314,7 +360,7 @@ class SqlStore(RecordStore):
     def history(self, pointer: bytes) -> tuple[Entry, ...]:
         """Return all versions of a record, newest first. See `RecordStore.history`."""
         first = select(records.c.first).where(records.c.pointer == pointer).scalar_subquery()
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 select(records).where(records.c.first == first).order_by(records.c.version.desc())
             ).all()
@@ -327,7 +373,7 @@ class SqlStore(RecordStore):
         """Return all that was erased, oldest first. See `RecordStore.erasures`."""
         after = 0
         while True:
-            with self._database.reading() as connection:
+            with self.database.reading() as connection:
                 rows = connection.execute(
                     select(erasures).where(erasures.c.number > after).order_by(erasures.c.number).limit(_BATCH)
                 ).all()
@@ -339,12 +385,12 @@ class SqlStore(RecordStore):
 
     def check(self) -> None:
         """Ask the database for a sign of life. See `RecordStore.check`."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             connection.execute(select(func.count()).select_from(settings)).one()
 
     def close(self) -> None:
         """Let go of the database."""
-        self._database.close()
+        self.database.close()
 
     # -- sealing --------------------------------------------------------------------------------------------------
 
@@ -367,13 +413,11 @@ class SqlStore(RecordStore):
             text = unseal(key, bytes(row.body), _place(row._mapping))
         except InvalidTag:
             raise RecordDamagedError(bytes(row.pointer)) from None
-        salt, length, rest = (
-            text[:SALT_LENGTH],
-            text[SALT_LENGTH : SALT_LENGTH + _LENGTH],
-            text[SALT_LENGTH + _LENGTH :],
-        )
+        salt, rest = text[:SALT_LENGTH], text[SALT_LENGTH:]
+        content, rest = _counted(rest)
+        attachment, _ = _counted(rest)  # none where only zeros follow
         entry = _entry(row)
-        return StoredRecord(entry, self._unpack(entry, salt, rest[: int.from_bytes(length, "big")]), salt)
+        return StoredRecord(entry, self._unpack(entry, salt, content), salt, attachment)
 
     def _cursor(self, position: int, query: Query) -> str:
         """Return a page's end, sealed: how many records a custodian has is nobody's business."""
@@ -472,6 +516,12 @@ def _date(day: int) -> date:
 
 def _microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def _counted(text: bytes) -> tuple[bytes, bytes]:
+    """Return a part of a sealed text, which its length stands before, and what follows it."""
+    end = _LENGTH + int.from_bytes(text[:_LENGTH], "big")
+    return text[_LENGTH:end], text[end:]
 
 
 def _settings_place(kind: str) -> bytes:

@@ -65,13 +65,13 @@ def test_sqlite_held_by_another(sqlite_file: Path, keys: KeyRing) -> None:
 def test_sqlite_full(sqlite_file: Path, keys: KeyRing) -> None:
     store = SqlStore(sqlite_file, keys, connections=1)
     stored = {fresh().put(store).pointer.id}
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         pages = connection.execute(text("PRAGMA page_count")).scalar_one()
         connection.execute(text(f"PRAGMA max_page_count = {pages + 3}"))
     big = sealed(id="too-big", note=[{"text": "x" * 100_000}])
     refused(StoreFullError, big, lambda: big.put(store))
     assert all_readable(store) == stored
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         connection.execute(text("PRAGMA max_page_count = 100000"))
     stored.add(big.put(store).pointer.id)
     assert all_readable(store) == stored
@@ -79,7 +79,7 @@ def test_sqlite_full(sqlite_file: Path, keys: KeyRing) -> None:
 
 def test_all_connections_in_use(sqlite_file: Path, keys: KeyRing) -> None:
     store = SqlStore(sqlite_file, keys, connections=1, patience=0.1)
-    with store._database.reading():
+    with store.database.reading():
         refused(StoreBusyError, sealed(), store.check)
     store.check()
 
@@ -117,7 +117,7 @@ def test_sqlite_damaged_pages(sqlite_file: Path, keys: KeyRing) -> None:
 
 def test_writes_are_flushed_before_they_return(sqlite_file: Path, keys: KeyRing) -> None:
     store = SqlStore(sqlite_file, keys)
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         settings = {
             name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
@@ -129,7 +129,7 @@ def test_postgres_confirms_what_is_durable(postgres_url: str, keys: KeyRing) -> 
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("ALTER ROLE postgres SET synchronous_commit = off")
     store = SqlStore(postgres_url, keys)
-    with store._database.reading() as connection:
+    with store.database.reading() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         assert connection.execute("SHOW synchronous_commit").fetchone() == ("off",)
@@ -283,10 +283,10 @@ def test_half_of_a_put_is_none(store: SqlStore) -> None:
         if statement.startswith("INSERT INTO record_keys"):
             raise KeyboardInterrupt
 
-    event.listen(store._database.engine, "before_cursor_execute", fail)
+    event.listen(store.database.engine, "before_cursor_execute", fail)
     with pytest.raises(KeyboardInterrupt):
         record.put(store)
-    event.remove(store._database.engine, "before_cursor_execute", fail)
+    event.remove(store.database.engine, "before_cursor_execute", fail)
     assert store.search(Query()).entries == ()
     record.put(store)
     assert all_readable(store) == {record.pointer.id}
