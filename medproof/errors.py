@@ -311,8 +311,16 @@ class ReadingRefusedError(MedProofError):
     def __init__(self, number: int, code: str, said: str) -> None:
         """Take the reading's number, the reason's code and the sentence."""
         self.number = number  # of the reading
-        self.code = code  # such as "FUTURE"; docs/devices.md lists them
+        self.code = code  # such as "FUTURE"; medproof.reading.REFUSALS has them
         super().__init__(said)
+
+
+class LeafProofError(MedProofError):
+    """A JSON value is no proof of a leaf, or is for another chain or contract than the one that is asked."""
+
+    def __init__(self, rule: str) -> None:
+        """Say what is wrong with it."""
+        super().__init__(f"The proof {rule}. Give the one that the log's keeper wrote, and connect to its chain.")
 
 
 class QueueError(MedProofError):
@@ -663,6 +671,26 @@ class GatekeeperRefusalError(MedProofError):
         self.code = code  # such as "PURPOSE", of urn:medproof:reason
         self.retry_after = retry_after
         super().__init__(said)
+
+
+class AccessEntryError(MedProofError):
+    """What is given as an entry of an access log is none; the message shows nothing of it."""
+
+    def __init__(self, rule: str) -> None:
+        """Say what is wrong with it."""
+        self.rule = rule  # such as "is no entry of an access log"
+        super().__init__(f"This {rule}. Export it again from the log, or ask the custodian.")
+
+
+class PromiseError(MedProofError):
+    """A promise to include an entry in an access log does not count."""
+
+    def __init__(self, why: str) -> None:
+        """Say what is wrong with it."""
+        self.why = why
+        super().__init__(
+            f"The promise about the access log does not count: {why}. Do not rely on it, and ask the custodian for one."
+        )
 
 
 class UnprovedRecordError(MedProofError):

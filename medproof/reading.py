@@ -38,6 +38,7 @@ from medproof.signing import Signer
 __all__ = [
     "MOST_NUMBER",
     "READING_FIELDS",
+    "REFUSALS",
     "SUBJECT_SYSTEM",
     "Reading",
     "check_reading",
@@ -50,6 +51,22 @@ SUBJECT_SYSTEM = "urn:medproof:subject"
 """The system of the identifier by which a reading's Observation names its subject: the pseudonym, and nothing else."""
 MOST_NUMBER = 2**53 - 1
 """The largest number of a reading: what every reader of JSON keeps exactly."""
+
+REFUSALS = {
+    "SIGNATURE": "The signature is not the device's for this reading, chain and contract. Sign what is sent.",
+    "CUSTODIAN": "The reading is for another custodian. Send it there.",
+    "NUMBER": "A reading of this or a later number was taken. Give each reading a higher number than the one before.",
+    "DEVICE_UNKNOWN": "The subject has not registered this device. Register it first.",
+    "DEVICE_REVOKED": "The subject has revoked this device. Ask the subject.",
+    "DEVICE_NOT_YET_VALID": "The registration was not in force yet when the reading was taken, or is not yet now.",
+    "DEVICE_EXPIRED": "The registration was over when the reading was taken, or is now. Register the device again.",
+    "FUTURE": "The reading was taken later than now. Set the device's clock.",
+    "DATA_CLASS": "The registration does not cover data of this class. Change it, or do not send such readings.",
+    "EFFECTIVE": "takenAt is not within Observation.effectiveDateTime, Instant or Period. Give both alike.",
+    "PATIENT": "The Observation names another patient than the pseudonym. Name the pseudonym, and nobody else.",
+    "RECORD_REFUSED": "This is no Observation of this reading, or none that a rule can speak of. Mend it at its source.",
+}
+"""Why a reading is refused, by code."""
 
 _TYPE_HASH = keccak(text=f"Reading({READING_FIELDS})")
 _DOMAIN_HASH = keccak(text=f"EIP712Domain({DOMAIN_FIELDS})")
@@ -206,8 +223,7 @@ def check_signature(reading: Reading, domain: Domain) -> bytes:
     """
     digest = reading.digest(domain)
     if signer_of(digest, reading.signature) != reading.device:
-        said = "The signature is not the device's for this reading, custodian, chain and contract. Sign what is sent."
-        raise _refused(reading, "SIGNATURE", said)
+        raise _refused(reading, "SIGNATURE")
     return digest
 
 
@@ -231,28 +247,25 @@ def check_reading(
         skew: seconds that the device's clock may be ahead.
 
     Raises:
-        ReadingRefusedError: it may not; the codes are those of docs/devices.md.
+        ReadingRefusedError: it may not; `REFUSALS` has the codes.
     """
     taken = datetime.fromtimestamp(reading.taken_at, UTC)
     if reading.custodian != custodian:
-        raise _refused(reading, "CUSTODIAN", "The reading is for another custodian. Send it there.")
+        raise _refused(reading, "CUSTODIAN")
     if registration is None:
-        raise _refused(reading, "DEVICE_UNKNOWN", "The subject has not registered this device. Register it first.")
+        raise _refused(reading, "DEVICE_UNKNOWN")
     if registration.revoked:
-        raise _refused(reading, "DEVICE_REVOKED", "The subject has revoked this device. Ask the subject.")
+        raise _refused(reading, "DEVICE_REVOKED")
     if taken > now + timedelta(seconds=skew):
-        raise _refused(reading, "FUTURE", "The reading was taken later than now. Set the device's clock.")
-    for when, which in ((taken, "when the reading was taken"), (max(now, taken), "now")):
+        raise _refused(reading, "FUTURE")
+    for when in (taken, max(now, taken)):
         if when < registration.valid_from:
-            raise _refused(reading, "DEVICE_NOT_YET_VALID", f"The registration was not in force yet {which}.")
+            raise _refused(reading, "DEVICE_NOT_YET_VALID")
         if registration.valid_until is not None and when >= registration.valid_until:
-            raise _refused(reading, "DEVICE_EXPIRED", f"The registration was over {which}. Register the device again.")
+            raise _refused(reading, "DEVICE_EXPIRED")
     record, classes = _check_content(reading)
     if classes not in registration.classes:
-        missing = ", ".join((classes & ~registration.classes).codes)
-        raise _refused(
-            reading, "DATA_CLASS", f"The registration does not cover {missing}. Change it, or do not send it."
-        )
+        raise _refused(reading, "DATA_CLASS")
     return record, classes
 
 
@@ -268,23 +281,16 @@ def _check_content(reading: Reading) -> tuple[Resource, DataClass]:
         fhir.sensitivities(record)
         fhir.conditions(record)
     except (JsonError, RecordError) as error:
-        raise _refused(reading, "RECORD_REFUSED", str(error)) from None
-    if record.resource_type != "Observation":
-        raise _refused(reading, "RECORD_REFUSED", f"A {record.resource_type} is no Observation, and a reading is one.")
-    if record.id != _id(reading.device, reading.subject, reading.custodian, reading.number):
-        raise _refused(reading, "RECORD_REFUSED", "Observation.id is not the reading's. See docs/devices.md.")
+        raise ReadingRefusedError(reading.number, "RECORD_REFUSED", str(error)) from None
+    own = _id(reading.device, reading.subject, reading.custodian, reading.number)
+    if record.resource_type != "Observation" or record.id != own:
+        raise _refused(reading, "RECORD_REFUSED")
     named: JsonObject = {"identifier": {"system": SUBJECT_SYSTEM, "value": reading.subject}}
     if content.get("subject") != named or any(_patients(content)):
-        raise _refused(
-            reading, "PATIENT", "The Observation names another patient than the pseudonym. Name nobody else in it."
-        )
+        raise _refused(reading, "PATIENT")
     first, last = _effective(content)
     if not first <= datetime.fromtimestamp(reading.taken_at, UTC) <= last:
-        raise _refused(
-            reading,
-            "EFFECTIVE",
-            "takenAt is not within Observation.effectiveDateTime, Instant or Period. Give both alike.",
-        )
+        raise _refused(reading, "EFFECTIVE")
     return record, classes
 
 
@@ -385,5 +391,5 @@ def _bytes(said: JsonObject, name: str, length: int) -> bytes:
     return bytes.fromhex(text[2:])
 
 
-def _refused(reading: Reading, code: str, said: str) -> ReadingRefusedError:
-    return ReadingRefusedError(reading.number, code, said)
+def _refused(reading: Reading, code: str) -> ReadingRefusedError:
+    return ReadingRefusedError(reading.number, code, REFUSALS[code])

@@ -111,9 +111,10 @@ class Devices(ContractClient):
         """What a device may report of a subject as of a block; none for one that is not registered, or not now."""
         return DataClass(self._call("classesOf", subject, device, block=block))
 
-    def history(self, subject: str) -> Iterator[Event]:
-        """All that was done about a subject's devices, oldest first."""
-        events = [event for name in _EVENTS for event in self.events(name, filters={"subject": subject})]
+    def history(self, subject: str, *, device: str | None = None) -> Iterator[Event]:
+        """All that was done about a subject's devices, or about one of them, oldest first."""
+        filters = {"subject": subject} if device is None else {"subject": subject, "device": device}
+        events = [event for name in _EVENTS for event in self.events(name, filters=filters)]
         return iter(sorted(events, key=lambda event: (event.block, event.index)))
 
     # -- helpers ------------------------------------------------------------------------------------------------

@@ -14,18 +14,35 @@ from typing import TypeVar, cast
 from medproof.chain import Block
 from medproof.client import MedProof
 from medproof.client.consent_registry import Decision
-from medproof.client.record_pointers import Pointer, PointerKey
+from medproof.client.record_pointers import Place, Pointer, PointerKey, Status
 from medproof.client.registrar import EVERYONE, Party, group_grantee
-from medproof.errors import ContractError, GatekeeperRefusalError, MedProofError, NodeError, WrongChainError
+from medproof.errors import (
+    ContractError,
+    GatekeeperRefusalError,
+    MedProofError,
+    MerkleProofError,
+    NodeError,
+    RecordDamagedError,
+    WrongChainError,
+)
+from medproof.merkle import verify_inclusion
+from medproof.policy.codes import DataClass
 from medproof.policy.delegation import Scope
+from medproof.policy.device import Device
 from medproof.policy.word import Request, Rule
 
-__all__ = ["Head", "Moment", "unavailable"]
+__all__ = ["Head", "Moment", "Places", "unavailable"]
 
 _MOST_REMEMBERED = 50_000  # answers as of one block
 _RETRY = 2  # seconds
 
 _T = TypeVar("_T")
+Places = Callable[[bytes], tuple[DataClass, Place] | None]
+"""Where the pointer of an id stands in a batch, with the class in its leaf; None where in none."""
+
+
+def _nowhere(_: bytes) -> None:
+    """Where nothing is known of batches."""
 
 
 def unavailable(what: str, *, code: str = "CHAIN_UNAVAILABLE") -> GatekeeperRefusalError:
@@ -36,10 +53,10 @@ def unavailable(what: str, *, code: str = "CHAIN_UNAVAILABLE") -> GatekeeperRefu
 class Moment:
     """The contracts as of one block."""
 
-    def __init__(self, suite: MedProof, block: Block) -> None:
-        """Look at the suite as of a block."""
+    def __init__(self, suite: MedProof, block: Block, places: Places = _nowhere) -> None:
+        """Look at the suite as of a block; `places` knows where pointers stand in batches."""
         self.block = block
-        self._suite = suite
+        self._suite, self._places = suite, places
         self._known: dict[Hashable, object] = {}
         self._lock = threading.Lock()
         self._answers = self._confirmed = 0  # how many came from the node, and how many of them are of this block
@@ -79,8 +96,40 @@ class Moment:
         return self._ask(("terms", number), lambda: self._suite.consent_registry.terms(number))
 
     def pointer(self, key: PointerKey) -> Pointer | None:
-        """A pointer as it stands; None where there is none."""
-        return self._ask(("pointer", key), lambda: self._suite.record_pointers.pointer(key, block=self.block.number))
+        """A pointer as it stands, in its own slot or in a batch; None where it is not on the chain.
+
+        Raises:
+            RecordDamagedError: the place of which the store knows is not the pointer's.
+            StoreError: the store cannot be read now.
+        """
+        return self._ask(("pointer", key), lambda: self._find(key))
+
+    def _find(self, key: PointerKey) -> Pointer | None:
+        alone = self._suite.record_pointers.pointer(key, block=self.block.number)
+        known = self._places(key.id) if alone is None else None
+        if known is None:
+            return alone
+        data_class, place = known
+        size = self.batch_size(key.origin, place.root)
+        if size is None:
+            return None
+        try:
+            verify_inclusion(key.leaf(data_class), place.index, size, place.proof, place.root)
+        except MerkleProofError:
+            raise RecordDamagedError(key.id) from None
+        return Pointer(key, key.origin, data_class, Status.POSTED, version=1, sequence=0, place=place)
+
+    def batch_size(self, custodian: str, root: bytes) -> int | None:
+        """How many pointers a batch has; None where it is not on the chain."""
+        pointers = self._suite.record_pointers
+        return self._ask(
+            ("batch", custodian, root), lambda: pointers.batch_size(custodian, root, block=self.block.number)
+        )
+
+    def device(self, subject: str, device: str) -> Device | None:
+        """The registration of a device for a subject as it stands; None where there never was one."""
+        devices = self._suite.devices
+        return self._ask(("device", subject, device), lambda: devices.device(subject, device, block=self.block.number))
 
     def confirm(self) -> None:
         """Make sure that all answers are of this very block, and not of another that has taken its place.
@@ -126,6 +175,7 @@ class Head:
         finality: int | str,
         max_age: float | None,
         refresh: float,
+        places: Places = _nowhere,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Watch a chain.
@@ -135,10 +185,11 @@ class Head:
             finality: how many blocks, its own included, must stand; or "safe" or "finalized".
             max_age: seconds after which the chain's newest block is too old to decide by; None for any age.
             refresh: seconds for which a block counts as the newest without asking again.
+            places: where pointers stand in batches.
             clock: seconds since 1970.
         """
         self._suite, self._finality, self._max_age, self._refresh = suite, finality, max_age, refresh
-        self._clock = clock
+        self._places, self._clock = places, clock
         self._lock = threading.Lock()
         self._moment: Moment | None = None
         self._trouble: GatekeeperRefusalError | None = None
@@ -184,4 +235,4 @@ class Head:
             raise unavailable("The chain's node lags behind.", code="CHAIN_LAGS")
         if kept is not None and kept.block == block:
             return kept
-        return Moment(self._suite, block)
+        return Moment(self._suite, block, self._places)
