@@ -6,11 +6,12 @@ It needs `medproof[gateway]`. docs/gateway.md says how a caller signs, what is d
 from medproof.errors import MissingExtraError
 
 try:
+    from medproof.access.entry import Access
     from medproof.gateway.app import create_app
     from medproof.gateway.client import Fetched, GatekeeperClient, Taken
     from medproof.gateway.proof import Proof
     from medproof.gateway.server import serve
-    from medproof.gateway.service import Access, Gatekeeper
+    from medproof.gateway.service import Gatekeeper
     from medproof.gateway.settings import Settings
     from medproof.gateway.signature import Claims, SignedRequest
 except ModuleNotFoundError as missing:

@@ -14,6 +14,7 @@ from medproof.errors import ArgumentError, CursorError, GatekeeperRefusalError, 
 from medproof.gateway.http import refusal_response
 from medproof.gateway.limits import Limits, RateLimit
 from medproof.gateway.outcome import as_refusal
+from medproof.gateway.promises import Promises
 from medproof.gateway.routes.forms import form_routes
 from medproof.gateway.routes.operations import operation_routes
 from medproof.gateway.routes.records import record_routes
@@ -43,8 +44,14 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     )
     app.state.gatekeeper = gatekeeper
     settings = gatekeeper.settings
-    metrics = Metrics({"pointers_open": lambda: gatekeeper.poster.open if gatekeeper.poster else 0})
+    metrics = Metrics(
+        {
+            "pointers_open": lambda: gatekeeper.poster.open if gatekeeper.poster else 0,
+            "entries_not_anchored": lambda: gatekeeper.anchorer.behind() if gatekeeper.anchorer else 0,
+        }
+    )
     limit = RateLimit(settings.address_rate, settings.address_burst)
+    app.add_middleware(Promises)
     app.add_middleware(
         Limits, body=settings.max_body, headers=settings.max_headers, addresses=limit, refuse=refusal_response
     )

@@ -7,8 +7,9 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from medproof.access.promise import Promised
 from medproof.chain import UnclearAnswerError
 from medproof.client import MedProof
 from medproof.errors import GatekeeperRefusalError, MessageError, UnknownCodeError
@@ -28,6 +29,7 @@ class Caller:
     account: str  # checksummed
     claims: Claims
     signed: str  # the nonce of the signed request, 0x…: with the account, what the caller cannot disown
+    promises: list[Promised] = field(default_factory=list, compare=False)  # to log the request, as far as it is served
 
 
 class Authenticator:

@@ -15,7 +15,7 @@ from medproof.policy import document
 from medproof.policy.document import PolicyDocument
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
-from medproof.policy.word import EPOCH_DAY, NO_END_DAY, Request, encode, encode_request
+from medproof.policy.word import EPOCH_DAY, NO_END_DAY, Request, Rule, encode, encode_request
 
 __all__ = ["OPEN_REASONS", "Consents", "Verdict", "request_for"]
 
@@ -45,7 +45,7 @@ class Verdict:
     permitted: bool
     told: bool  # whether a refused caller may know why
     grantee: str | None = None  # under whom the deciding rule stands
-    terms: int = 0  # the number of its terms
+    rule: Rule | None = None  # the deciding rule
 
     @property
     def break_glass(self) -> bool:
@@ -121,9 +121,7 @@ class Consents:
         found = moment.decide(subject, account, request)
         said = explain(found.reason, found.rule, request)
         told = found.permitted or found.reason in OPEN_REASONS
-        verdict = Verdict(
-            found.reason.name, said, found.permitted, told, found.grantee, found.rule.terms if found.rule else 0
-        )
+        verdict = Verdict(found.reason.name, said, found.permitted, told, found.grantee, found.rule)
         if found.reason is not Reason.PERMITTED:
             return verdict
         return self._finer(moment, subject, account, record, request) or verdict

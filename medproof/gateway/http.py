@@ -11,6 +11,7 @@ from starlette.types import Scope
 from medproof.errors import GatekeeperRefusalError
 from medproof.gateway.authentication import Caller
 from medproof.gateway.outcome import operation_outcome
+from medproof.gateway.promises import note_promises
 from medproof.gateway.service import Gatekeeper
 from medproof.gateway.signature import HEADERS, SCHEME
 from medproof.gateway.web import refusal_page
@@ -88,6 +89,7 @@ def _admitted(
     target = (path + (b"?" + query if query else b"")).decode("latin-1")
     caller = gatekeeper.admit(authorization or "", request.method, target, body, claims)
     request.state.account = caller.account
+    note_promises(request.scope, caller.promises)
     return caller
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from medproof import fhir, hashing
+from medproof.access.entry import Access, Ground, RecordAccess
+from medproof.access.entry_log import EntryLog
+from medproof.anchoring import Anchorer
 from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer, PointerKey
@@ -30,26 +33,9 @@ from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.store import Entry, Query, RecordStore, StoredRecord
 
-__all__ = ["Access", "Gatekeeper", "Listed", "Results", "Served"]
+__all__ = ["Gatekeeper", "Listed", "Results", "Served"]
 
 _SCAN = 100  # records that are opened at once
-
-
-@dataclass(frozen=True)
-class Access:
-    """One thing that was served or refused, for whoever keeps the access log."""
-
-    when: datetime  # UTC
-    account: str  # who asked
-    party: str | None  # the identity of the party that the account acts for
-    signed: str  # the nonce of the signed request, 0x…
-    action: str  # read, search, list, create
-    subject: str | None  # whose record; None where no record was found
-    pointer: bytes | None  # the record's pointer id; None where none was served
-    reason: str  # PERMITTED, BREAK_GLASS, SUBJECT, DELEGATE; or the code of the refusal
-    permitted: bool
-    block: int | None  # the block of the decision; None where none was needed
-    block_hash: str | None  # 0x…
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,8 @@ class Gatekeeper:
         settings: Settings,
         *,
         sender: Sender | None = None,
-        audit: Callable[[Access], None] = lambda access: None,
+        entry_log: EntryLog | None = None,
+        audit: Callable[[Access], object] = lambda access: None,
         trouble: Callable[[MedProofError], None] = lambda error: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -100,13 +87,15 @@ class Gatekeeper:
             store: the custodian's records.
             settings: how it works.
             sender: the custodian's account, which posts pointers; without one no records are taken.
-            audit: told of all that is served and refused, before the answer goes out; where it raises, nothing goes.
-            trouble: told what keeps pointers from being posted.
+            entry_log: keeps an entry of each request that is served or refused to a known account, before the answer
+                goes out; where it cannot, nothing goes.
+            audit: told of each of them as well; where it raises, nothing goes.
+            trouble: told what keeps pointers from being posted, and the log from being anchored.
             clock: seconds since 1970.
         """
         self.settings = settings
         self._suite, self._store, self._audit, self._clock = suite, store, audit, clock
-        self._sender = sender
+        self._sender, self.entry_log = sender, entry_log
         self._origin: str | None = None
         self._consents = Consents(settings.documents, settings.plain_terms)
         self.accounts = RateLimit(settings.account_rate, settings.account_burst)
@@ -127,6 +116,18 @@ class Gatekeeper:
         )
         self.sessions = Sessions(suite, settings.origin, signature_gas=settings.signature_gas, clock=clock)
         self.poster = Poster(suite, store, self.head, sender, trouble=trouble) if sender is not None else None
+        self.anchorer = (
+            Anchorer(
+                suite,
+                entry_log.leaves,
+                sender,
+                trouble=trouble,
+                interval=settings.anchor_interval,
+                consistent=settings.anchor_consistently,
+            )
+            if sender is not None and entry_log is not None
+            else None
+        )
 
     def start(self) -> None:
         """Learn who the custodian is, and begin to post.
@@ -144,13 +145,28 @@ class Gatekeeper:
                     f"{self._sender.address} acts for no party. Have it accredited, then start again.",
                 )
             self._origin = party.id
-        if self.poster is not None:
-            self.poster.start()
+        if self.entry_log is not None:
+            self._check_log(self.entry_log)
+        for worker in (self.poster, self.anchorer):
+            if worker is not None:
+                worker.start()
 
     def stop(self) -> None:
         """End the work on the chain; nothing that was accepted is lost."""
-        if self.poster is not None:
-            self.poster.stop()
+        for worker in (self.poster, self.anchorer):
+            if worker is not None:
+                worker.stop()
+
+    def _check_log(self, log: EntryLog) -> None:
+        """Make sure that what the log promises counts."""
+        opened = self._suite.access_log.signer(log.custodian, log=log.number)
+        if opened is None or opened != log.signer or self._origin not in (None, log.custodian):
+            raise GatekeeperRefusalError(
+                503,
+                "LOG_NOT_OPEN",
+                f"Log {log.number} of {log.custodian} is not open for promises of {log.signer}. Open it with medproof "
+                "access open, or name the key and the custodian that it was opened with.",
+            )
 
     def admit(self, authorization: str, method: str, target: str, body: bytes, claims: dict[str, str]) -> Caller:
         """Return who asks; see `Authenticator.check`.
@@ -188,7 +204,7 @@ class Gatekeeper:
             stored = None
         subjects = (stored.entry.pointer.subject,) if stored is not None else ()
         if party is None and not self._sees(moment, caller, *subjects):
-            self._refuse_inactive(moment, caller, "read")
+            self._refuse_inactive(moment, caller, "read", *subjects)
         pointer = moment.pointer(stored.entry.pointer) if stored is not None else None
         if stored is None or pointer is None:
             moment.confirm()
@@ -196,7 +212,9 @@ class Gatekeeper:
             raise not_found()
         verdict = self._decide(moment, caller, stored)
         moment.confirm()
-        self._note(caller, moment, "read", stored.entry.pointer, verdict.reason, permitted=verdict.permitted)
+        served = ((pointer.key, verdict),) if verdict.permitted else ()
+        subject = stored.entry.pointer.subject
+        self._note(caller, moment, "read", subject, verdict.reason, permitted=verdict.permitted, served=served)
         if not verdict.permitted:
             raise GatekeeperRefusalError(403, verdict.reason, verdict.said) if verdict.told else not_found()
         return _served(stored, pointer, moment, verdict)
@@ -213,7 +231,7 @@ class Gatekeeper:
         """
         moment = self.head.now()
         if moment.standing(caller.account) is None and not self._sees(moment, caller, *query.subjects):
-            self._refuse_inactive(moment, caller, action)
+            self._refuse_inactive(moment, caller, action, *query.subjects)
         page: list[tuple[StoredRecord, Pointer, Verdict]] = []
         last: tuple[str | None, int] | None = None  # where the last one of the page stands in the store's own pages
         more = False
@@ -228,10 +246,10 @@ class Gatekeeper:
             page.append((stored, pointer, verdict))
             last = place
         moment.confirm()
-        for stored, _, verdict in page:
-            self._note(caller, moment, action, stored.entry.pointer, verdict.reason, permitted=True)
-        if not page:
-            self._note(caller, moment, action, None, "NOTHING", permitted=True)
+        reason = Reason.PERMITTED.name if page else "NOTHING"
+        served = [(pointer.key, verdict) for _, pointer, verdict in page]
+        [subject] = query.subjects
+        self._note(caller, moment, action, subject, reason, permitted=True, served=served)
         next_cursor = None
         if more and last is not None:
             start, index = last
@@ -266,10 +284,10 @@ class Gatekeeper:
         account = caller.account
         return bool(subjects) and all(account == one or moment.is_delegate(one, account) for one in subjects)
 
-    def _refuse_inactive(self, moment: Moment, caller: Caller, action: str) -> None:
+    def _refuse_inactive(self, moment: Moment, caller: Caller, action: str, subject: str | None = None) -> None:
         reason = Reason.INACTIVE_PARTY
         moment.confirm()
-        self._note(caller, moment, action, None, reason.name, permitted=False)
+        self._note(caller, moment, action, subject, reason.name, permitted=False)
         raise GatekeeperRefusalError(403, reason.name, explain(reason))
 
     # -- taking records -----------------------------------------------------------------------------------------
@@ -308,7 +326,8 @@ class Gatekeeper:
         one_class = DataClass(classes.value & -classes.value)  # a pointer has one; the decision asks for them all
         first, last = data_period(record) or (None, None)
         days = (first, last) if first is not None and last is not None else None
-        self._note(caller, None, "create", pointer, "WRITER", permitted=True)
+        writer = Verdict("WRITER", "The custodian's own.", permitted=True, told=True)
+        self._note(caller, None, "create", subject, writer.reason, permitted=True, served=((pointer, writer),))
         entry = self._store.put(pointer, record, sealed.salt, data_class=one_class, days=days)
         self.poster.add(entry.pointer, entry.data_class)
         return StoredRecord(entry, record, sealed.salt)
@@ -318,27 +337,36 @@ class Gatekeeper:
         caller: Caller,
         moment: Moment | None,
         action: str,
-        pointer: PointerKey | None,
+        subject: str | None,
         reason: str,
         *,
         permitted: bool,
+        served: Sequence[tuple[PointerKey, Verdict]] = (),
     ) -> None:
-        """Hand an access to the audit; without its trace nothing is served."""
+        """Log an access, and promise the caller that it is; without its trace nothing is served."""
         party = moment.standing(caller.account) if moment is not None else None
+        records = [
+            RecordAccess(key.id, Ground.of(verdict.reason, verdict.grantee, verdict.rule)) for key, verdict in served
+        ]
         access = Access(
-            datetime.fromtimestamp(self._clock(), UTC),
-            caller.account,
-            party.id if party else None,
-            caller.signed,
-            action,
-            pointer.subject if pointer else None,
-            pointer.id if pointer else None,
-            reason,
-            permitted,
-            moment.block.number if moment else None,
-            moment.block.hash if moment else None,
+            when=datetime.fromtimestamp(self._clock(), UTC),
+            account=caller.account,
+            party=party.id if party else None,
+            signed=caller.signed,
+            purposes=caller.claims.purposes,
+            actions=caller.claims.actions,
+            research=caller.claims.research,
+            action=action,
+            subject=subject,
+            records=tuple(records),
+            permitted=permitted,
+            reason=reason,
+            block=moment.block.number if moment else None,
+            block_hash=moment.block.hash if moment else None,
         )
         try:
+            if self.entry_log is not None:
+                caller.promises.append(self.entry_log.add(access))
             self._audit(access)
         except Exception as error:  # whatever it is, the answer does not go out
             raise unavailable("The access log takes no entry.", code="AUDIT_UNAVAILABLE") from error

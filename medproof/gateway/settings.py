@@ -31,6 +31,8 @@ class Settings:
     account_burst: int = 200  # requests of one account at once
     address_rate: float = 100.0  # requests a second from one address, on average
     address_burst: int = 400  # requests from one address at once
+    anchor_interval: float = 600.0  # seconds between batches of the access log
+    anchor_consistently: bool = True  # whether the chain checks that each batch of it only adds
     operators: frozenset[str] = frozenset({"127.0.0.1", "::1"})  # addresses that may read the metrics
 
     def __post_init__(self) -> None:

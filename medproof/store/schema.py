@@ -32,12 +32,16 @@ from medproof.errors import StoreVersionError
 
 __all__ = [
     "access_entries",
+    "access_keys",
     "access_logs",
     "erasures",
     "leaf_logs",
     "leaves",
     "log_anchors",
     "metadata",
+    "pointer_batches",
+    "pointer_places",
+    "readings",
     "record_keys",
     "records",
     "settings",
@@ -142,12 +146,46 @@ access_entries = Table(
     Column("promise", LargeBinary(65), nullable=False),  # the signature of that
     Column("subject", LargeBinary(32)),  # keyed hash of the subject; none where none was found, or erased
     Column("account", LargeBinary(32)),  # keyed hash of who asked; none where erased
-    Column("master", String(16)),  # id of the master key that wraps the next
-    Column("wrapped", LargeBinary),  # the entry's own key
-    Column("body", LargeBinary),  # salt and entry, sealed with it; none where erased
+    Column("body", LargeBinary),  # salt and entry, sealed with the entry's key; none where erased
     Column("erased", BigInteger),  # microseconds since 1970
     Index("access_entries_subject", "log", "subject", "position"),
     Index("access_entries_account", "log", "account", "position"),
+)
+
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("log", _BIG, ForeignKey(access_logs.c.log, name="access_keys_log"), primary_key=True),
+    Column("position", _BIG, primary_key=True, autoincrement=False),  # of its entry
+    Column("master", String(16), nullable=False, index=True),  # id of the master key that wraps it
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+pointer_batches = Table(
+    "pointer_batches",
+    metadata,
+    Column("root", LargeBinary(32), primary_key=True),  # as on chain
+    Column("origin", String(42), nullable=False),  # the custodian that posts it
+    Column("leaves", LargeBinary, nullable=False),  # 32 bytes each, in ascending order
+)
+
+pointer_places = Table(
+    "pointer_places",
+    metadata,
+    Column("pointer", LargeBinary(32), ForeignKey(records.c.pointer, name="pointer_places_pointer"), primary_key=True),
+    Column("root", LargeBinary(32), ForeignKey(pointer_batches.c.root, name="pointer_places_root")),  # none: by itself
+    Column("position", Integer),  # of its leaf in the batch, from 0
+)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("device", String(42), primary_key=True),  # the account of its key
+    Column("number", _BIG, primary_key=True, autoincrement=False),  # the device's own
+    Column("pointer", LargeBinary(32), nullable=False, index=True),  # of its record
+    Column("position", BigInteger),  # of its leaf in the log of readings; none where it was refused
+    Column("code", String(32)),  # why it was refused; none where it was taken
+    sqlite_with_rowid=False,
 )
 
 

@@ -50,10 +50,15 @@ def upgrade() -> None:
         sa.Column("promise", sa.LargeBinary(65), nullable=False),
         sa.Column("subject", sa.LargeBinary(32)),
         sa.Column("account", sa.LargeBinary(32)),
-        sa.Column("master", sa.String(16)),
-        sa.Column("wrapped", sa.LargeBinary),
         sa.Column("body", sa.LargeBinary),
         sa.Column("erased", sa.BigInteger),
     )
     op.create_index("access_entries_subject", "access_entries", ["log", "subject", "position"])
     op.create_index("access_entries_account", "access_entries", ["log", "account", "position"])
+    op.create_table(
+        "access_keys",
+        sa.Column("log", _BIG, sa.ForeignKey("access_logs.log", name="access_keys_log"), primary_key=True),
+        sa.Column("position", _BIG, primary_key=True, autoincrement=False),
+        sa.Column("master", sa.String(16), nullable=False, index=True),
+        sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    )

@@ -50,7 +50,9 @@ def test_a_search_finds_what_is_permitted_and_tells_nothing_of_the_rest(
     assert set(bundle) == {"resourceType", "type", "link", "entry"}  # no total
     assert [link["relation"] for link in bundle["link"]] == ["self"]
     assert [entry["fullUrl"] for entry in bundle["entry"]] == [f"{ORIGIN}/fhir/Observation/{one}" for one in ids[::2]]
-    assert [(one.action, one.reason) for one in accesses] == [("search", "PERMITTED")] * 2
+    [access] = accesses  # one request, one entry
+    assert (access.action, access.reason, access.subject) == ("search", "PERMITTED", patient.address)
+    assert [one.pointer for one in access.records] == [one.proof.pointer.id for one in found]
 
 
 def test_pages_hold_what_is_permitted_and_end_with_it(

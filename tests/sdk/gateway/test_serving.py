@@ -36,7 +36,10 @@ def test_a_permitted_record_is_served_and_verified(
     assert fetched.pointer.status is Status.POSTED
     [access] = accesses
     assert (access.account, access.party, access.action) == (second_clinic.address, second_clinic.address, "read")
-    assert (access.subject, access.pointer) == (patient.address, fetched.proof.pointer.id)
+    assert access.subject == patient.address
+    [record] = access.records
+    assert (record.pointer, record.ground.reason) == (fetched.proof.pointer.id, "PERMITTED")
+    assert (record.ground.grantee, record.ground.index, record.ground.sequence) == (second_clinic.address, 0, 1)
     assert (access.reason, access.permitted, access.block) == ("PERMITTED", True, fetched.proof.block)
 
 
