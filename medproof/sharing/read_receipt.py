@@ -20,7 +20,7 @@ from medproof.errors import JsonError, MedProofError, MerkleProofError, ReadRece
 from medproof.hashing import JsonObject
 from medproof.sharing.envelope import Envelope
 from medproof.sharing.json_reader import JsonReader, hex_text
-from medproof.sharing.sealing import SKEW, Opened
+from medproof.sharing.sealing import SKEW, Clock, Opened
 from medproof.sharing.typed_data import SharingData, sharing_data
 from medproof.signatures import digest, is_signed_by
 from medproof.signing import Signer
