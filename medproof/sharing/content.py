@@ -1,7 +1,7 @@
 """What a message says: bytes with a media type, and where they are a FHIR record, the proof of its pointer on chain.
 
-Encrypted is ``encode_parts([media type, proof, body])`` (`medproof.hashing`), the proof as `Proof.to_text` writes it,
-or empty. Zeros follow, up to 1 KiB at least and then to one of few lengths.
+Encrypted is ``encode_parts([media type, proof, body])`` (`medproof.hashing`), the proof as the gatekeeper wrote it, or
+empty. Zeros follow, up to 1 KiB at least and then to one of few lengths.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ MAX_CONTENT = 16 * 1024 * 1024
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,63}/[a-z0-9!#$&^_.+-]{1,63}(; [!-~ ]{1,120})?", re.ASCII)
 _LEAST = 1024  # bytes; the length of a short answer would give it away
+_LONGEST_PROOF = 1 << 16
 _LENGTH = 8  # bytes in a length
 _PARTS = 3
 
@@ -37,7 +38,7 @@ class Content:
 
     media_type: str  # such as "application/fhir+json", in small letters
     body: bytes = field(repr=False)
-    proof: Proof | None = field(default=None, repr=False)  # of a FHIR record: what opens its pointer's commitment
+    proof: str = field(default="", repr=False)  # of a FHIR record, as `Proof.to_text` wrote it; empty for none
 
     def __post_init__(self) -> None:
         """Check that it can be sent.
@@ -49,8 +50,12 @@ class Content:
             raise ArgumentError(f"{self.media_type[:200]!r} is no media type. Write it like image/png.")
         if len(self.body) > MAX_CONTENT:
             raise ArgumentError(f"The content has {len(self.body)} bytes and the limit is {MAX_CONTENT}. Divide it.")
-        if self.proof is not None and self.media_type != FHIR:
+        if self.proof and self.media_type != FHIR:
             raise ArgumentError(f"A proof is of a record, and this is {self.media_type!r}. Leave the proof out.")
+        if not self.proof.isascii() or len(self.proof) > _LONGEST_PROOF:
+            raise ArgumentError(
+                f"The proof is no ASCII text of at most {_LONGEST_PROOF} characters. Give Proof.to_text()."
+            )
 
     @classmethod
     def text(cls, text: str) -> Content:
@@ -60,7 +65,7 @@ class Content:
     @classmethod
     def record(cls, record: Resource, proof: Proof | None = None) -> Content:
         """A FHIR record, or a bundle of them; with the proof the recipient checks it against the pointer on chain."""
-        return cls(FHIR, hashing.canonical(record.content), proof)
+        return cls(FHIR, hashing.canonical(record.content), "" if proof is None else proof.to_text())
 
     def resource(self) -> Resource:
         """The FHIR record that it says.
@@ -84,13 +89,12 @@ class Content:
         if self.media_type != FHIR:
             return ()
         record = self.resource().content
-        own = () if self.proof is None else (self.proof.verify(record, pointers),)
+        own = (Proof.read(self.proof).verify(record, pointers),) if self.proof else ()
         return (*own, *(proof.verify(entry, pointers) for entry, proof in _proved_entries(record)))
 
     def encode(self) -> bytes:
         """What is encrypted."""
-        proof = "" if self.proof is None else self.proof.to_text()
-        return padded(encode_parts([self.media_type, proof, self.body]).ljust(_LEAST, b"\0"))
+        return padded(encode_parts([self.media_type, self.proof, self.body]).ljust(_LEAST, b"\0"))
 
     @classmethod
     def decode(cls, text: bytes) -> Content:
@@ -101,8 +105,8 @@ class Content:
         """
         try:
             media_type, proof, body = _parts(text)
-            content = cls(media_type.decode("ascii"), body, Proof.read(proof.decode("ascii")) if proof else None)
-        except (ValueError, ArgumentError, UnprovedRecordError):
+            content = cls(media_type.decode("ascii"), body, proof.decode("ascii"))
+        except (ValueError, ArgumentError):
             raise EnvelopeError("content", "is not written as it must be") from None
         if content.encode() != text:
             raise EnvelopeError("content", "is not written in its one form")

@@ -161,12 +161,15 @@ def test_a_record_is_checked_against_its_pointer(
     envelope = seal(published, clinic, Content.record(record, proof), [second_clinic.address])
     opened = opens(published, envelope, second_keys, second_clinic)
     assert opened.content.resource().content == record.content
-    assert opened.content.proof == proof
+    assert opened.content.proof == proof.to_text()
     assert [one.key for one in opened.pointers] == [proof.pointer]
 
     other = Content.record(observation(id="another"), proof)
     with pytest.raises(UnprovedRecordError, match="salt"):
         opens(published, seal(published, clinic, other, [second_clinic.address]), second_keys, second_clinic)
+    none = replace(Content.record(record), proof="no proof")
+    with pytest.raises(UnprovedRecordError, match="proof"):
+        opens(published, seal(published, clinic, none, [second_clinic.address]), second_keys, second_clinic)
 
 
 def test_a_bundle_is_checked_entry_by_entry(
