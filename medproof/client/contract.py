@@ -122,6 +122,14 @@ class ContractClient:
         self.call_data(message)
         return self._transact(message.function, *message.arguments, sender=sender)
 
+    def relay_many(self, signed: Sequence[SignedMessage], *, sender: Sender | None = None) -> Receipt:
+        """Send several signed messages in one transaction, in their order: all of them, or none.
+
+        Raises:
+            MessageError: see `call_data`.
+        """
+        return self._transact("relay", [self.call_data(message) for message in signed], 0, sender=sender)
+
     def call_data(self, message: SignedMessage) -> bytes:
         """The call that a signed message is, encoded.
 

@@ -20,6 +20,7 @@ from medproof.signing import Signer
 __all__ = ["Place", "Pointer", "PointerKey", "RecordPointers", "Status"]
 
 _HOUR = 3600
+_FIRST_SEQUENCE = 1  # of a pointer that has just been posted or opened
 
 
 class Status(IntEnum):
@@ -69,7 +70,8 @@ class Pointer:
     data_class: DataClass
     status: Status
     version: int  # of the record, from 1
-    sequence: int  # how often the pointer has changed
+    sequence: int  # how often the pointer has changed; 0 while it stands in a batch
+    place: Place | None = None  # in its batch; None where it has a slot of its own
 
 
 class RecordPointers(ContractClient):
@@ -176,6 +178,16 @@ class RecordPointers(ContractClient):
             )
         verify_inclusion(key.leaf(data_class), place.index, size, place.proof, place.root)
 
+    def batched(self, key: PointerKey, data_class: DataClass, place: Place, *, block: int | str = "latest") -> Pointer:
+        """A pointer as it stands: in its own slot if it was opened, else at its place in a batch.
+
+        Raises:
+            MerkleProofError: it does not stand there, see `verify_place`.
+        """
+        self.verify_place(key, data_class, place, block=block)
+        waiting = Pointer(key, key.origin, data_class, Status.POSTED, version=1, sequence=0, place=place)
+        return self.pointer(key, block=block) or waiting
+
     # -- as the subject -----------------------------------------------------------------------------------------
 
     def accept(self, key: PointerKey, *, sender: Sender | None = None) -> Receipt:
@@ -187,7 +199,11 @@ class RecordPointers(ContractClient):
         return self._transact("dispute", key.origin, key.commitment, reason, sender=sender)
 
     def sign_acceptance(self, signer: Signer, key: PointerKey, *, lifetime: int = _HOUR) -> SignedMessage:
-        """Sign an acceptance for anyone to relay; `lifetime` is how long it counts, in seconds."""
+        """Sign an acceptance for anyone to relay; `lifetime` is how long it counts, in seconds.
+
+        Of a pointer in a batch it counts once it is opened: relay it after `sign_opening`, in one transaction with it
+        (`relay_many`).
+        """
         deadline, sequence = self._deadline(lifetime), self._sequence(key, signer)
         message = messages.acceptance(
             self.domain,
@@ -203,7 +219,7 @@ class RecordPointers(ContractClient):
     def sign_dispute(
         self, signer: Signer, key: PointerKey, *, reason: bytes = bytes(32), lifetime: int = _HOUR
     ) -> SignedMessage:
-        """Sign a dispute for anyone to relay."""
+        """Sign a dispute for anyone to relay; of a pointer in a batch as `sign_acceptance`."""
         deadline, sequence = self._deadline(lifetime), self._sequence(key, signer)
         message = messages.dispute(
             self.domain,
@@ -246,7 +262,7 @@ class RecordPointers(ContractClient):
     def _sequence(self, key: PointerKey, signer: Signer) -> int:
         _require_subject(key, signer)
         pointer = self.pointer(key)
-        return pointer.sequence if pointer else 0
+        return pointer.sequence if pointer else _FIRST_SEQUENCE
 
 
 def _number(data_class: DataClass) -> int:

@@ -11,15 +11,21 @@ import httpx
 from medproof import fhir, hashing
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer
-from medproof.errors import GatekeeperRefusalError, JsonError, RecordError, UnprovedRecordError
+from medproof.errors import (
+    GatekeeperRefusalError,
+    JsonError,
+    RecordError,
+    UnknownCodeError,
+    UnprovedRecordError,
+)
 from medproof.fhir import Resource
 from medproof.gateway.outcome import read_outcome
-from medproof.gateway.proof import PROOF, Proof
+from medproof.gateway.proof import PROOF, Proof, read_pointer, verify_pointer
 from medproof.gateway.signature import Claims, SignedRequest
 from medproof.hashing import Json, JsonObject
 from medproof.signing import Signer
 
-__all__ = ["Fetched", "GatekeeperClient", "Taken"]
+__all__ = ["Fetched", "GatekeeperClient", "ListedPointer", "Taken"]
 
 _LIFETIME = 60  # seconds for which a request counts
 _FHIR_JSON = "application/fhir+json"
@@ -32,6 +38,14 @@ class Fetched:
     record: Resource
     proof: Proof  # keep it with the record: it proves the record to others as well
     pointer: Pointer  # as the caller's own node has it
+
+
+@dataclass(frozen=True)
+class ListedPointer:
+    """A pointer of which a gatekeeper has the record."""
+
+    pointer: Pointer  # as the caller's own node has it; in a batch, with its place
+    record: str  # the record's URL
 
 
 @dataclass(frozen=True)
@@ -128,14 +142,22 @@ class GatekeeperClient:
                     raise UnprovedRecordError("subject", "is not the one that was asked for")
                 yield fetched
 
-    def pointers(self, subject: str, *, count: int = 50) -> Iterator[JsonObject]:
-        """The pointers of a subject to records that may be had: as the gatekeeper lists them.
+    def pointers(self, subject: str, *, count: int = 50) -> Iterator[ListedPointer]:
+        """The pointers of a subject to records that may be had, each checked against the chain.
 
         Raises:
-            GatekeeperRefusalError: as `fetch`.
+            GatekeeperRefusalError, UnprovedRecordError, NodeError: as `fetch`.
         """
         for page in self._pages(f"/pointers/{subject}?_count={count}"):
-            yield from _objects(page.get("pointers"))
+            for said in _objects(page.get("pointers")):
+                try:
+                    key, data_class, place = read_pointer(said)
+                except (ValueError, TypeError, LookupError, UnknownCodeError):
+                    raise UnprovedRecordError("pointers", "cannot be read") from None
+                if key.subject.lower() != subject.lower():
+                    raise UnprovedRecordError("subject", "is not the one that was asked for")
+                pointer = verify_pointer(key, data_class, place, self._suite.record_pointers)
+                yield ListedPointer(pointer, str(said.get("record")))
 
     def create(self, subject: str, record: Resource) -> Taken:
         """Post a record as one of the custodian's own devices or apps; it gets an id of the gatekeeper's.

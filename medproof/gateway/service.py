@@ -104,6 +104,7 @@ class Gatekeeper:
             finality=settings.finality,
             max_age=settings.max_block_age,
             refresh=settings.refresh,
+            places=store.batches.place,
             clock=clock,
         )
         self.authenticator = Authenticator(
@@ -115,7 +116,12 @@ class Gatekeeper:
             clock=clock,
         )
         self.sessions = Sessions(suite, settings.origin, signature_gas=settings.signature_gas, clock=clock)
-        self.poster = Poster(suite, store, self.head, sender, trouble=trouble) if sender is not None else None
+        size, wait = settings.batch_size, settings.batch_wait
+        self.poster = (
+            Poster(suite, store, self.head, sender, batch_size=size, batch_wait=wait, trouble=trouble)
+            if sender is not None
+            else None
+        )
         self.anchorer = (
             Anchorer(
                 suite,
@@ -329,7 +335,7 @@ class Gatekeeper:
         writer = Verdict("WRITER", "The custodian's own.", permitted=True, told=True)
         self._note(caller, None, "create", subject, writer.reason, permitted=True, served=((pointer, writer),))
         entry = self._store.put(pointer, record, sealed.salt, data_class=one_class, days=days)
-        self.poster.add(entry.pointer, entry.data_class)
+        self.poster.add(entry.pointer)
         return StoredRecord(entry, record, sealed.salt)
 
     def _note(

@@ -22,6 +22,8 @@ class Settings:
     finality: int | str = 1  # blocks that must stand, the newest included; or "safe", "finalized"
     max_block_age: float | None = 300.0  # seconds after which the newest block is too old to decide by; None for any
     refresh: float = 1.0  # seconds for which a block counts as the newest without asking the node again
+    batch_size: int = 256  # the most pointers that are posted together; so many do not wait
+    batch_wait: float = 2.0  # seconds for which a pointer waits for others
     longest_lifetime: int = 300  # seconds for which a signed request may count
     clock_skew: int = 5  # seconds that a caller's clock may be ahead
     signature_gas: int = 200_000  # the most that a contract wallet may use to check a signature
@@ -36,13 +38,15 @@ class Settings:
     operators: frozenset[str] = frozenset({"127.0.0.1", "::1"})  # addresses that may read the metrics
 
     def __post_init__(self) -> None:
-        """Refuse an origin that no caller can mean.
+        """Refuse an origin that no caller can mean, and batches that nothing fits in.
 
         Raises:
-            ArgumentError: it is no origin.
+            ArgumentError: it is no origin, or no size or time.
         """
         parts = urlsplit(self.origin)
         if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != self.origin:
+        if self.batch_size < 1 or self.batch_wait < 0:
+            raise ArgumentError("A batch has at least 1 pointer, and the wait for others is 0 or more seconds.")
             raise ArgumentError(
                 f"{self.origin!r} is no origin. Give scheme, host and port without a path, as https://records.example.org."
             )

@@ -7,6 +7,7 @@ shows, how erasure works and what to do before and after a restore.
 from medproof.errors import MissingExtraError
 
 try:
+    from medproof.store.batches import Batch, Batches, Single
     from medproof.store.fhir_server_store import FhirServer, FhirServerStore
     from medproof.store.keys import KeyRing, MasterKey
     from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, RecordStore, StoredRecord
@@ -18,6 +19,8 @@ except ModuleNotFoundError as missing:
 
 __all__ = [
     "MAX_PAGE",
+    "Batch",
+    "Batches",
     "Entry",
     "Erasure",
     "FhirServer",
@@ -27,6 +30,7 @@ __all__ = [
     "Page",
     "Query",
     "RecordStore",
+    "Single",
     "SqlStore",
     "StoredRecord",
 ]

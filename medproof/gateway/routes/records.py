@@ -13,8 +13,8 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from medproof import hashing
 from medproof.errors import GatekeeperRefusalError
 from medproof.gateway.http import FHIR_JSON, RESOURCE_SCHEMA, Body, SignedCaller, allow, describe
-from medproof.gateway.proof import PROOF
-from medproof.gateway.service import Gatekeeper, Results, Served
+from medproof.gateway.proof import PROOF, place_document
+from medproof.gateway.service import Gatekeeper, Listed, Results, Served
 from medproof.hashing import Json, JsonObject
 from medproof.policy.evaluation import Reason
 from medproof.store import Query as StoreQuery
@@ -98,19 +98,7 @@ def record_routes(gatekeeper: Gatekeeper) -> APIRouter:
         block = results.moment.block
         listing: JsonObject = {
             "block": {"number": block.number, "hash": block.hash},
-            "pointers": [
-                {
-                    "pointer": f"0x{one.pointer.key.id.hex()}",
-                    "subject": one.pointer.key.subject,
-                    "origin": one.pointer.key.origin,
-                    "commitment": f"0x{one.pointer.key.commitment.hex()}",
-                    "class": one.pointer.data_class.code,
-                    "version": one.pointer.version,
-                    "status": one.pointer.status.name.lower(),
-                    "record": f"{gatekeeper.settings.origin}/fhir/{one.entry.resource_type}/{one.id}",
-                }
-                for one in results.listed
-            ],
+            "pointers": [_listed(gatekeeper.settings.origin, one) for one in results.listed],
             "link": _links(request, gatekeeper.settings.origin, results),
         }
         return Response(hashing.canonical(listing), media_type="application/json")
@@ -177,6 +165,23 @@ def _entry(origin: str, served: Served) -> JsonObject:
         "resource": record.content,
         "search": {"mode": "match"},
     }
+
+
+def _listed(origin: str, one: Listed) -> JsonObject:
+    pointer = one.pointer
+    said: JsonObject = {
+        "pointer": f"0x{pointer.key.id.hex()}",
+        "subject": pointer.key.subject,
+        "origin": pointer.key.origin,
+        "commitment": f"0x{pointer.key.commitment.hex()}",
+        "class": pointer.data_class.code,
+        "version": pointer.version,
+        "status": pointer.status.name.lower(),
+        "record": f"{origin}/fhir/{one.entry.resource_type}/{one.id}",
+    }
+    if pointer.place is not None:
+        said["place"] = place_document(pointer.place)
+    return said
 
 
 def _links(request: Request, origin: str, results: Results) -> list[Json]:

@@ -101,7 +101,7 @@ def store(tmp_path: Path, empty_store: Path) -> Iterator[SqlStore]:
 
 @pytest.fixture
 def settings(relayer: LocalSigner) -> Settings:
-    return Settings(ORIGIN, writers=frozenset({relayer.address}), max_block_age=None, refresh=0.0)
+    return Settings(ORIGIN, writers=frozenset({relayer.address}), max_block_age=None, refresh=0.0, batch_wait=0.0)
 
 
 Keep = Callable[..., Gatekeeper]

@@ -58,7 +58,7 @@ def test_a_delegate_who_may_view_sees_what_the_subject_sees(
     assert proxy.fetch("Observation", id_).proof.reason == "DELEGATE"
     [found] = proxy.search("Observation", patient.address)
     [listed] = proxy.pointers(patient.address)
-    assert (found.record.id, listed["pointer"]) == (id_, f"0x{found.proof.pointer.id.hex()}")
+    assert (found.record.id, listed.pointer.key) == (id_, found.proof.pointer)
     assert {(one.account, one.reason, one.permitted) for one in accesses} == {(stranger.address, "DELEGATE", True)}
     with pytest.raises(GatekeeperRefusalError):  # of this subject, and of no other
         list(proxy.search("Observation", payer.address))

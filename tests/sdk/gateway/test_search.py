@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medproof import hashing
+from medproof.client.record_pointers import Status
 from medproof.errors import GatekeeperRefusalError
 from medproof.gateway import Access, GatekeeperClient
 from medproof.policy.codes import DataClass
@@ -88,16 +89,20 @@ def test_a_subject_lists_its_own_pointers(
 ) -> None:
     id_ = post(observation(meta=labelled("HIV")))
     [listed] = as_caller(patient).pointers(patient.address)
-    assert listed["record"] == f"{ORIGIN}/fhir/Observation/{id_}"
-    assert (listed["origin"], listed["class"], listed["status"]) == (clinic.address, "laboratory", "posted")
-    assert "salt" not in listed
+    assert listed.record == f"{ORIGIN}/fhir/Observation/{id_}"
+    pointer = listed.pointer
+    assert (pointer.key.origin, pointer.data_class, pointer.status) == (
+        clinic.address,
+        DataClass.LABORATORY,
+        Status.POSTED,
+    )
 
 
 def test_pointers_are_listed_to_whom_the_records_are_permitted(
     reader: GatekeeperClient, post_all: PostAll, granted: Rule, patient: LocalSigner
 ) -> None:
     id_, _ = post_all(observation(), observation(meta=labelled("HIV")))
-    assert [str(one["record"]).rpartition("/")[2] for one in reader.pointers(patient.address)] == [id_]
+    assert [one.record.rpartition("/")[2] for one in reader.pointers(patient.address)] == [id_]
 
 
 def test_last_updated_bounds_a_search(
