@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from medproof import __version__
 from medproof.errors import ArgumentError, CursorError, GatekeeperRefusalError, MedProofError
@@ -19,7 +20,7 @@ from medproof.gateway.routes.forms import form_routes
 from medproof.gateway.routes.operations import operation_routes
 from medproof.gateway.routes.records import record_routes
 from medproof.gateway.service import Gatekeeper
-from medproof.gateway.telemetry import Metrics, Telemetry
+from medproof.gateway.telemetry import METHODS, Metrics, Telemetry
 
 __all__ = ["create_app"]
 
@@ -63,6 +64,13 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     return app
 
 
+def _methods(request: Request) -> str:
+    """The methods of a path, of all its routes."""
+    scopes = ((method, {**request.scope, "method": method}) for method in sorted(METHODS))
+    routes = request.app.routes
+    return ", ".join(name for name, scope in scopes if any(one.matches(scope)[0] is Match.FULL for one in routes))
+
+
 def _add_errors(app: FastAPI) -> None:
     def of_ours(request: Request, error: Exception) -> Response:
         if isinstance(error, CursorError | ArgumentError):
@@ -76,6 +84,8 @@ def _add_errors(app: FastAPI) -> None:
         said = f"There is no such resource or method ({error.status_code}). See /openapi.json."
         response = refusal_response(request.scope, GatekeeperRefusalError(error.status_code, code, said))
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["Allow"] = _methods(request)
         return response
 
     def of_parameters(request: Request, error: Exception) -> Response:

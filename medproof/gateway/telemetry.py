@@ -21,11 +21,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from medproof.errors import GatekeeperRefusalError
 from medproof.hashing import keyed_identifier
 
-__all__ = ["Metrics", "Telemetry", "log", "tag"]
+__all__ = ["METHODS", "Metrics", "Telemetry", "log", "tag"]
 
 _LOGGER = logging.getLogger("medproof.gateway")
 _KEY = secrets.token_bytes(32)
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
 
 # For answers to programs that belong to one caller alone; pages say more of it themselves.
@@ -143,7 +143,7 @@ class Telemetry:
     def _note(self, scope: Scope, id_: str, status: int, seconds: float, failure: str | None) -> None:
         state = scope["state"]
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        method = scope["method"] if scope["method"] in METHODS else "OTHER"
         refusal = state.get("refusal")
         self._metrics.count(route, method, status, seconds, refusal)
         facts = {
