@@ -49,8 +49,7 @@ _KEPT = (
 class KeptEntry:
     """An entry as the log keeps it."""
 
-    index: int  # from 0
-    promise: Promise  # with its commitment
+    promise: Promise  # with its commitment and its index
     opening: Opening | None  # what it says; None where it was erased
 
 
@@ -178,7 +177,7 @@ class EntryLog:
                 opening = Opening(
                     AccessEntry(self.custodian, self.number, index, last, turn.access), hashing.new_salt()
                 )
-                promise = self._promise(opening.commitment)
+                promise = self._promise(opening.commitment, index)
                 made.append(Promised(promise, opening))
                 rows.append(self._row(index, opening, promise))
                 last = promise.entry
@@ -197,10 +196,11 @@ class EntryLog:
         for turn, promised in zip(turns, made, strict=True):
             turn.promised = promised
 
-    def _promise(self, commitment: bytes) -> Promise:
+    def _promise(self, commitment: bytes, index: int) -> Promise:
         if self._signer is None:
             raise SigningNeededError("The access log has no key to sign promises with. Open it with its signer.")
-        promise = Promise(self.custodian, self.number, commitment, int(self._clock()) + self._within)
+        due = int(self._clock()) + self._within
+        promise = Promise(self.custodian, self.number, commitment, due, index=index)
         return promise.with_signature(self._signer.sign_typed_data(promise.typed_data(self.domain)))
 
     def _row(self, index: int, opening: Opening, promise: Promise) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -317,9 +317,9 @@ class EntryLog:
             limit = None if limit is None else limit - len(rows)
 
     def _kept(self, row: Row[Any]) -> KeptEntry:
-        promise = Promise(self.custodian, self.number, bytes(row.leaf), row.due, bytes(row.promise))
+        promise = Promise(self.custodian, self.number, bytes(row.leaf), row.due, bytes(row.promise), row.position)
         if row.erased is not None:
-            return KeptEntry(row.position, promise, None)
+            return KeptEntry(promise, None)
         try:
             text = unseal(self._key(row), bytes(row.body), self._place("body", row.position))
             salt, length, rest = text[:SALT_LENGTH], text[SALT_LENGTH:][:_LENGTH], text[SALT_LENGTH + _LENGTH :]
@@ -329,7 +329,7 @@ class EntryLog:
         opening = Opening(entry, salt)
         if opening.commitment != promise.entry:
             raise LogDamagedError(self.number, f"leaf {row.position} is not the commitment to its entry")
-        return KeptEntry(row.position, promise, opening)
+        return KeptEntry(promise, opening)
 
     def _key(self, row: Row[Any]) -> bytes:
         try:

@@ -43,6 +43,7 @@ class Promise:
     entry: bytes  # the entry's commitment, 32 bytes
     due: int  # seconds since 1970
     signature: bytes = b""  # by the key that the log was opened with
+    index: int | None = None  # where the entry is in the log, where it was told; not signed
 
     def typed_data(self, domain: Domain) -> TypedData:
         """What is signed; `domain` is the AccessLog's."""
@@ -81,6 +82,7 @@ class Promise:
             "commitment": f"0x{self.entry.hex()}",
             "due": self.due,
             "signature": f"0x{self.signature.hex()}",
+            "index": self.index,
         }
 
     @classmethod
@@ -97,6 +99,7 @@ class Promise:
                 bytes.fromhex(said["commitment"][2:]),
                 int(said["due"]),
                 bytes.fromhex(said["signature"][2:]),
+                None if said["index"] is None else int(said["index"]),
             )
             if promise.to_json() != {name: said[name] for name in promise.to_json()} or len(promise.entry) != _HASH:
                 raise ValueError(said)
@@ -133,12 +136,12 @@ class Promised:
             if "opening" not in said:
                 return cls(promise)
             opening = Opening.read(said["opening"], pointers)
-            place = (opening.entry.custodian, opening.entry.log, opening.commitment)
+            place = (opening.entry.custodian, opening.entry.log, opening.entry.index, opening.commitment)
         except AccessEntryError as error:
             raise PromiseError(f"its {error.rule}") from None
         except (JsonError, SaltError):
             raise PromiseError("it cannot be read") from None
-        if place != (promise.custodian, promise.log, promise.entry):
+        if place != (promise.custodian, promise.log, promise.index, promise.entry):
             raise PromiseError("it is of another entry than the one that came with it")
         return cls(promise, opening)
 
