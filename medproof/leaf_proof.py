@@ -93,9 +93,9 @@ class LeafProof:
                 raise ValueError(numbers)
             if not isinstance(path, list) or len(path) > _LONGEST_PATH:
                 raise ValueError(path)
-            chain_id, log, index, size = numbers
+            (anchor, publisher), (chain_id, log, index, size) = addresses, numbers
             hashes = [_hash(one) for one in (said["leaf"], said["root"], *path)]
-            return cls(chain_id, *addresses, log, hashes[0], index, size, hashes[1], tuple(hashes[2:]))
+            return cls(chain_id, anchor, publisher, log, hashes[0], index, size, hashes[1], tuple(hashes[2:]))
         except (ValueError, TypeError, LookupError):
             raise LeafProofError("is none, or a part of it is missing") from None
 

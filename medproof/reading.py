@@ -64,7 +64,7 @@ REFUSALS = {
     "DATA_CLASS": "The registration does not cover data of this class. Change it, or do not send such readings.",
     "EFFECTIVE": "takenAt is not within Observation.effectiveDateTime, Instant or Period. Give both alike.",
     "PATIENT": "The Observation names another patient than the pseudonym. Name the pseudonym, and nobody else.",
-    "RECORD_REFUSED": "This is no Observation of this reading, or none that a rule can speak of. Mend it at its source.",
+    "RECORD_REFUSED": "This is no Observation of this reading, or none that a rule can speak of. Mend the source.",
 }
 """Why a reading is refused, by code."""
 

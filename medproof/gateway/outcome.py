@@ -19,7 +19,7 @@ from medproof.errors import (
 from medproof.gateway.moment import unavailable
 from medproof.hashing import Json, JsonObject
 
-__all__ = ["REASONS", "as_refusal", "not_found", "operation_outcome", "read_outcome"]
+__all__ = ["REASONS", "as_refusal", "not_found", "operation_outcome", "outcome_document", "read_outcome"]
 
 REASONS = "urn:medproof:reason"
 """The code system of the reasons: the names of `medproof.policy.evaluation.Reason` and the gatekeeper's own."""
@@ -71,6 +71,11 @@ def as_refusal(error: MedProofError) -> GatekeeperRefusalError:
 
 
 def operation_outcome(refusal: GatekeeperRefusalError) -> bytes:
+    """A refusal as JSON text."""
+    return hashing.canonical(outcome_document(refusal))
+
+
+def outcome_document(refusal: GatekeeperRefusalError) -> JsonObject:
     """A refusal as JSON."""
     coding: JsonObject = {"system": REASONS, "code": refusal.code}
     issue: JsonObject = {
@@ -78,7 +83,7 @@ def operation_outcome(refusal: GatekeeperRefusalError) -> bytes:
         "code": _TYPES.get(refusal.status, "exception"),
         "details": {"coding": [coding], "text": str(refusal)},
     }
-    return hashing.canonical({"resourceType": "OperationOutcome", "issue": [issue]})
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
 def read_outcome(status: int, body: bytes, retry_after: str | None) -> GatekeeperRefusalError:

@@ -25,13 +25,14 @@ from medproof.gateway.moment import Head, Moment, unavailable
 from medproof.gateway.outcome import not_found
 from medproof.gateway.posting import Poster
 from medproof.gateway.proof import Proof
+from medproof.gateway.readings import Readings
 from medproof.gateway.sessions import Sessions
 from medproof.gateway.settings import Settings
 from medproof.gateway.signature import Claims
 from medproof.policy.codes import DataClass
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
-from medproof.store import Entry, Query, RecordStore, StoredRecord
+from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
 
 __all__ = ["Gatekeeper", "Listed", "Results", "Served"]
 
@@ -134,6 +135,24 @@ class Gatekeeper:
             if sender is not None and entry_log is not None
             else None
         )
+        self.readings: Readings | None = None
+        if (
+            sender is not None
+            and self.poster is not None
+            and isinstance(store, SqlStore)
+            and store.kind == SqlStore.kind
+        ):
+            self.readings = Readings(
+                suite,
+                store,
+                settings,
+                head=self.head,
+                poster=self.poster,
+                sender=sender,
+                accounts=self.accounts,
+                trouble=trouble,
+                clock=clock,
+            )
 
     def start(self) -> None:
         """Learn who the custodian is, and begin to post.
@@ -153,13 +172,13 @@ class Gatekeeper:
             self._origin = party.id
         if self.entry_log is not None:
             self._check_log(self.entry_log)
-        for worker in (self.poster, self.anchorer):
+        for worker in (self.poster, self.anchorer, self.readings):
             if worker is not None:
                 worker.start()
 
     def stop(self) -> None:
         """End the work on the chain; nothing that was accepted is lost."""
-        for worker in (self.poster, self.anchorer):
+        for worker in (self.poster, self.anchorer, self.readings):
             if worker is not None:
                 worker.stop()
 

@@ -35,6 +35,8 @@ class Settings:
     address_burst: int = 400  # requests from one address at once
     anchor_interval: float = 600.0  # seconds between batches of the access log
     anchor_consistently: bool = True  # whether the chain checks that each batch of it only adds
+    readings_log: int = 1  # number of the custodian's log of devices' readings
+    most_readings: int = 500  # of one batch
     operators: frozenset[str] = frozenset({"127.0.0.1", "::1"})  # addresses that may read the metrics
 
     def __post_init__(self) -> None:
@@ -43,10 +45,10 @@ class Settings:
         Raises:
             ArgumentError: it is no origin, or no size or time.
         """
-        parts = urlsplit(self.origin)
-        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != self.origin:
         if self.batch_size < 1 or self.batch_wait < 0:
             raise ArgumentError("A batch has at least 1 pointer, and the wait for others is 0 or more seconds.")
+        parts = urlsplit(self.origin)
+        if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != self.origin:
             raise ArgumentError(
                 f"{self.origin!r} is no origin. Give scheme, host and port without a path, as https://records.example.org."
             )
