@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep coverage lint format build bench bench-idash bench-merkle bench-serving brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-idash bench-merkle bench-serving brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -34,6 +34,10 @@ test: setup ## All tests, in lanes side by side (ARGS="-k revoke" goes to pytest
 
 test-deep: setup ## The same with many more examples in property and stateful tests
 	@exec $(PYTHON) scripts/test.py --deep -- $(ARGS)
+
+fuzz: ## Fuzz the gatekeeper's HTTP interface from its OpenAPI document (MEDPROOF_DEEP=1 for longer)
+	@$(PYTHON3) scripts/setup.py --fuzz
+	@exec $(TOOLS) .cache/fuzz/bin/python -m pytest tests/fuzz -q --tb=short $(ARGS)
 
 coverage: setup ## Contract tests with branch coverage
 	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)

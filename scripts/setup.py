@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VENV = ROOT / ".venv"
+FUZZ_VENV = CACHE / "fuzz"  # Brownie pins what schemathesis needs a newer version of
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 NODE = CACHE / "bin" / "node"
@@ -69,7 +70,7 @@ def main() -> int:
         check_python()
         CACHE.mkdir(exist_ok=True)
         with lock():
-            done = run_steps()
+            done = run_steps(fuzz="--fuzz" in sys.argv[1:])
     except SetupError as error:
         if error.output:
             print(indent(error.output), file=sys.stderr)
@@ -118,12 +119,12 @@ def lock() -> Iterator[None]:
 # The steps
 
 
-def steps() -> list[Step]:
-    """All steps, in order."""
+def steps(*, fuzz: bool = False) -> list[Step]:
+    """All steps, in order; `fuzz` adds what only the fuzzing of the gatekeeper needs."""
     requirements = ROOT / "scripts" / "setup-requirements.txt"
     uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
     package_lock = ROOT / "package-lock.json"
-    return [
+    common = [
         Step("Virtual environment", [], lambda: [PYTHON], make_virtual_environment),
         Step("uv, the package installer", [requirements], lambda: [UV], lambda: install_uv(requirements)),
         Step(
@@ -146,12 +147,16 @@ def steps() -> list[Step]:
             wrap_solc,
         ),
     ]
+    project = ROOT / "pyproject.toml"
+    pytest = FUZZ_VENV / "bin" / "pytest"
+    step = Step("Python packages for fuzzing", [project, uv_lock], lambda: [pytest], install_fuzzing_packages)
+    return [*common, step] if fuzz else common
 
 
-def run_steps() -> int:
+def run_steps(*, fuzz: bool = False) -> int:
     """Run every step that is due. Returns how many ran."""
     record = read_record()
-    all_steps = steps()
+    all_steps = steps(fuzz=fuzz)
     ran = 0
     for number, step in enumerate(all_steps, 1):
         digest = digest_of(step)
@@ -217,6 +222,17 @@ def install_python_packages() -> None:
         [str(UV), "sync", "--locked", "--all-extras", "--python", str(PYTHON)],
         advice="if uv.lock no longer fits pyproject.toml, `.venv/bin/uv lock` renews it; "
         "else check that the Python package index is reachable",
+    )
+
+
+def install_fuzzing_packages() -> None:
+    """Make an environment of its own with what uv.lock names for the group fuzz."""
+    options = ["--locked", "--all-extras", "--no-default-groups", "--group", "fuzz", "--python", str(PYTHON)]
+    run(
+        [str(UV), "sync", *options],
+        advice="if uv.lock no longer fits pyproject.toml, `.venv/bin/uv lock` renews it; "
+        "else check that the Python package index is reachable",
+        environment=FUZZ_VENV,
     )
 
 
@@ -296,16 +312,16 @@ exec "$here/../bin/node" "$here/../../scripts/solc.js" "$@"
 # Running tools, and keeping the record
 
 
-def run(command: list[str], *, advice: str) -> str:
+def run(command: list[str], *, advice: str, environment: Path = VENV) -> str:
     """Run a tool with its caches inside the project; its output goes to .cache/setup.log.
 
-    Returns its output. Raises SetupError with the output's end.
+    `environment` is the virtual environment that it works on. Returns its output. Raises SetupError with the output's end.
     """
     try:
         result = subprocess.run(
             command,
             cwd=str(ROOT),
-            env=tool_environment(),
+            env=tool_environment(environment),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -327,8 +343,8 @@ def run(command: list[str], *, advice: str) -> str:
     return result.stdout
 
 
-def tool_environment() -> dict[str, str]:
-    """The present environment, with every cache inside the project.
+def tool_environment(virtual: Path = VENV) -> dict[str, str]:
+    """The present environment, with every cache inside the project, for work on a virtual environment.
 
     The home folder stays the user's: the registries and certificates to use are told there. Nothing writes
     to it.
@@ -347,10 +363,10 @@ def tool_environment() -> dict[str, str]:
             "PIP_NO_INPUT": "1",
             "TMPDIR": str(temporary),
             "UV_CACHE_DIR": str(CACHE / "uv"),
-            "UV_PROJECT_ENVIRONMENT": str(VENV),
+            "UV_PROJECT_ENVIRONMENT": str(virtual),
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
-            "VIRTUAL_ENV": str(VENV),
+            "VIRTUAL_ENV": str(virtual),
             "npm_config_cache": str(CACHE / "npm"),
             "npm_config_update_notifier": "false",
         }

@@ -54,12 +54,12 @@ class Copy(NamedTuple):
         node.write_text(FAKE_NODE.format(root=self.root, npm=npm, solc=solc))
         node.chmod(0o755)
 
-    def start(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, str(self.root / "scripts" / "setup.py")]
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, str(self.root / "scripts" / "setup.py"), *arguments]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def run(self) -> "subprocess.CompletedProcess[str]":
-        process = self.start()
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        process = self.start(*arguments)
         out, err = process.communicate()
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
@@ -107,6 +107,17 @@ def test_first_run_does_what_is_due_and_second_nothing(copy: Copy) -> None:
     second = copy.run()
     assert (second.returncode, second.stdout, second.stderr) == (0, NOTHING, "")
     assert copy.calls() == calls
+
+
+def test_fuzzing_gets_an_environment_of_its_own_where_it_is_asked_for(copy: Copy) -> None:
+    copy.run()
+    uv = copy.root / ".venv" / "bin" / "uv"
+    uv.write_text('#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT/bin"; touch "$UV_PROJECT_ENVIRONMENT/bin/pytest"\n')
+    made = copy.run("--fuzz")
+    assert made.returncode == 0, made.stderr
+    assert [line.split(" … ")[0] for line in made.stdout.splitlines()[:-1]] == ["[7/7] Python packages for fuzzing"]
+    assert (copy.root / ".cache" / "fuzz" / "bin" / "pytest").exists()
+    assert copy.run("--fuzz").stdout == copy.run().stdout == NOTHING
 
 
 def test_compiler_answers_its_version_as_native_one(copy: Copy) -> None:
