@@ -102,7 +102,8 @@ def test_sqlite_damaged_pages(sqlite_file: Path, keys: KeyRing) -> None:
         record.put(store)
     store.close()
     content = bytearray(sqlite_file.read_bytes())
-    content[len(content) // 3 :] = b"\xff" * (len(content) - len(content) // 3)
+    part = len(content) * 3 // 4
+    content[part:] = b"\xff" * (len(content) - part)
     sqlite_file.write_bytes(content)
 
     store = SqlStore(sqlite_file, keys)
