@@ -315,7 +315,9 @@ exec "$here/../bin/node" "$here/../../scripts/solc.js" "$@"
 def run(command: list[str], *, advice: str, environment: Path = VENV) -> str:
     """Run a tool with its caches inside the project; its output goes to .cache/setup.log.
 
-    `environment` is the virtual environment that it works on. Returns its output. Raises SetupError with the output's end.
+    `environment` is the virtual environment that it works on. Returns its output.
+
+    Raises SetupError with the output's end.
     """
     try:
         result = subprocess.run(
