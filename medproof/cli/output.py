@@ -134,8 +134,8 @@ class Output:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise OptionError("--yes", "is not given, and nobody said yes", "Nothing was signed or sent.")
 
-    def write(self, path: Path, content: str) -> None:
-        """Write a file that only its owner reads: whole, or not at all.
+    def write(self, path: Path, content: str | bytes) -> None:
+        """Write a file that only its owner reads: whole, or not at all; a text ends with a new line.
 
         Raises:
             OptionError: there is a folder of this name.
@@ -144,8 +144,8 @@ class Output:
             raise OptionError(str(path), "is a folder", "Name a file.")
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-                file.write(content + "\n")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(content if isinstance(content, bytes) else f"{content}\n".encode())
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

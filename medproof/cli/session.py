@@ -26,6 +26,8 @@ __all__ = [
     "known_block",
     "open_suite",
     "party",
+    "password",
+    "phrase",
     "read_text",
     "refuse_secrets",
     "sender",
@@ -35,7 +37,14 @@ __all__ = [
 
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _NAMED_SECRETS = ("--private-key", "--key", "--password", "--seed", "--seed-phrase", "--mnemonic", "--phrase")
-_SECRET_FILES = ("--keystore", "--relay-as", "--wallet", "--password-file", "--relay-password-file")
+_SECRET_FILES = (
+    "--keystore",
+    "--relay-as",
+    "--wallet",
+    "--password-file",
+    "--relay-password-file",
+    "--encryption-password-file",
+)
 _SHORTEST_PHRASE = 12  # words
 _NAMED = {"everyone": EVERYONE, "anyone": EVERYONE, "emergency": EMERGENCY}
 
@@ -129,9 +138,8 @@ def party(options: KeyOptions) -> Sender:
 def signer(options: SubjectOptions) -> Signer:
     """Who signs."""
     if options.custodian is not None:
-        phrase = _phrase(options.wallet)
         custodian = account("--custodian", options.custodian)
-        return Wallet(phrase).pseudonym(custodian, relationship=options.relationship)
+        return Wallet(phrase(options.wallet)).pseudonym(custodian, relationship=options.relationship)
     if options.keystore is not None:
         return _unlocked(options.keystore, options.password_file, "MEDPROOF_PASSWORD")
     if options.wallet is not None:
@@ -157,14 +165,18 @@ def _sender(option: str, given: str, password_file: Path | None, variable: str) 
 
 
 def _unlocked(keystore: str, password_file: Path | None, variable: str) -> LocalSigner:
+    return LocalSigner.from_keystore(keystore, password(keystore, password_file, variable))
+
+
+def password(file: str, password_file: Path | None, variable: str) -> str:
+    """The password of a file: from another file, from the environment, or asked for."""
     if password_file is not None:
-        password = read_text(password_file).rstrip("\r\n")
-    else:
-        password = os.environ.get(variable) or _ask(f"Password of {keystore}", variable)
-    return LocalSigner.from_keystore(keystore, password)
+        return read_text(password_file).rstrip("\r\n")
+    return os.environ.get(variable) or _ask(f"Password of {file}", variable)
 
 
-def _phrase(wallet: str | None) -> str:
+def phrase(wallet: str | None) -> str:
+    """A seed phrase: from its file, from the environment, or asked for."""
     if wallet is not None and wallet != "-":
         return read_text(Path(wallet))
     return ("" if wallet else os.environ.get("MEDPROOF_SEED_PHRASE")) or _ask("Seed phrase", "MEDPROOF_SEED_PHRASE")

@@ -46,9 +46,11 @@ LAYERS = (
     {"sharing.json_reader", "sharing.keys", "sharing.typed_data"},
     {"gateway"},
     {"gateway.client", "gateway.server"},
+    {"gateway.witness"},
     {"gateway.app"},
     {
         "gateway.routes",
+        "gateway.routes.access",
         "gateway.routes.devices",
         "gateway.routes.forms",
         "gateway.routes.operations",

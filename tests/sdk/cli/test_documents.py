@@ -31,7 +31,11 @@ def session(here: Path, run: Run, keys: Path, monkeypatch: pytest.MonkeyPatch, c
     """What a reader of the documents has in front of her."""
     shutil.copy(keys / "seed.txt", here)
     shutil.copy(keys / "7.json", here / "relayer.json")
+    shutil.copy(keys / "1.json", here / "clinic.json")
+    shutil.copy(keys / "2.json", here / "lab.json")
     (here / "consent.json").write_text(json.dumps(permitting(LAB)))
+    (here / "question.txt").write_text("Please repeat the blood count.\n")
+    monkeypatch.setenv("MEDPROOF_ENCRYPTION_PASSWORD", "only for this test")
     monkeypatch.setenv("MEDPROOF_WALLET", "seed.txt")
     return run
 
@@ -60,7 +64,7 @@ def test_the_sessions_of_the_manual(
 ) -> None:
     names = {"LAB": second_clinic.address, "CLINIC": clinic.address}
 
-    assert replay("docs/cli.md", session, names, monkeypatch) == 13
+    assert replay("docs/cli.md", session, names, monkeypatch) == 20
 
 
 def test_the_session_of_the_readme(
