@@ -9,13 +9,17 @@ from brownie import chain, web3
 from hypothesis import strategies as st
 
 from medproof import messages
+from medproof.client.record_pointers import PointerKey
+from medproof.errors import MerkleProofError
+from medproof.merkle import MerkleLog, verify_inclusion
+from medproof.policy.codes import DataClass
 from tests.support.fixtures import NOBODY
 from tests.support.reverts import reverts
 
 DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
 # The first ten examples of a run are tiny by design of Hypothesis: what counts comes after them.
 SETTINGS = {"max_examples": 150, "stateful_step_count": 40} if DEEP else {"max_examples": 18, "stateful_step_count": 10}
-POSTED, ACCEPTED, DISPUTED, AMENDED = 1, 2, 3, 4
+POSTED, ACCEPTED, DISPUTED, AMENDED, DENIED = 1, 2, 3, 4, 5
 ZERO = "0x" + "00" * 32
 REASON = b"\x33" * 32
 NO_END = 2**256 - 1
@@ -34,6 +38,28 @@ class Pointer:
     offered: str | None = None
 
 
+class Batch:
+    """Pointers of one origin under one root; each as (subject, origin, commitment), all of one class."""
+
+    def __init__(self, keys, data_class):
+        self.keys, self.data_class = keys, data_class
+        self.leaves = [PointerKey(*key).leaf(DataClass(1 << data_class)) for key in keys]
+        self.log = MerkleLog(self.leaves)
+        self.root = self.log.root()
+
+    def place(self, index):
+        return (self.root, index, list(self.log.inclusion_proof(index)))
+
+    def shows(self, leaf, place, size):
+        """Whether the package, which has its own verifier, finds the leaf at a place of a batch said to be so large."""
+        root, index, proof = place
+        try:
+            verify_inclusion(leaf, index, size, proof, root)
+        except MerkleProofError:
+            return False
+        return True
+
+
 class StateMachine:
     initial = None  # the model as every example starts
 
@@ -47,11 +73,22 @@ class StateMachine:
     st_status = st.sampled_from([ACCEPTED, DISPUTED])
     st_letter = st.integers(0, 7)
     st_pointer = st.integers(0, 11)
+    st_batch = st.integers(0, 5)
+    st_index = st.integers(0, 4)
+    st_size = st.sampled_from([5, 5, 5, 6, 0])
+    st_who = st.sampled_from(["subject", "custodian", "signed", "subject", "custodian", "signed", "relayer", "other"])
+    st_moved = st.sampled_from([0, 0, 0, 0, 1])
 
     def __init__(cls, record_pointers, registrar, admin, subjects, providers, spares, relayer, sign, domain):  # noqa: N805 - Brownie calls it on the class
         cls.contract, cls.registrar, cls.admin = record_pointers, registrar, admin
         cls.subjects, cls.providers, cls.spares = subjects, providers, spares
         cls.relayer, cls.sign, cls.domain = relayer, staticmethod(sign), domain
+        # Two batches of each origin, which share all but one pointer.
+        cls.batches = [
+            Batch([(subjects[place % 2], origin, bytes([1 + (place + turn) % 3]) * 32) for place in range(5)], 5 + turn)
+            for origin in providers
+            for turn in (0, 1)
+        ]
 
     def setup(self):
         self.changed = True  # since the contract was last compared with the model
@@ -60,13 +97,14 @@ class StateMachine:
         self.unused = list(self.spares)
         if self.initial is None:
             self.begin()
-            type(self).initial = deepcopy((self.pointers, self.letters))
+            type(self).initial = deepcopy((self.pointers, self.letters, self.posted))
             chain.snapshot()  # every further example starts from here
-        self.pointers, self.letters = deepcopy(self.initial)
+        self.pointers, self.letters, self.posted = deepcopy(self.initial)
 
     def begin(self):
-        """Three pointers: one offered and signed for, one of two versions, one that is accepted."""
+        """Four pointers: one offered and signed for, one of two versions, one accepted, one of a batch and denied."""
         self.pointers: dict[tuple[str, str, bytes], Pointer] = {}
+        self.posted: dict[tuple[str, bytes], int] = {}  # the batches' sizes
         self.letters: list[tuple[tuple[str, str, bytes], int, int, bytes]] = []  # signed answers, sent or not
         self.rule_post(0, 0, 1, 19)
         self.rule_sign(0, DISPUTED)
@@ -75,6 +113,10 @@ class StateMachine:
         self.amend(self.key(1, 1, 1), 2, self.providers[1])
         self.rule_post(1, 2, 1, 21)
         self.answer(self.key(1, 2, 1), ACCEPTED)
+        self.rule_post_batch(0, 0, 5)
+        self.rule_open(0, 1, "subject", 0)
+        self.answer(self.batches[0].keys[1], DISPUTED)
+        self.deny(self.batches[0].keys[1], self.providers[0])
 
     # -- the model ----------------------------------------------------------------------------------------------
 
@@ -148,6 +190,47 @@ class StateMachine:
             old.status, old.sequence, old.offered = AMENDED, old.sequence + 1, None
             self.pointers[new_key] = Pointer(identity, old.data_class, version=old.version + 1, previous=key)
 
+    # -- batches ------------------------------------------------------------------------------------------------
+
+    def rule_post_batch(self, st_sender, st_batch, st_size):
+        """A provider posts a root, its own or what another's pointers have, with a true size or a false one."""
+        identity, root = self.providers[st_sender], self.batches[st_batch].root
+        error = ("BatchEmpty", "0x" + root.hex()) if st_size == 0 else self.inactive(identity)
+        if error is None and (identity, root) in self.posted:
+            error = ("BatchExists", identity, "0x" + root.hex())
+        if self.send(self.contract.postBatch, root, st_size, sender=self.accounts[identity], error=error):
+            self.posted[identity, root] = st_size
+
+    def rule_post_own_batch(self, st_batch):
+        self.rule_post_batch(st_batch // 2, st_batch, 5)
+
+    def rule_open(self, st_batch, st_index, st_who, st_moved):
+        """Somebody opens a pointer, perhaps again; where it is moved, with the index of its neighbour."""
+        batch = self.batches[st_batch]
+        key = subject, origin, commitment = batch.keys[st_index]
+        root, index, proof = batch.place(st_index)
+        place = (root, index + st_moved, proof)
+        senders = {"subject": subject, "custodian": self.accounts[origin], "other": self.other(origin)}
+        sender = senders.get(st_who, self.relayer)
+        signed = {"subject": subject, "custodian": origin, "data_class": batch.data_class, "commitment": commitment}
+        message = messages.opening(self.domain, **signed, deadline=NO_END)
+        signature = self.sign(subject, message) if st_who == "signed" else b""
+
+        error = None
+        if st_who in ("relayer", "other") or (st_who == "custodian" and origin in self.suspended):
+            error = ("OpeningNotYours", subject, sender)
+        elif not batch.shows(batch.leaves[st_index], place, self.posted.get((origin, root), 0)):
+            error = ("PointerNotInBatch", "0x" + batch.leaves[st_index].hex(), "0x" + root.hex())
+        elif key in self.pointers:
+            error = ("PointerExists", self.id_of(key))
+        rest = (batch.data_class, commitment, place, NO_END, signature)
+        if self.send(self.contract.open, subject, origin, *rest, sender=sender, error=error):
+            self.pointers[key] = Pointer(origin, batch.data_class)
+
+    def other(self, identity):
+        """The account of another provider."""
+        return next(account for provider, account in self.accounts.items() if provider != identity)
+
     # -- the subject's answer -----------------------------------------------------------------------------------
 
     def rule_answer(self, st_pointer, st_status):
@@ -198,6 +281,22 @@ class StateMachine:
             tx = self.send(self.contract.disputeFor, *key, REASON, *rest, sender=self.relayer, error=error)
         if tx:
             self.mark(key, status)
+
+    # -- the custodian's answer ---------------------------------------------------------------------------------
+
+    def rule_deny(self, st_pointer, st_sender):
+        self.deny(self.pick(st_pointer), self.providers[st_sender])
+
+    def rule_deny_as_custodian(self, st_pointer):
+        key = self.pick(st_pointer, lambda pointer: pointer.status == DISPUTED)
+        self.deny(key, self.pointers[key].custodian if key in self.pointers else self.providers[0])
+
+    def deny(self, key, identity):
+        error = self.not_held(key, identity)
+        if error is None and self.pointers[key].status != DISPUTED:
+            error = ("PointerNotDisputed", self.id_of(key))
+        if self.send(self.contract.denyDispute, *key, REASON, sender=self.accounts[identity], error=error):
+            self.mark(key, DENIED)
 
     # -- custody ------------------------------------------------------------------------------------------------
 
@@ -272,6 +371,9 @@ class StateMachine:
             assert next(found) == (entry.custodian, entry.data_class, entry.status, entry.version, entry.sequence)
             assert next(found) == (id_of[entry.previous] if entry.previous else ZERO)
             assert next(found) == (entry.offered or NOBODY)
+        roots = [(provider, batch.root) for provider in self.providers for batch in self.batches]
+        sizes = read_all(self.contract, [("batchOf", *root) for root in roots])
+        assert sizes == [self.posted.get(root, 0) for root in roots]
         if unknown is not None:
             assert self.contract.pointerOf(self.id_of(unknown)) == (NOBODY, 0, 0, 0, 0)
 
@@ -294,7 +396,9 @@ def read_all(contract, calls):
     return [method.decode_output(answer["result"]) for method, answer in zip(methods, answers, strict=True)]
 
 
-@pytest.mark.spec("P8", "P11", "P13", "P19", "P25", "P31", "P33", "P35")
+@pytest.mark.spec(
+    "P8", "P11", "P13", "P19", "P25", "P31", "P33", "P35", "P37", "P40", "P41", "P42", "P43", "P46", "P47", "P48"
+)
 def test_record_pointers_agree_with_their_model(
     state_machine,
     record_pointers,

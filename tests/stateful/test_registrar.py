@@ -32,6 +32,7 @@ class Party:
     to: str | None = None  # the change of account under way
     ready_at: int = 0
     recovery: bool = False
+    key: bytes = b"\0" * 32  # for encryption
 
 
 class StateMachine:
@@ -44,6 +45,7 @@ class StateMachine:
     st_group = st.integers(1, 6)
     st_days = st.integers(0, 6)
     st_flag = st.booleans()
+    st_key = st.sampled_from([0, 1, 2])
 
     def __init__(cls, registrar, admin, people):  # noqa: N805 - Brownie calls it on the class
         cls.registrar, cls.admin, cls.people = registrar, admin, people
@@ -63,6 +65,7 @@ class StateMachine:
         self.group_count = 2
         for who in range(3):
             self.rule_accredit(who, who + 1, 2 * who)
+            self.rule_publish_encryption_key(who, 1 + who % 2)
         self.rule_offer_account(0, 3)
         self.rule_start_recovery(1, 4)
         for group in (2, 3, 4):
@@ -230,11 +233,25 @@ class StateMachine:
                 error = ("PartyInactive", party.account)
         if self.send(self.registrar.takeAccount, identity, sender=sender, error=error):
             party.account = sender
+            if party.recovery:
+                party.key = b"\0" * 32
             self.forget_change(identity)
 
     def forget_change(self, identity):
         party = self.parties[identity]
         party.to, party.ready_at, party.recovery = None, 0, False
+
+    # -- encryption keys ----------------------------------------------------------------------------------------
+
+    def rule_publish_encryption_key(self, st_party, st_key):
+        """The account of a party, or any other, publishes a key; zero withdraws it."""
+        sender, key = self.account(self.pick(st_party)), bytes([st_key]) * 32
+        identity = self.acting(sender)
+        error = ("PartyInactive", sender) if identity is None else None
+        if self.send(self.registrar.publishEncryptionKey, key, sender=sender, error=error):
+            self.parties[identity].key = key
+
+    # -- time ---------------------------------------------------------------------------------------------------
 
     def rule_days_pass(self, st_days):
         # To noon, so that no transaction of an example runs across midnight.
@@ -257,7 +274,14 @@ class StateMachine:
                 + [
                     (view, person)
                     for person in self.people
-                    for view in ("partyOf", "standingOf", "accountOf", "credentialOf", "accountChangeOf")
+                    for view in (
+                        "partyOf",
+                        "standingOf",
+                        "accountOf",
+                        "credentialOf",
+                        "encryptionKeyOf",
+                        "accountChangeOf",
+                    )
                 ],
             )
         )
@@ -268,6 +292,7 @@ class StateMachine:
             party = self.parties.get(person)
             assert next(found) == (party.account if party else NOBODY)
             assert next(found) == ("0x" + party.credential.hex() if party else ZERO)
+            assert next(found) == ("0x" + party.key.hex() if party else ZERO)
             assert next(found) == (
                 (party.to, party.ready_at, party.recovery) if party and party.to else (NOBODY, 0, False)
             )
@@ -310,7 +335,7 @@ def read_all(contract, calls):
     return [method.decode_output(answer["result"]) for method, answer in zip(methods, answers, strict=True)]
 
 
-@pytest.mark.spec("R6", "R14", "R15", "R16", "R36", "R46")
+@pytest.mark.spec("R6", "R14", "R15", "R16", "R36", "R46", "R47", "R48", "R49")
 def test_registrar_agrees_with_its_model(state_machine, registrar, admin, accounts):
     people = [account.address for account in accounts[1:7]]
     chain.mine(timestamp=(chain.time() // DAY + 1) * DAY + DAY // 2)

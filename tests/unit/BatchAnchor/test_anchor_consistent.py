@@ -57,3 +57,42 @@ def test_proof_replaces_no_other_check(press, stranger):
         press.anchor(9, bytes(32), proof=[])
     with reverts("PublisherNotYours", press.publisher.address, stranger.address):
         press.anchor(9, proof=press.proof(5, 9), sender=stranger)
+
+
+@pytest.mark.spec("A14")
+def test_signature_for_a_batch_with_a_proof_counts_with_one_alone(press, log, clinic):
+    """Whoever signs that the log is to begin with what was anchored last has not agreed to a rewritten one."""
+    press.anchor(5)
+    signature = press.signature(9, consistent=True)
+    batch = (clinic, 1, 9, log.root(9))
+
+    with reverts("SignatureInvalid", clinic.address):
+        press.contract.anchor(*batch, press.deadline, signature, {"from": press.relayer})
+    for proof in (press.proof(4, 9), []):
+        with reverts("ConsistencyUnproven", 9, 5):
+            press.contract.anchorConsistent(*batch, proof, press.deadline, signature, {"from": press.relayer})
+    press.contract.anchorConsistent(*batch, press.proof(5, 9), press.deadline, signature, {"from": press.relayer})
+
+    assert press.latest() == (log.root(9), 9, 2)
+
+
+@pytest.mark.spec("A14")
+def test_signature_for_a_batch_without_a_proof_counts_without_alone(press, log, clinic):
+    press.anchor(5)
+    signature = press.signature(9, consistent=False)
+    batch = (clinic, 1, 9, log.root(9))
+
+    with reverts("SignatureInvalid", clinic.address):
+        press.contract.anchorConsistent(*batch, press.proof(5, 9), press.deadline, signature, {"from": press.relayer})
+    press.contract.anchor(*batch, press.deadline, signature, {"from": press.relayer})
+
+    assert press.latest() == (log.root(9), 9, 2)
+
+
+@pytest.mark.spec("A14")
+def test_who_sends_itself_chooses(press, log):
+    press.anchor(5, proof=[])
+    press.anchor(7)
+    press.anchor(9, proof=press.proof(7, 9))
+
+    assert press.latest() == (log.root(9), 9, 3)

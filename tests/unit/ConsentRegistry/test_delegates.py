@@ -34,17 +34,36 @@ def opening(break_glass):
 
 
 @pytest.fixture
-def sent(consent_registry, patient, clinic, rule_word, rule_message, revocation_message, domain_of, deadline, sign):
+def standing_rule(consent_registry, patient, second_patient, second_clinic, rule_word):
+    """Both patients have a rule for the second clinic, with sequence 1: the one that is revoked."""
+    for subject in (patient, second_patient):
+        consent_registry.setRule(second_clinic, rule_word(), {"from": subject})
+    return second_clinic
+
+
+@pytest.fixture
+def sent(
+    consent_registry,
+    patient,
+    clinic,
+    standing_rule,
+    rule_word,
+    rule_message,
+    revocation_message,
+    domain_of,
+    deadline,
+    sign,
+):
     """An act as a call's function and arguments, signed by somebody, or with an empty signature."""
 
     def act(name, by, form, subject=patient):
         domain = domain_of(consent_registry)
-        word = rule_word() if name == "grant" else revocation(1)
+        revoked = (subject, standing_rule)
         said = {"subject": subject.address, "deadline": deadline}
         function, arguments, message = {
-            "grant": ("setRuleFor", (clinic, word), rule_message(subject, clinic, word)),
-            "revoke": ("revokeRuleFor", (clinic, 0, 1), revocation_message(subject, clinic, 0, 1)),
-            "revoke by word": ("setRuleFor", (clinic, word), revocation_message(subject, clinic, 0, 1)),
+            "grant": ("setRuleFor", (clinic, rule_word()), rule_message(subject, clinic, rule_word())),
+            "revoke": ("revokeRuleFor", (standing_rule, 0, 2), revocation_message(*revoked, 0, 2)),
+            "revoke by word": ("setRuleFor", (standing_rule, revocation(2)), revocation_message(*revoked, 0, 2)),
             "withdraw": ("withdraw", (), messages.withdrawal(domain, **said)),
             "review": (
                 "reviewOpening",
@@ -303,6 +322,49 @@ def test_revoking_what_refuses_takes_the_scope_to_grant_as_well(
 
     assert tx.events["DelegateActed"]["scope"] == GRANT | REVOKE
     assert "RuleRevoked" in tx.events
+
+
+@pytest.mark.spec("C65")
+@pytest.mark.parametrize("scopes", [REVOKE, GRANT | REVOKE | VIEW])
+@pytest.mark.parametrize("stored", ["nothing", "a tombstone", "a tombstone of nothing"])
+def test_revoking_where_no_rule_stands_takes_every_scope(
+    consent_registry, delegate_to, revoke_as, patient, delegate, aide, clinic, grant, rule_word, scopes, stored
+):
+    """A tombstone there would be ahead of what the subject has signed and not sent."""
+    delegate_to(delegate, scopes)
+    delegate_to(aide, Scope.ALL)
+    if stored == "a tombstone":
+        grant(clinic, rule_word())
+    if stored != "nothing":
+        grant(clinic, revocation(2))
+    following = 1 if stored == "nothing" else 3
+
+    revoke_as(delegate, following, lacks=Scope.ALL.value)
+    tx = revoke_as(aide, following)
+
+    assert tx.events["DelegateActed"]["scope"] == Scope.ALL
+    assert consent_registry.ruleOf(patient, clinic, 0) & LAST_SEQUENCE == following
+
+
+@pytest.mark.spec("C65")
+def test_rule_granted_anew_is_revoked_by_the_scope_to_revoke(
+    consent_registry, delegate_to, revoke_as, patient, delegate, clinic, grant, rule_word
+):
+    delegate_to(delegate, REVOKE)
+    grant(clinic, revocation(2))
+    grant(clinic, rule_word(sequence=3))
+
+    tx = revoke_as(delegate, 4)
+
+    assert tx.events["DelegateActed"]["scope"] == REVOKE
+
+
+@pytest.mark.spec("C65")
+def test_subject_revokes_where_no_rule_stands(consent_registry, revoke_as, patient, clinic):
+    tx = revoke_as(patient, 5)
+
+    assert "DelegateActed" not in tx.events
+    assert consent_registry.ruleOf(patient, clinic, 0) & LAST_SEQUENCE == 5
 
 
 @pytest.mark.spec("C65")

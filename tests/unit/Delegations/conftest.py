@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from brownie import web3
 
 from medproof import messages
 from medproof.client.delegations import Guardians
@@ -13,6 +14,7 @@ from tests.support.fixtures import DAY
 
 DIRECT, SIGNED = "direct", "signed"
 THRESHOLD = 2
+DELEGATIONS_SLOT = 2  # as in the committed storage layout
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +143,24 @@ def further(word, steward):
         return word(**{"scopes": Scope.GRANT, "delegator": steward, "delegator_sequence": 1, **changes})
 
     return encoded
+
+
+@pytest.fixture
+def write_delegation(delegations, patient):
+    """Write a delegation of the patient's into storage, for sequences that take thousands of transactions to reach."""
+
+    def write(delegate, word):
+        of_patient = web3.keccak(_padded(patient) + DELEGATIONS_SLOT.to_bytes(32, "big"))
+        slot = web3.keccak(_padded(delegate) + of_patient)
+        arguments = [delegations.address, "0x" + bytes(slot).hex(), f"0x{word:064x}"]
+        assert web3.provider.make_request("evm_setAccountStorageAt", arguments).get("result") is True
+        assert delegations.delegationOf(patient, delegate) == word
+
+    return write
+
+
+def _padded(account):
+    return int(str(account), 16).to_bytes(32, "big")
 
 
 # -- guardians --------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 from brownie import web3
+from eth_abi import encode
 
 from medproof import messages
+from medproof.merkle import MerkleLog
 from tests.support.fixtures import CREDENTIAL, DAY, SALTED
 
 LABORATORY = 1
@@ -183,3 +185,82 @@ def answering(request, chain, record_pointers, answers, post, patient, wallet, c
         dispute=dispute,
         post=lambda **changes: post(subject=subject, **changes),
     )
+
+
+# -- batches ----------------------------------------------------------------------------------------------------
+
+
+def leaf_of(subject, origin, data_class, commitment):
+    """What stands for a pointer in a batch, computed apart from contract and package."""
+    pointer = web3.keccak(encode(["address", "address", "bytes32"], [str(subject), str(origin), commitment]))
+    return bytes(web3.keccak(encode(["bytes32", "uint8"], [pointer, data_class])))
+
+
+class Batch:
+    """Pointers under one root; each is given as (subject, origin, data class, commitment)."""
+
+    def __init__(self, entries):
+        self.entries = list(entries)
+        self.log = MerkleLog(leaf_of(*entry) for entry in self.entries)
+        self.root, self.size = self.log.root(), len(self.entries)
+
+    def place(self, index, /, **changes):
+        """Where a pointer stands, as `open` takes it; changed as the keywords say."""
+        place = {"root": self.root, "index": index, "proof": list(self.log.inclusion_proof(index)), **changes}
+        return (place["root"], place["index"], place["proof"])
+
+
+OPENED = 4  # the index of the patient's pointer with the commitment SALTED, the last of the batch
+
+
+@pytest.fixture
+def batch_of(record_pointers):
+    """Post a batch of these pointers: ``batch_of(custodian, entries, size=…)``."""
+
+    def posted(custodian, entries, *, size=None):
+        batch = Batch(entries)
+        record_pointers.postBatch(batch.root, size or batch.size, {"from": custodian})
+        return batch
+
+    return posted
+
+
+@pytest.fixture
+def entries(clinic, patient, second_patient):
+    """Five pointers of the clinic's for two patients."""
+    commitments = [bytes([number]) * 32 for number in range(1, OPENED + 1)]
+    others = [
+        (subject, clinic, 3, one) for subject, one in zip([patient, second_patient] * 2, commitments, strict=True)
+    ]
+    return [*others, (patient, clinic, LABORATORY, SALTED)]
+
+
+@pytest.fixture
+def batch(batch_of, clinic, entries):
+    """They stand on the chain, under one root."""
+    return batch_of(clinic, entries)
+
+
+@pytest.fixture
+def open_(record_pointers):
+    """Open a pointer of a batch, changed as the keywords say: ``open_(batch, by)``."""
+
+    def opened(batch, by, index=OPENED, *, entry=None, place=None, deadline=0, signature=b"", call=False):
+        method = record_pointers.open.call if call else record_pointers.open
+        arguments = (*(entry or batch.entries[index]), place or batch.place(index), deadline, signature)
+        return method(*arguments, {"from": by})
+
+    return opened
+
+
+@pytest.fixture
+def sign_opening(record_pointers, sign, domain_of, deadline):
+    """Sign an opening of an entry, changed as the keywords say: ``sign_opening(signer, entry)``."""
+
+    def signed(signer, entry, **changes):
+        names = ("subject", "custodian", "data_class", "commitment")
+        said = {**dict(zip(names, entry, strict=True)), "deadline": deadline, **changes}
+        said.update({name: str(said[name]) for name in ("subject", "custodian")})
+        return sign(signer, messages.opening(said.pop("domain", domain_of(record_pointers)), **said))
+
+    return signed

@@ -15,7 +15,8 @@ def test_id_is_the_hash_of_subject_origin_and_commitment(record_pointers, strang
 
 
 @pytest.mark.spec("P34")
-def test_pointer_unknown_reads_empty(record_pointers):
+def test_what_is_unknown_reads_empty(record_pointers, clinic):
+    assert record_pointers.batchOf(clinic, SALTED) == 0
     assert record_pointers.pointerOf(SALTED) == (NOBODY, 0, 0, 0, 0)
     assert record_pointers.previousOf(SALTED) == "0x" + "00" * 32
     assert record_pointers.nextCustodianOf(SALTED) == NOBODY

@@ -10,6 +10,7 @@ def test_account_that_acts_for_no_party_reads_empty(registrar, stranger):
     assert registrar.partyOf(stranger) == (NOBODY, 0, False, 0, 0)
     assert registrar.accountOf(stranger) == NOBODY
     assert registrar.credentialOf(stranger) == "0x" + "00" * 32
+    assert registrar.encryptionKeyOf(stranger) == "0x" + "00" * 32
     assert registrar.accountChangeOf(stranger) == (NOBODY, 0, False)
 
 
