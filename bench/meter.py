@@ -26,6 +26,7 @@ from scripts.local_chain import LocalChain
 CHAIN_ID = 1337
 CLOCK = "2026-06-01T00:00:00Z"  # the chain's clock starts here, and each block is one second later
 DEADLINE = 0x8A5B2101  # the first deadline tried for a signature; in the year 2043
+OVERDUE = 0x6A1B2101  # the first tried for what is past when the clock starts; in May 2026
 
 # Gas prices of the Shanghai fork, by EIP: 2028 (calldata), 2929 (cold access), 3529 (refunds), 3860 (initcode).
 TRANSACTION, CREATION = 21_000, 32_000
@@ -114,12 +115,14 @@ def created_address(creator: str, nonce: int) -> str:
     return to_checksum_address(keccak(encoded)[12:])
 
 
-def signed(message: Callable[[int], Signable], *accounts: LocalAccount) -> tuple[int, list[bytes]]:
-    """Sign a message, with the first deadline for which neither it nor a signature has a zero byte.
+def signed(
+    message: Callable[[int], Signable], *accounts: LocalAccount, first: int = DEADLINE
+) -> tuple[int, list[bytes]]:
+    """Sign a message, with the first deadline from `first` on for which neither it nor a signature has a zero byte.
 
     Returns the deadline and one signature for each account.
     """
-    for deadline in itertools.count(DEADLINE):
+    for deadline in itertools.count(first):
         signable = message(deadline).signable()
         signatures = [bytes(account.sign_message(signable).signature) for account in accounts]
         if not has_zero_byte(b"".join(signatures) + deadline.to_bytes(4, "big")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,8 +11,9 @@ from typing import Any
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 
-from bench.meter import CHAIN_ID, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
+from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
+from medproof.client.record_pointers import PointerKey
 from medproof.merkle import MerkleLog
 from medproof.messages import Domain
 from medproof.policy.codes import (
@@ -25,6 +26,7 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.delegation import DelegateKind, Delegation, Scope, encode_delegation
+from medproof.policy.device import Device, encode_device
 from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
@@ -126,8 +128,10 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.emergencies()
     suite.checks()
     suite.pointers()
+    suite.pointer_batches()
     suite.claims()
     suite.logs()
+    suite.devices()
     return dict(sorted(suite.costs.items(), key=lambda item: item[0].startswith("deploy_")))
 
 
@@ -190,6 +194,9 @@ class _Suite:
         closed = fixed_account("closed clinic")
         self._accredit("", closed, PROVIDER)
         self._run("suspend", self._admin, "Registrar", "suspend", closed.address)
+
+        key = fixed_hash("encryption key")
+        self._run("publish_encryption_key", self._clinic, "Registrar", "publishEncryptionKey", key)
 
     def _accredit(self, operation: str, account: LocalAccount, kind: int) -> None:
         given = (account.address, kind, fixed_hash(f"credential of {account.address}"), LAST_DAY)
@@ -400,6 +407,36 @@ class _Suite:
         record = (patient.address, clinic.address, third)
         self._run("offer_custody", clinic, "RecordPointers", "offerCustody", *record, self._hospital.address)
         self._run("take_custody", self._hospital, "RecordPointers", "takeCustody", *record)
+        disputed_first = (patient.address, clinic.address, second, fixed_hash("denial"))
+        self._run("deny_dispute", clinic, "RecordPointers", "denyDispute", *disputed_first)
+
+    def pointer_batches(self) -> None:
+        """Post a thousand pointers at once; open one, sent by its subject, and signed by it and sent by a relayer."""
+        subject, clinic = fixed_account("subject of a batch"), self._clinic
+        keys = [PointerKey(subject.address, clinic.address, fixed_hash(f"record {n} of a batch")) for n in range(BATCH)]
+        log = MerkleLog(key.leaf(DataClass.LABORATORY) for key in keys)
+        self._run("post_pointer_batch", clinic, "RecordPointers", "postBatch", log.root(), BATCH)
+
+        def opening(index: int) -> tuple[str, str, int, bytes, tuple[bytes, int, tuple[bytes, ...]]]:
+            place = (log.root(), index, log.inclusion_proof(index))
+            return subject.address, clinic.address, LABORATORY_CLASS, keys[index].commitment, place
+
+        first, second = BATCH // 2, BATCH // 3
+        self._run("open_pointer", subject, "RecordPointers", "open", *opening(first), 0, b"")
+
+        def message(deadline: int) -> messages.TypedData:
+            return messages.opening(
+                self._domain("RecordPointers"),
+                subject=subject.address,
+                custodian=clinic.address,
+                data_class=LABORATORY_CLASS,
+                commitment=keys[second].commitment,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(message, subject)
+        relayed = (*opening(second), deadline, signature)
+        self._run("open_pointer_signed", self._relayer, "RecordPointers", "open", *relayed)
 
     # -- claims -----------------------------------------------------------------------------------------------
 
@@ -503,6 +540,37 @@ class _Suite:
         if int.from_bytes(answer, "big") != 1:
             raise BenchError("is_included_execution is refused: the benchmark's proof no longer fits its log")
         self.costs["is_included_execution"] = cost
+        self._complaint(leaf, index, inclusion)
+
+    def _complaint(self, entry: bytes, index: int, proof: Sequence[bytes]) -> None:
+        """Open the second log to promises, complain of an entry that is in it, and answer with the proof."""
+        clinic, server = self._clinic, fixed_account("server of records")
+
+        def promise(due: int) -> messages.TypedData:
+            domain = self._domain("AccessLog")
+            return messages.inclusion_promise(domain, custodian=clinic.address, log=2, entry=entry, due=due)
+
+        due, [signature] = signed(promise, server, first=OVERDUE)
+        self._run("open_access_log", clinic, "AccessLog", "openLog", 2, server.address)
+        complaint = (clinic.address, 2, entry, due, signature)
+        self._run("complain", self._relayer, "AccessLog", "complain", *complaint)
+        answered = (clinic.address, 2, entry, index, proof)
+        self._run("answer_complaint", clinic, "AccessLog", "answer", *answered)
+
+    # -- devices ----------------------------------------------------------------------------------------------
+
+    def devices(self) -> None:
+        """Register a device and revoke it; sent by the patient."""
+        patient, device = fixed_account("patient with a device"), fixed_account("device")
+        registration = Device(
+            classes=DataClass.VITAL_SIGNS,
+            valid_from=TREATMENT.valid_from,
+            valid_until=TREATMENT.valid_until,
+            sequence=1,
+        )
+        of_patient = (patient.address, device.address)
+        self._run("register_device", patient, "Devices", "setDevice", *of_patient, encode_device(registration), 0, b"")
+        self._run("revoke_device", patient, "Devices", "revokeDevice", *of_patient, 2, 0, b"")
 
 
 def _claim_id(claim: tuple[str, str, bytes, bytes]) -> bytes:
