@@ -20,6 +20,10 @@ from medproof.policy.codes import Action, Purpose
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from medproof.store import KeyRing, MasterKey, SqlStore
+from tests.sdk.store.conftest import postgres
+from tests.sdk.store.postgres import LocalPostgres
+
+__all__ = ["postgres"]
 
 ORIGIN = "https://records.example.org"
 KEYS = KeyRing(MasterKey(bytes(range(32))))
@@ -91,10 +95,17 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+both_stores = pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)
+"""Runs a test on a real PostgreSQL as well."""
+
+
 @pytest.fixture
-def store(tmp_path: Path, empty_store: Path) -> Iterator[SqlStore]:
-    path = shutil.copy(empty_store, tmp_path / "records.db")
-    opened = SqlStore(path, KEYS, patience=0.3)
+def store(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> Iterator[SqlStore]:
+    if getattr(request, "param", "sqlite") == "postgresql":
+        server: LocalPostgres = request.getfixturevalue("postgres")
+        opened = SqlStore(server.empty_database(), KEYS, patience=2.0)
+    else:
+        opened = SqlStore(shutil.copy(empty_store, tmp_path / "records.db"), KEYS, patience=0.3)
     yield opened
     opened.close()
 

@@ -20,7 +20,7 @@ from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from medproof.store import SqlStore
 from tests.sdk.chain.odd_node import Call, odd_node
-from tests.sdk.gateway.conftest import ORIGIN, TREATMENT, Bridge, Keep, Post
+from tests.sdk.gateway.conftest import ORIGIN, TREATMENT, Bridge, Keep, Post, both_stores
 
 
 def through(url: str, deployment: Deployment) -> MedProof:
@@ -226,6 +226,7 @@ def test_a_damaged_record_is_not_served(reader: GatekeeperClient, post: Post, gr
     assert (caught.value.status, caught.value.code) == (500, "RECORD_DAMAGED")
 
 
+@both_stores
 def test_an_erased_record_is_not_there(
     reader: GatekeeperClient, gatekeeper: Gatekeeper, post: Post, granted: Rule, store: SqlStore
 ) -> None:

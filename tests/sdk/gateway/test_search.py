@@ -15,7 +15,7 @@ from medproof.gateway import Access, GatekeeperClient
 from medproof.policy.codes import DataClass
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
-from tests.sdk.gateway.conftest import ORIGIN, Connect, Post, PostAll, labelled, observation
+from tests.sdk.gateway.conftest import ORIGIN, Connect, Post, PostAll, both_stores, labelled, observation
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def bodies(http: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+@both_stores
 def test_a_search_finds_what_is_permitted_and_tells_nothing_of_the_rest(
     reader: GatekeeperClient,
     post_all: PostAll,
@@ -56,6 +57,7 @@ def test_a_search_finds_what_is_permitted_and_tells_nothing_of_the_rest(
     assert [one.pointer for one in access.records] == [one.proof.pointer.id for one in found]
 
 
+@both_stores
 def test_pages_hold_what_is_permitted_and_end_with_it(
     reader: GatekeeperClient, post_all: PostAll, granted: Rule, patient: LocalSigner, bodies: list[Any]
 ) -> None:
@@ -84,6 +86,7 @@ def test_who_is_no_party_does_not_search(as_caller: Connect, patient: LocalSigne
     assert (caught.value.status, caught.value.code) == (403, "INACTIVE_PARTY")
 
 
+@both_stores
 def test_a_subject_lists_its_own_pointers(
     as_caller: Connect, post: Post, patient: LocalSigner, clinic: LocalSigner
 ) -> None:

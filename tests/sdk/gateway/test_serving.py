@@ -8,9 +8,10 @@ from medproof.client.record_pointers import Status
 from medproof.gateway import Access, GatekeeperClient
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
-from tests.sdk.gateway.conftest import Connect, Post, labelled, observation
+from tests.sdk.gateway.conftest import Connect, Post, both_stores, labelled, observation
 
 
+@both_stores
 def test_a_permitted_record_is_served_and_verified(
     reader: GatekeeperClient,
     post: Post,
@@ -43,6 +44,7 @@ def test_a_permitted_record_is_served_and_verified(
     assert (access.reason, access.permitted, access.block) == ("PERMITTED", True, fetched.proof.block)
 
 
+@both_stores
 def test_a_subject_reads_its_own_records(as_caller: Connect, post: Post, patient: LocalSigner) -> None:
     id_ = post(observation(meta=labelled("HIV")))
     assert as_caller(patient).fetch("Observation", id_).proof.reason == "SUBJECT"

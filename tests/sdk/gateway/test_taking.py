@@ -17,7 +17,17 @@ from medproof.gateway import Access, Gatekeeper, GatekeeperClient, create_app
 from medproof.signing import LocalSigner
 from medproof.store import Query, SqlStore
 from tests.sdk.chain.odd_node import odd_node
-from tests.sdk.gateway.conftest import ORIGIN, TREATMENT, Bridge, Connect, Keep, labelled, observation, settle
+from tests.sdk.gateway.conftest import (
+    ORIGIN,
+    TREATMENT,
+    Bridge,
+    Connect,
+    Keep,
+    both_stores,
+    labelled,
+    observation,
+    settle,
+)
 from tests.sdk.store.examples import example
 
 
@@ -33,6 +43,7 @@ def refusal(device: GatekeeperClient, subject: str, body: bytes, type_: str = "O
     return caught.value.status, caught.value.code
 
 
+@both_stores
 def test_a_record_is_stored_and_its_pointer_posted(
     device: GatekeeperClient, gatekeeper: Gatekeeper, store: SqlStore, suite: MedProof, patient: LocalSigner
 ) -> None:
@@ -133,6 +144,7 @@ def test_what_was_accepted_while_the_node_was_down_is_posted_when_it_is_back(
         gatekeeper.stop()
 
 
+@both_stores
 def test_what_an_earlier_process_left_is_posted_once(
     keep: Keep, store: SqlStore, suite: MedProof, relayer: LocalSigner, patient: LocalSigner
 ) -> None:
