@@ -198,6 +198,7 @@ def anchor(suite: MedProof, receipt: ReadReceipt, log: LeafLog, sender: Sender) 
     state = suite.batch_anchor.latest(receipt.reader, log=log.number)
     if state is None or state.size <= index:
         raise ReadReceiptError("inclusion", "is not on the chain yet", "Anchor it again")
+    log.refresh()  # another process may have anchored what it appended since
     return replace(
         receipt, inclusion=Inclusion(log.number, state.number, index, log.inclusion_proof(index, state.size))
     )
