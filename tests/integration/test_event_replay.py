@@ -34,8 +34,18 @@ from tests.support.claims import (
 from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
 
 ZERO = bytes(32)
-CONTRACTS = ("Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "ClaimAnchor", "BatchAnchor")
-TIMED = ("AccountOffered", "GlassBroken", "BatchAnchored")  # events whose block's time is part of what is stored
+CONTRACTS = (
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "ClaimAnchor",
+    "BatchAnchor",
+    "AccessLog",
+    "Devices",
+)
+# Events whose block's time is part of what is stored.
+TIMED = ("AccountOffered", "GlassBroken", "BatchAnchored", "ComplaintFiled", "ComplaintAnswered")
 
 
 # -- reading the logs -------------------------------------------------------------------------------------------
@@ -117,6 +127,9 @@ class Replayed:
     nullifiers: dict[bytes, bytes] = field(default_factory=dict)
     seen_nullifiers: set[bytes] = field(default_factory=set)
     logs: dict[tuple[str, int], tuple[bytes, int, int, int]] = field(default_factory=dict)
+    signers: dict[tuple[str, int], str] = field(default_factory=dict)
+    complaints: dict[tuple[str, int, bytes], tuple[int, int]] = field(default_factory=dict)
+    devices: dict[tuple[str, str], int] = field(default_factory=dict)
     payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def apply(self, contract: str, event: str, arguments: dict[str, Any], time: int) -> None:
@@ -300,13 +313,33 @@ class Replayed:
         assert number == self.logs.get((publisher, log), (ZERO, 0, 0, 0))[2] + 1
         self.logs[publisher, log] = (root, size, number, time)
 
+    # AccessLog
+
+    def on_LogOpened(self, custodian, log, signer):  # noqa: N802
+        self.signers[custodian, log] = signer
+
+    def on_ComplaintFiled(self, custodian, log, entry, time, **_):  # noqa: N802
+        self.complaints[custodian, log, entry] = (time, 0)
+
+    def on_ComplaintAnswered(self, custodian, log, entry, time, **_):  # noqa: N802
+        self.complaints[custodian, log, entry] = (self.complaints[custodian, log, entry][0], time)
+
+    # Devices
+
+    def on_DeviceSet(self, subject, device, word):  # noqa: N802
+        self.devices[subject, device] = word
+
+    on_DeviceRevoked = on_DeviceSet  # noqa: N815
+
 
 # -- the history ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def suite(registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor):
-    return registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor
+def suite(
+    registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, access_log, devices
+):  # fmt: skip
+    return registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, access_log, devices
 
 
 @pytest.fixture
@@ -410,9 +443,9 @@ def emergencies_history(
 
 
 @pytest.fixture
-def skipped_calls(delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, stranger):
-    """Calls that failed among others, in every contract that takes several."""
-    for contract in (delegations, consent_registry, record_pointers, claim_anchor, batch_anchor):
+def skipped_calls(suite, stranger):
+    """Calls that failed among others, in every contract that takes several: all but the Registrar."""
+    for contract in suite[1:]:
         assert contract.relay([b"", b"nothing"], 100_000, {"from": stranger}).return_value == 2
 
 
@@ -517,12 +550,58 @@ def logs_history(parties_history, batch_anchor, registrar, accounts, clinic, pay
     batch_anchor.anchorConsistent(clinic, 0, 9, log.root(9), proof, 0, b"", by)
 
 
+@pytest.fixture
+def complaints_history(logs_history, access_log, batch_anchor, registrar, accounts, clinic, payer, patient, stranger,
+                       sign, domain_of, chain):  # fmt: skip
+    """Logs opened by two parties; promises complained of, kept late, kept before, and not kept."""
+    promiser, due = accounts[17], chain.time() - 60
+    for custodian, number in ((clinic, 0), (clinic, 9), (payer, 0)):
+        access_log.openLog(number, promiser, {"from": accounts.at(registrar.accountOf(custodian))})
+
+    def complain(custodian, number, entry):
+        message = messages.inclusion_promise(
+            domain_of(access_log), custodian=custodian.address, log=number, entry=entry, due=due
+        )
+        access_log.complain(custodian, number, entry, due, sign(promiser, message), {"from": patient})
+
+    for custodian, number, entry in ((clinic, 0, 4), (clinic, 0, 6), (clinic, 9, 4), (payer, 0, 0), (payer, 0, 1)):
+        complain(custodian, number, bytes([entry]) * 32)
+    leaves = [bytes([number]) * 32 for number in range(9)]
+    access_log.answer(clinic, 0, leaves[4], 4, list(MerkleLog(leaves).inclusion_proof(4)), {"from": stranger})
+    access_log.answer(payer, 0, leaves[0], 0, [], {"from": stranger})
+    by_payer = {"from": accounts.at(registrar.accountOf(payer))}
+    batch_anchor.anchor(payer, 0, 2, MerkleLog(leaves[:2]).root(), 0, b"", by_payer)
+    access_log.answer(payer, 0, leaves[1], 1, list(MerkleLog(leaves[:2]).inclusion_proof(1)), by_payer)
+
+
+@pytest.fixture
+def devices_history(delegations_history, devices, patient, second_patient, accounts, relayer, sign, domain_of, chain):
+    """Devices registered, changed, revoked and closed, by subject, delegate and relayer."""
+    steward, meter, watch, pump = (accounts[number] for number in (12, 16, 17, 18))
+
+    def word(sequence, classes=1 << 10):
+        return sequence | classes << 16 | 5 << 40 | ((1 << 28) - 1) << 68
+
+    devices.setDevice(patient, meter, word(1), 0, b"", {"from": patient})
+    devices.setDevice(patient, watch, word(1, 0x3FFFFF), 0, b"", {"from": steward})
+    devices.setDevice(patient, watch, word(2), 0, b"", {"from": patient})
+    devices.revokeDevice(patient, meter, 2, 0, b"", {"from": steward})
+    devices.setDevice(patient, meter, word(3), 0, b"", {"from": patient})
+    devices.revokeDevice(patient, pump, 65535, 0, b"", {"from": patient})  # before it was registered
+    deadline = chain.time() + DAY
+    said = {"subject": second_patient.address, "device": meter.address, "deadline": deadline}
+    signature = sign(second_patient, messages.device(domain_of(devices), word=word(1), **said))
+    devices.setDevice(second_patient, meter, word(1), deadline, signature, {"from": relayer})
+    signature = sign(second_patient, messages.device_revocation(domain_of(devices), sequence=7, **said))
+    devices.revokeDevice(second_patient, meter, 7, deadline, signature, {"from": relayer})
+
+
 # -- the comparison ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history, logs_history,
-             skipped_calls, suite, web3):  # fmt: skip
+def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history,
+             complaints_history, devices_history, skipped_calls, suite, web3):  # fmt: skip
     state = Replayed()
     for contract, event, arguments, time in decoded_logs(web3, suite):
         state.apply(contract, event, arguments, time)
@@ -540,6 +619,8 @@ def test_all_state_is_rebuilt_from_events(replayed, suite, registrar, web3):
     assert_pointers(replayed, suite[3])
     assert_claims(replayed, suite[4])
     assert_logs(replayed, suite[5])
+    assert_complaints(replayed, suite[6])
+    assert_devices(replayed, suite[7])
 
 
 def test_history_has_every_event(replayed, suite, web3):
@@ -629,3 +710,21 @@ def assert_logs(state, anchor):
     for (publisher, log), batch in state.logs.items():
         root, *others = anchor.latest(publisher, log)
         assert (bytes(root), *others) == batch
+
+
+def assert_complaints(state, access_log):
+    assert len(state.signers) >= 3
+    assert len(state.complaints) >= 5
+    for (custodian, log), signer in state.signers.items():
+        assert access_log.signerOf(custodian, log) == signer
+    for complaint, times in state.complaints.items():
+        assert tuple(access_log.complaintOf(*complaint)) == times
+    for custodian in {custodian for custodian, _ in state.signers}:
+        unanswered = [times for (whose, *_), times in state.complaints.items() if whose == custodian and not times[1]]
+        assert access_log.openComplaints(custodian) == len(unanswered)
+
+
+def assert_devices(state, devices):
+    assert len(state.devices) >= 4
+    for (subject, device), word in state.devices.items():
+        assert devices.deviceOf(subject, device) == word
