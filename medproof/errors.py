@@ -323,6 +323,14 @@ class LeafProofError(MedProofError):
         super().__init__(f"The proof {rule}. Give the one that the log's keeper wrote, and connect to its chain.")
 
 
+class DocumentLogError(MedProofError):
+    """A log of documents lacks what is asked of it, or is anchored elsewhere."""
+
+    def __init__(self, rule: str, step: str) -> None:
+        """Say what is wrong and the next step."""
+        super().__init__(f"The log {rule}. {step}.")
+
+
 class QueueError(MedProofError):
     """The relayer's file cannot be used."""
 

@@ -10,7 +10,20 @@ import typer
 from typer.core import TyperGroup
 
 from medproof import __version__
-from medproof.cli import consent, delegate, duo, emergency, exchange, gateway, listing, message, receipts, relay
+from medproof.cli import (
+    anchor,
+    consent,
+    delegate,
+    device,
+    duo,
+    emergency,
+    exchange,
+    gateway,
+    listing,
+    message,
+    receipts,
+    relay,
+)
 from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
 from medproof.cli.session import refuse_secrets
 from medproof.errors import MedProofError
@@ -64,6 +77,8 @@ app.add_typer(emergency.app, name="emergency")
 app.add_typer(relay.app, name="relay")
 app.add_typer(duo.app, name="duo")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(device.app, name="device")
+app.add_typer(anchor.app, name="anchor")
 app.add_typer(message.app, name="message")
 
 

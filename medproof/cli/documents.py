@@ -11,7 +11,9 @@ from medproof.client.break_glass import Opening
 from medproof.client.contract import SignedMessage
 from medproof.client.registrar import grantee_name
 from medproof.hashing import Json, JsonObject
+from medproof.policy.codes import DataClass
 from medproof.policy.delegation import Delegation, Scope
+from medproof.policy.device import Device
 from medproof.policy.sentence import describe
 from medproof.policy.word import EPOCH_DAY, Request, Rule, encode
 from medproof.relayer import Fate
@@ -98,6 +100,19 @@ def delegation_document(delegate: str, delegation: Delegation, in_force: Scope) 
         "delegator": delegation.delegator,
         "revoked": delegation.revoked,
         "sequence": delegation.sequence,
+    }
+
+
+def device_document(device: str, registration: Device, in_force: DataClass) -> JsonObject:
+    """A device as it is registered, and what it may report now."""
+    return {
+        "device": device,
+        "classes": [*registration.classes.codes],
+        "may_now": [*in_force.codes],
+        "valid_from": time_text(registration.valid_from),
+        "valid_until": None if registration.valid_until is None else time_text(registration.valid_until),
+        "revoked": registration.revoked,
+        "sequence": registration.sequence,
     }
 
 

@@ -34,6 +34,8 @@ __all__ = [
     "access_entries",
     "access_keys",
     "access_logs",
+    "document_logs",
+    "documents",
     "erasures",
     "leaf_logs",
     "leaves",
@@ -186,6 +188,25 @@ readings = Table(
     Column("position", BigInteger),  # of its leaf in the log of readings; none where it was refused
     Column("code", String(32)),  # why it was refused; none where it was taken
     sqlite_with_rowid=False,
+)
+
+document_logs = Table(
+    "document_logs",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="document_logs_log"), primary_key=True),
+    Column("chain", _BIG, nullable=False),  # id of the chain on which it is anchored
+    Column("anchor", String(42), nullable=False),  # address of the BatchAnchor
+    Column("publisher", String(42), nullable=False),  # the party that anchors it
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="documents_log"), primary_key=True),
+    Column("position", _BIG, primary_key=True, autoincrement=False),  # of its leaf
+    Column("name", LargeBinary(32), nullable=False),  # hash of where it comes from and what it says
+    Column("salt", LargeBinary(32), nullable=False),  # opens the leaf: whoever has this table may guess what is in it
+    UniqueConstraint("log", "name", name="documents_name"),
 )
 
 
