@@ -254,3 +254,35 @@ def test_a_reader_whose_account_changed_since(
     published.registrar.take_account(second_clinic.address, sender=fresh_account)
     published.registrar.suspend(second_clinic.address, sender=admin)
     verify(published, receipt, sent)
+
+
+def test_two_processes_that_anchor_one_log(
+    published: MedProof,
+    clinic: LocalSigner,
+    second_clinic: LocalSigner,
+    second_keys: EncryptionKeys,
+    tmp_path: Path,
+) -> None:
+    """Another process appends and anchors between any two steps of this one."""
+    messages = [seal(published, clinic, REFERRAL, [second_clinic.address], receipt=True) for _ in range(2)]
+    mine, others = (
+        acknowledge(published, second_clinic, open_envelope(published, sent, second_keys, reader=second_clinic.address))
+        for sent in messages
+    )
+    other_log = LeafLog(tmp_path / "receipts.db", number=NUMBER)
+
+    class Raced(LeafLog):
+        """A log that another process is always quicker to append to and to anchor."""
+
+        def append(self, leaf: bytes) -> int:
+            index = super().append(leaf)
+            anchored.append(anchor(published, others, other_log, second_clinic))
+            return index
+
+    anchored: list[ReadReceipt] = []
+    log = Raced(tmp_path / "receipts.db", number=NUMBER)
+    anchored.append(anchor(published, mine, log, second_clinic))
+    for receipt, sent in zip(anchored, reversed(messages), strict=True):
+        verify(published, receipt, sent)
+    log.close()
+    other_log.close()
