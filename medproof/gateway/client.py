@@ -148,25 +148,31 @@ class GatekeeperClient:
         Raises:
             GatekeeperRefusalError, UnprovedRecordError, NodeError: as `fetch`.
         """
-        for page in self._pages(f"/pointers/{subject}?_count={count}"):
-            for said in _objects(page.get("pointers")):
-                try:
-                    key, data_class, place = read_pointer(said)
-                except (ValueError, TypeError, LookupError, UnknownCodeError):
-                    raise UnprovedRecordError("pointers", "cannot be read") from None
-                if key.subject.lower() != subject.lower():
-                    raise UnprovedRecordError("subject", "is not the one that was asked for")
-                pointer = verify_pointer(key, data_class, place, self._suite.record_pointers)
-                yield ListedPointer(pointer, str(said.get("record")))
+        for answer, page in self._pages(f"/pointers/{subject}?_count={count}"):
+            found = [self._listed(subject, said) for said in _objects(page.get("pointers"))]
+            self._witness.served(answer, "list", subject, [one.pointer.key.id for one in found])
+            yield from found
 
-    def create(self, subject: str, record: Resource) -> Taken:
+    def _listed(self, subject: str, said: JsonObject) -> ListedPointer:
+        """One pointer of a listing, checked."""
+        try:
+            key, data_class, place = read_pointer(said)
+        except (ValueError, TypeError, LookupError, UnknownCodeError):
+            raise UnprovedRecordError("pointers", "cannot be read") from None
+        if key.subject.lower() != subject.lower():
+            raise UnprovedRecordError("subject", "is not the one that was asked for")
+        pointer = verify_pointer(key, data_class, place, self._suite.record_pointers)
+        return ListedPointer(pointer, str(said.get("record")))
+
+    def create(self, subject: str, record: Resource, *, key: str | None = None) -> Taken:
         """Post a record as one of the custodian's own devices or apps; it gets an id of the gatekeeper's.
 
         Raises:
             GatekeeperRefusalError: as `fetch`.
         """
         body = hashing.canonical(record.content)
-        answer = self._send("POST", f"/fhir/{record.resource_type}?patient={subject}", body)
+        params = {"patient": subject} if key is None else {"patient": subject, "_key": key}
+        answer = self._send("POST", f"/fhir/{record.resource_type}?{httpx.QueryParams(params)}", body)
         taken = _content(answer.content)
         if {**taken, "id": None} != {**record.content, "id": None}:
             raise UnprovedRecordError("record", "is not the one that was posted")
@@ -178,6 +184,12 @@ class GatekeeperClient:
 
     def _pages(self, target: str) -> Iterator[JsonObject]:
         while True:
+        Args:
+            subject: the patient's pseudonym with this custodian.
+            record: FHIR R4.
+            key: 16 to 64 letters and digits, such as a hash, by which the gatekeeper knows the record if it is posted
+                again: where no answer came, repeat with the same.
+
             page = _content(self._send("GET", target).content)
             yield page
             following = [str(link.get("url")) for link in _objects(page.get("link")) if link.get("relation") == "next"]

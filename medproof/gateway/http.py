@@ -54,6 +54,7 @@ _REFUSALS = {
     401: "Nobody signed the request, or not this one, or not now.",
     403: "What the caller claims is not permitted, for a reason that it may know.",
     404: "There is no such record, or the caller may not know of it.",
+    409: "Another record was taken under this key.",
     413: "The body is too long.",
     429: "Too many requests.",
     431: "Path and headers are too long.",

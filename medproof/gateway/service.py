@@ -37,6 +37,7 @@ from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
 __all__ = ["Gatekeeper", "Listed", "Results", "Served"]
 
 _SCAN = 100  # records that are opened at once
+_KEYS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:medproof:gateway:key")
 
 
 @dataclass(frozen=True)
@@ -230,7 +231,7 @@ class Gatekeeper:
         subjects = (stored.entry.pointer.subject,) if stored is not None else ()
         if party is None and not self._sees(moment, caller, *subjects):
             self._refuse_inactive(moment, caller, "read", *subjects)
-        pointer = moment.pointer(stored.entry.pointer) if stored is not None else None
+        pointer = self._held(moment, stored.entry.pointer) if stored is not None else None
         if stored is None or pointer is None:
             moment.confirm()
             self._note(caller, moment, "read", None, "NOT_FOUND", permitted=False)
@@ -261,7 +262,7 @@ class Gatekeeper:
         last: tuple[str | None, int] | None = None  # where the last one of the page stands in the store's own pages
         more = False
         for place, stored in self._scan(query, cursor):
-            pointer = moment.pointer(stored.entry.pointer)
+            pointer = self._held(moment, stored.entry.pointer)
             verdict = self._decide(moment, caller, stored) if pointer is not None else None
             if pointer is None or verdict is None or not verdict.permitted:
                 continue
@@ -299,6 +300,11 @@ class Gatekeeper:
             if cursor is None:
                 return
 
+    def _held(self, moment: Moment, key: PointerKey) -> Pointer | None:
+        """A pointer on the chain whose record this custodian holds: custody may have passed to another, or not yet."""
+        pointer = moment.pointer(key)
+        return pointer if pointer is not None and self._origin in (None, pointer.custodian) else None
+
     def _decide(self, moment: Moment, caller: Caller, stored: StoredRecord) -> Verdict:
         subject = stored.entry.pointer.subject
         return self._consents.decide(moment, subject, caller.account, stored.resource, caller.claims)
@@ -327,11 +333,14 @@ class Gatekeeper:
             self._note(caller, None, "create", None, "WRITER", permitted=False)
             raise GatekeeperRefusalError(403, "WRITER", "This account may not post records here. Ask the custodian.")
 
-    def create(self, caller: Caller, resource_type: str, subject: str, body: bytes) -> StoredRecord:
+    def create(
+        self, caller: Caller, resource_type: str, subject: str, body: bytes, *, key: str | None = None
+    ) -> StoredRecord:
         """Take a new record: it is on disk when this returns, and its pointer is posted as soon as the chain answers.
 
         Raises:
-            GatekeeperRefusalError: the caller is no writer of the custodian, or the record is of another type.
+            GatekeeperRefusalError: the caller is no writer of the custodian, the record is of another type, or the key
+                is another record's.
             JsonError, RecordError: it is no FHIR R4 record, or one that no rule can speak of.
             StoreError: it could not be stored.
         """
@@ -343,11 +352,21 @@ class Gatekeeper:
             raise GatekeeperRefusalError(
                 422, "RESOURCE_TYPE", f"The record is no {resource_type}. Post it to the path of its own type."
             )
+        Args:
+            caller: one of the custodian's writers.
+            resource_type: as the path says.
+            subject: the patient's pseudonym.
+            body: the record.
+            key: what the caller knows the record by. The same record under the same key again is the one that was
+                taken, so that a caller whom no answer reached may repeat.
+
         fhir.patient_of(given)
         classes = request_for(given, Claims()).classes
-        record = Resource(resource_type, {**given.content, "id": str(uuid.uuid4())})
+        name = uuid.uuid4() if key is None else uuid.uuid5(_KEYS, f"{caller.account} {subject} {resource_type} {key}")
+        record = Resource(resource_type, {**given.content, "id": str(name)})
+        taken = self._taken(record) if key is not None else None
         sealed = hashing.seal(record.content)
-        pointer = PointerKey(subject, self._origin, sealed.commitment)
+        pointer = taken.entry.pointer if taken else PointerKey(subject, self._origin, sealed.commitment)
         one_class = DataClass(classes.value & -classes.value)  # a pointer has one; the decision asks for them all
         first, last = data_period(record) or (None, None)
         days = (first, last) if first is not None and last is not None else None
@@ -366,10 +385,23 @@ class Gatekeeper:
         reason: str,
         *,
         permitted: bool,
+        if taken is not None:
+            return taken
         served: Sequence[tuple[PointerKey, Verdict]] = (),
     ) -> None:
         """Log an access, and promise the caller that it is; without its trace nothing is served."""
         party = moment.standing(caller.account) if moment is not None else None
+    def _taken(self, record: Resource) -> StoredRecord | None:
+        """A record that was taken before under the same key; None where none was."""
+        try:
+            stored = self._store.get(record.resource_type, str(record.id), version=1)
+        except RecordUnknownError:
+            return None
+        if hashing.canonical(stored.resource.content) != hashing.canonical(record.content):
+            said = "Another record was taken under this key. Give this one a key of its own."
+            raise GatekeeperRefusalError(409, "KEY_USED", said)
+        return stored
+
         records = [
             RecordAccess(key.id, Ground.of(verdict.reason, verdict.grantee, verdict.rule)) for key, verdict in served
         ]

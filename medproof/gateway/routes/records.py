@@ -35,6 +35,14 @@ _Patient = Annotated[
 ]
 _Count = Annotated[int, Query(alias="_count", ge=1, le=_MOST_COUNT, description="The most entries of a page.")]
 _Cursor = Annotated[str | None, Query(alias="_cursor", max_length=512, description="As a next link gives it.")]
+_Key = Annotated[
+    str | None,
+    Query(
+        alias="_key",
+        pattern=r"^[A-Za-z0-9\-]{16,64}$",
+        description="What the caller knows the record by: the same again under the same key is taken once.",
+    ),
+]
 _Updated = Annotated[
     list[str] | None,
     Query(
@@ -107,7 +115,7 @@ def record_routes(gatekeeper: Gatekeeper) -> APIRouter:
         "/fhir/{type}",
         status_code=201,
         openapi_extra={"requestBody": {"required": True, "content": {FHIR_JSON: {"schema": RESOURCE_SCHEMA}}}},
-        **describe("Take a new record", FHIR_JSON, RESOURCE_SCHEMA, 403, 415, 422, success=201),
+        **describe("Take a new record", FHIR_JSON, RESOURCE_SCHEMA, 403, 409, 415, 422, success=201),
     )
     def create(
         request: Request,
@@ -115,12 +123,13 @@ def record_routes(gatekeeper: Gatekeeper) -> APIRouter:
         body: Body,
         resource_type: _Type,
         patient: _Patient,
+        key: _Key = None,
     ) -> Response:
         """A record of the custodian's own devices and apps: stored when this answers, then posted on chain."""
-        allow(request, "patient")
+        allow(request, "patient", "_key")
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in _JSON_TYPES:
             raise GatekeeperRefusalError(415, "CONTENT_TYPE", f"A record comes as {FHIR_JSON}.")
-        stored = gatekeeper.create(caller, resource_type, str(to_checksum_address(patient)), body)
+        stored = gatekeeper.create(caller, resource_type, str(to_checksum_address(patient)), body, key=key)
         location = f"{gatekeeper.settings.origin}/fhir/{resource_type}/{stored.resource.id}"
         headers = {"Location": location, "MedProof-Pointer": f"0x{stored.entry.pointer.id.hex()}", "ETag": 'W/"1"'}
         return Response(hashing.canonical(stored.resource.content), 201, media_type=FHIR_JSON, headers=headers)
