@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from medproof import hashing
 from medproof.access.entry import Access, AccessEntry, Opening
+from medproof.access.export import LogLine
 from medproof.access.promise import Promise, Promised
 from medproof.anchoring.leaf_log import LeafLog
 from medproof.errors import AccessEntryError, ArgumentError, JsonError, LogDamagedError, SigningNeededError
@@ -315,6 +316,15 @@ class EntryLog:
                 return
             start = rows[-1].position + 1
             limit = None if limit is None else limit - len(rows)
+
+    def lines(self, *, start: int = 0, end: int | None = None) -> Iterator[LogLine]:
+        """A copy of the log for an auditor: see `medproof.access.export`.
+
+        Raises:
+            LogDamagedError, StoreError: as `entries`.
+        """
+        for kept in self.entries(start=start, end=end):
+            yield LogLine(kept.promise, kept.opening, erased=kept.opening is None)
 
     def _kept(self, row: Row[Any]) -> KeptEntry:
         promise = Promise(self.custodian, self.number, bytes(row.leaf), row.due, bytes(row.promise), row.position)

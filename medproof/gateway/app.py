@@ -16,6 +16,7 @@ from medproof.gateway.http import refusal_response
 from medproof.gateway.limits import Limits, RateLimit
 from medproof.gateway.outcome import as_refusal
 from medproof.gateway.promises import Promises
+from medproof.gateway.routes.access import access_routes
 from medproof.gateway.routes.devices import device_routes
 from medproof.gateway.routes.forms import form_routes
 from medproof.gateway.routes.operations import operation_routes
@@ -60,6 +61,7 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     app.add_middleware(Telemetry, metrics=metrics, https=settings.origin.startswith("https:"), refuse=refusal_response)
     _add_errors(app)
     app.include_router(record_routes(gatekeeper))
+    app.include_router(access_routes(gatekeeper))
     app.include_router(device_routes(gatekeeper))
     app.include_router(form_routes(gatekeeper))
     app.include_router(operation_routes(gatekeeper, metrics))

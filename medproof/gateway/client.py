@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import httpx
 
 from medproof import fhir, hashing
+from medproof.access.promise import Promise, Promised
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer
 from medproof.errors import (
@@ -22,6 +23,7 @@ from medproof.fhir import Resource
 from medproof.gateway.outcome import read_outcome
 from medproof.gateway.proof import PROOF, Proof, read_pointer, verify_pointer
 from medproof.gateway.signature import Claims, SignedRequest
+from medproof.gateway.witness import SeenEntry, Witness
 from medproof.hashing import Json, JsonObject
 from medproof.signing import Signer
 
@@ -38,6 +40,7 @@ class Fetched:
     record: Resource
     proof: Proof  # keep it with the record: it proves the record to others as well
     pointer: Pointer  # as the caller's own node has it
+    access: Promised | None = None  # the entry about it in the custodian's log, and the promise; None without a log
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Taken:
 
     record: Resource = field(repr=False)  # with the id that it was given
     pointer: bytes  # the pointer's id, 32 bytes
+    access: Promised | None = None  # the entry about it in the custodian's log, and the promise; None without a log
 
 
 class GatekeeperClient:
@@ -71,6 +75,8 @@ class GatekeeperClient:
         signer: Signer,
         *,
         claims: Claims,
+        keep: Callable[[Promise], None] = lambda promise: None,
+        insist: bool = False,
         http: httpx.Client | None = None,
         timeout: float = 30.0,
     ) -> None:
@@ -81,6 +87,9 @@ class GatekeeperClient:
             suite: the suite on the chain, through a node that the caller trusts: records are checked against it.
             signer: the account that asks.
             claims: what for, and what will be done with the records.
+            keep: told each promise to log a request, refused ones as well, such as `PromiseFile(path).add`: with it a
+                reader complains where the entry never appears.
+            insist: take no answer without such a promise.
             http: another way to send; not closed here.
             timeout: seconds.
         """
@@ -88,6 +97,7 @@ class GatekeeperClient:
         self._suite, self._signer = suite, signer
         self._http = http or httpx.Client(timeout=timeout, follow_redirects=False)
         self._own = http is None
+        self._witness = Witness(suite, signer.address, claims, keep=keep, insist=insist)
 
     def __enter__(self) -> GatekeeperClient:
         """Use it."""
@@ -114,7 +124,8 @@ class GatekeeperClient:
         content = _content(answer.content)
         if content.get("resourceType") != resource_type or content.get("id") != id_:
             raise UnprovedRecordError("resourceType or id", "is not what was asked for")
-        return self._checked(content, Proof.read(answer.headers.get("MedProof-Proof", "")))
+        fetched = self._checked(content, Proof.read(answer.headers.get("MedProof-Proof", "")))
+        return replace(fetched, access=self._logged(answer, "read", fetched.pointer.key.subject, [fetched]))
 
     def search(
         self, resource_type: str, subject: str, *, last_updated: tuple[str, ...] = (), count: int = 50
@@ -131,16 +142,21 @@ class GatekeeperClient:
             GatekeeperRefusalError, UnprovedRecordError, NodeError: as `fetch`.
         """
         params = [("patient", subject), ("_count", str(count)), *(("_lastUpdated", one) for one in last_updated)]
-        for page in self._pages(f"/fhir/{resource_type}?{httpx.QueryParams(tuple(params))}"):
-            for entry in _objects(page.get("entry")):
-                content = entry.get("resource")
-                texts = [one.get("valueString") for one in _objects(entry.get("extension")) if one.get("url") == PROOF]
-                if not isinstance(content, dict) or content.get("resourceType") != resource_type:
-                    raise UnprovedRecordError("entry", "is no record of the type that was asked for")
-                fetched = self._checked(content, Proof.read(str(texts[0]) if texts else ""))
-                if fetched.proof.pointer.subject.lower() != subject.lower():
-                    raise UnprovedRecordError("subject", "is not the one that was asked for")
-                yield fetched
+        for answer, page in self._pages(f"/fhir/{resource_type}?{httpx.QueryParams(tuple(params))}"):
+            found = [self._entry(resource_type, subject, entry) for entry in _objects(page.get("entry"))]
+            logged = self._logged(answer, "search", subject, found)
+            yield from (replace(fetched, access=logged) for fetched in found)
+
+    def _entry(self, resource_type: str, subject: str, entry: JsonObject) -> Fetched:
+        """One entry of a bundle, checked."""
+        content = entry.get("resource")
+        texts = [one.get("valueString") for one in _objects(entry.get("extension")) if one.get("url") == PROOF]
+        if not isinstance(content, dict) or content.get("resourceType") != resource_type:
+            raise UnprovedRecordError("entry", "is no record of the type that was asked for")
+        fetched = self._checked(content, Proof.read(str(texts[0]) if texts else ""))
+        if fetched.proof.pointer.subject.lower() != subject.lower():
+            raise UnprovedRecordError("subject", "is not the one that was asked for")
+        return fetched
 
     def pointers(self, subject: str, *, count: int = 50) -> Iterator[ListedPointer]:
         """The pointers of a subject to records that may be had, each checked against the chain.
@@ -167,6 +183,12 @@ class GatekeeperClient:
     def create(self, subject: str, record: Resource, *, key: str | None = None) -> Taken:
         """Post a record as one of the custodian's own devices or apps; it gets an id of the gatekeeper's.
 
+        Args:
+            subject: the patient's pseudonym with this custodian.
+            record: FHIR R4.
+            key: 16 to 64 letters and digits, such as a hash, by which the gatekeeper knows the record if it is posted
+                again: where no answer came, repeat with the same.
+
         Raises:
             GatekeeperRefusalError: as `fetch`.
         """
@@ -176,22 +198,57 @@ class GatekeeperClient:
         taken = _content(answer.content)
         if {**taken, "id": None} != {**record.content, "id": None}:
             raise UnprovedRecordError("record", "is not the one that was posted")
-        try:
-            pointer = bytes.fromhex(answer.headers.get("MedProof-Pointer", "").removeprefix("0x"))
-        except ValueError:
-            raise UnprovedRecordError("MedProof-Pointer", "is no pointer") from None
-        return Taken(Resource(record.resource_type, taken), pointer)
+        pointer = _hash(answer.headers.get("MedProof-Pointer"))
+        logged = self._witness.served(answer, "create", subject, [pointer])
+        return Taken(Resource(record.resource_type, taken), pointer, logged)
 
-    def _pages(self, target: str) -> Iterator[JsonObject]:
+    # -- the access log -----------------------------------------------------------------------------------------
+
+    def accesses(self, subject: str | None = None, *, count: int = 50) -> Iterator[SeenEntry]:
+        """What the custodian's access log has of a subject's records, for the subject or its delegate, oldest first;
+        without a subject, of what this account asked for itself. Each entry is checked.
+
+        Raises:
+            GatekeeperRefusalError: as `fetch`.
+            UnprovedRecordError: an entry does not open its commitment, its promise does not count, or it is not in the
+                log that was anchored on chain.
+            NodeError: the chain cannot be asked.
+        """
+        target = f"/access?{'' if subject is None else f'patient={subject}&'}_count={count}"
+        start = 0
         while True:
-        Args:
-            subject: the patient's pseudonym with this custodian.
-            record: FHIR R4.
-            key: 16 to 64 letters and digits, such as a hash, by which the gatekeeper knows the record if it is posted
-                again: where no answer came, repeat with the same.
+            page = _content(self._send("GET", f"{target}&_start={start}").content)
+            seen = self._witness.seen(page, subject)
+            yield from seen
+            following = page.get("next")
+            if not isinstance(following, int) or following <= start:
+                return
+            start = following
 
-            page = _content(self._send("GET", target).content)
-            yield page
+    def prove_growth(self, first: int, second: int) -> tuple[bytes, ...]:
+        """The proof that the access log of `second` entries begins with that of `first`, for `BatchAnchor.audit`.
+
+        Raises:
+            GatekeeperRefusalError: as `fetch`.
+            UnprovedRecordError: it cannot be read.
+        """
+        page = _content(self._send("GET", f"/access/consistency?first={first}&second={second}").content)
+        proof = page.get("proof")
+        return tuple(_hash(one) for one in proof) if isinstance(proof, list) else ()
+
+    # -- inside -------------------------------------------------------------------------------------------------
+
+    def _logged(self, answer: httpx.Response, action: str, subject: str, found: Sequence[Fetched]) -> Promised | None:
+        """The promise to log what was served."""
+        holders = [{one.pointer.custodian, one.pointer.key.origin} for one in found]
+        pointers = [one.pointer.key.id for one in found]
+        return self._witness.served(answer, action, subject, pointers, set.intersection(*holders) if holders else ())
+
+    def _pages(self, target: str) -> Iterator[tuple[httpx.Response, JsonObject]]:
+        while True:
+            answer = self._send("GET", target)
+            page = _content(answer.content)
+            yield answer, page
             following = [str(link.get("url")) for link in _objects(page.get("link")) if link.get("relation") == "next"]
             if not following:
                 return
@@ -224,6 +281,7 @@ class GatekeeperClient:
             said = f"The gatekeeper does not answer ({type(error).__name__}). Ask again."
             raise GatekeeperRefusalError(503, "NO_ANSWER", said) from error
         if answer.status_code not in (200, 201):
+            self._witness.refused(answer)
             raise read_outcome(answer.status_code, answer.content, answer.headers.get("Retry-After"))
         return answer
 
@@ -233,6 +291,13 @@ class GatekeeperClient:
             return Fetched(fhir.load(content), proof, pointer)
         except RecordError as error:
             raise UnprovedRecordError("record", "is no FHIR R4 record") from error
+
+
+def _hash(text: Json) -> bytes:
+    try:
+        return bytes.fromhex(str(text).removeprefix("0x"))
+    except ValueError:
+        raise UnprovedRecordError("a hash", "cannot be read") from None
 
 
 def _content(body: bytes) -> JsonObject:

@@ -315,6 +315,19 @@ class Gatekeeper:
         account = caller.account
         return bool(subjects) and all(account == one or moment.is_delegate(one, account) for one in subjects)
 
+    def check_subject(self, caller: Caller, subject: str) -> None:
+        """Make sure that the caller is a subject, or its delegate who may view for it.
+
+        Raises:
+            GatekeeperRefusalError: it is neither, or that cannot be decided now.
+        """
+        moment = self.head.now()
+        if not self._sees(moment, caller, subject):
+            moment.confirm()
+            said = "Only the subject and its delegates see this. Sign as one of them."
+            raise GatekeeperRefusalError(403, "NOT_THE_SUBJECT", said)
+        moment.confirm()
+
     def _refuse_inactive(self, moment: Moment, caller: Caller, action: str, subject: str | None = None) -> None:
         reason = Reason.INACTIVE_PARTY
         moment.confirm()
@@ -338,6 +351,14 @@ class Gatekeeper:
     ) -> StoredRecord:
         """Take a new record: it is on disk when this returns, and its pointer is posted as soon as the chain answers.
 
+        Args:
+            caller: one of the custodian's writers.
+            resource_type: as the path says.
+            subject: the patient's pseudonym.
+            body: the record.
+            key: what the caller knows the record by. The same record under the same key again is the one that was
+                taken, so that a caller whom no answer reached may repeat.
+
         Raises:
             GatekeeperRefusalError: the caller is no writer of the custodian, the record is of another type, or the key
                 is another record's.
@@ -352,14 +373,6 @@ class Gatekeeper:
             raise GatekeeperRefusalError(
                 422, "RESOURCE_TYPE", f"The record is no {resource_type}. Post it to the path of its own type."
             )
-        Args:
-            caller: one of the custodian's writers.
-            resource_type: as the path says.
-            subject: the patient's pseudonym.
-            body: the record.
-            key: what the caller knows the record by. The same record under the same key again is the one that was
-                taken, so that a caller whom no answer reached may repeat.
-
         fhir.patient_of(given)
         classes = request_for(given, Claims()).classes
         name = uuid.uuid4() if key is None else uuid.uuid5(_KEYS, f"{caller.account} {subject} {resource_type} {key}")
@@ -372,25 +385,12 @@ class Gatekeeper:
         days = (first, last) if first is not None and last is not None else None
         writer = Verdict("WRITER", "The custodian's own.", permitted=True, told=True)
         self._note(caller, None, "create", subject, writer.reason, permitted=True, served=((pointer, writer),))
+        if taken is not None:
+            return taken
         entry = self._store.put(pointer, record, sealed.salt, data_class=one_class, days=days)
         self.poster.add(entry.pointer)
         return StoredRecord(entry, record, sealed.salt)
 
-    def _note(
-        self,
-        caller: Caller,
-        moment: Moment | None,
-        action: str,
-        subject: str | None,
-        reason: str,
-        *,
-        permitted: bool,
-        if taken is not None:
-            return taken
-        served: Sequence[tuple[PointerKey, Verdict]] = (),
-    ) -> None:
-        """Log an access, and promise the caller that it is; without its trace nothing is served."""
-        party = moment.standing(caller.account) if moment is not None else None
     def _taken(self, record: Resource) -> StoredRecord | None:
         """A record that was taken before under the same key; None where none was."""
         try:
@@ -402,6 +402,19 @@ class Gatekeeper:
             raise GatekeeperRefusalError(409, "KEY_USED", said)
         return stored
 
+    def _note(
+        self,
+        caller: Caller,
+        moment: Moment | None,
+        action: str,
+        subject: str | None,
+        reason: str,
+        *,
+        permitted: bool,
+        served: Sequence[tuple[PointerKey, Verdict]] = (),
+    ) -> None:
+        """Log an access, and promise the caller that it is; without its trace nothing is served."""
+        party = moment.standing(caller.account) if moment is not None else None
         records = [
             RecordAccess(key.id, Ground.of(verdict.reason, verdict.grantee, verdict.rule)) for key, verdict in served
         ]
