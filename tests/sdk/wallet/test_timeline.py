@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 from medproof.client import MedProof
-from medproof.client.record_pointers import PointerKey
+from medproof.client.record_pointers import Place, PointerKey
+from medproof.merkle import MerkleLog
 from medproof.policy.codes import DataClass
 from medproof.policy.emergency import OverrideReason
 from medproof.policy.word import Rule
@@ -65,3 +66,24 @@ def test_three_custodians_in_one_order(
     assert [entry.data_class for entry in found[:2]] == [DataClass.LABORATORY, DataClass.IMAGING]
     assert all(first.when <= second.when for first, second in pairwise(found))
     assert steps[-1][0] == steps[-1][1] == len(steps)
+
+
+def test_pointer_out_of_a_batch_and_its_denied_dispute(
+    suite: MedProof, clinic: LocalSigner, relayer: LocalSigner
+) -> None:
+    wallet, pointers = Wallet.create()[0], suite.record_pointers
+    subject = wallet.pseudonym(clinic.address)
+    keys = [PointerKey(subject.address, clinic.address, commitment) for commitment in (FIRST, SECOND)]
+    log = MerkleLog(key.leaf(DataClass.LABORATORY) for key in keys)
+    pointers.post_batch(log.root(), len(keys), sender=clinic)
+    place = Place(log.root(), 1, log.inclusion_proof(1))
+    pointers.relay(pointers.sign_opening(subject, keys[1], DataClass.LABORATORY, place), sender=relayer)
+    pointers.relay(pointers.sign_dispute(subject, keys[1]), sender=relayer)
+    pointers.deny_dispute(keys[1], reason=FIRST, sender=clinic)
+
+    found = list(timeline(suite, wallet))
+
+    names = ["PointerPosted", "PointerOpened", "PointerDisputed", "DisputeDenied"]
+    assert [entry.event.name for entry in found] == names
+    assert {(entry.pointer, entry.data_class) for entry in found} == {(keys[1], DataClass.LABORATORY)}
+    assert found[-1].event.arguments["reason"] == FIRST
