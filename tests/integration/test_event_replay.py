@@ -17,7 +17,9 @@ from eth_utils import keccak
 from web3 import Web3
 
 from medproof import messages
+from medproof.client.record_pointers import PointerKey
 from medproof.merkle import MerkleLog
+from medproof.policy.codes import DataClass
 from tests.support.claims import (
     APPROVED,
     DENIED,
@@ -83,6 +85,7 @@ class PartyRecord:
     suspended: bool = False
     groups: tuple[int, ...] = ()  # the newest first
     change: tuple[str, int, bool] = (NOBODY, 0, False)
+    key: bytes = ZERO  # for encryption
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Replayed:
     recoveries: dict[str, tuple[str, int, int]] = field(default_factory=dict)
     successors: dict[str, str] = field(default_factory=dict)
     pointers: dict[bytes, PointerRecord] = field(default_factory=dict)
+    pointer_batches: dict[tuple[str, bytes], int] = field(default_factory=dict)
     claims: dict[bytes, ClaimRecord] = field(default_factory=dict)
     nullifiers: dict[bytes, bytes] = field(default_factory=dict)
     seen_nullifiers: set[bytes] = field(default_factory=set)
@@ -187,6 +191,9 @@ class Replayed:
 
     def on_AccountChanged(self, party, to, **_):  # noqa: N802
         self._party(party, account=to, change=(NOBODY, 0, False))
+
+    def on_EncryptionKeyPublished(self, party, key):  # noqa: N802
+        self._party(party, key=key)
 
     # ConsentRegistry
 
@@ -260,6 +267,16 @@ class Replayed:
 
     def on_PointerDisputed(self, pointer, **_):  # noqa: N802
         self._pointer(pointer, status=3, sequence=self.pointers[pointer].sequence + 1)
+
+    def on_DisputeDenied(self, pointer, custodian, **_):  # noqa: N802
+        assert self.pointers[pointer].custodian == custodian
+        self._pointer(pointer, status=5, sequence=self.pointers[pointer].sequence + 1)
+
+    def on_BatchPosted(self, custodian, root, size):  # noqa: N802
+        self.pointer_batches[custodian, root] = size
+
+    def on_PointerOpened(self, pointer, root, **_):  # noqa: N802
+        assert (self.pointers[pointer].custodian, root) in self.pointer_batches  # that it was posted came just before
 
     def on_CustodyOffered(self, pointer, to):  # noqa: N802
         self._pointer(pointer, offer=to)
@@ -362,6 +379,9 @@ def parties_history(parties, registrar, admin, accounts, chain, clinic, second_c
     registrar.reinstate(payer, by_admin)
 
     first, second, third, fourth, fifth, sixth = (accounts[number] for number in range(13, 19))
+    for number, party in enumerate((clinic, second_clinic, payer), start=1):
+        registrar.publishEncryptionKey(bytes([number]) * 32, {"from": party})
+    registrar.publishEncryptionKey(ZERO, {"from": payer})  # withdrawn; the second clinic's is by its recovery
     registrar.offerAccount(first, {"from": clinic})  # taken
     registrar.takeAccount(clinic, {"from": first})
     registrar.offerAccount(second, {"from": first})  # withdrawn
@@ -376,6 +396,7 @@ def parties_history(parties, registrar, admin, accounts, chain, clinic, second_c
     registrar.startRecovery(researcher, fourth, by_admin)  # stays
 
     accredit(fifth, PROVIDER)
+    registrar.publishEncryptionKey(b"\x05" * 32, {"from": fifth})
     registrar.offerAccount(sixth, {"from": fifth})
     registrar.joinGroup(trauma, fifth, by_admin)
     registrar.takeAccount(fifth, {"from": sixth})
@@ -504,6 +525,19 @@ def pointers_history(record_pointers, registrar, accounts, clinic, second_clinic
     record_pointers.offerCustody(patient, clinic, third, second_clinic, at_clinic)
     record_pointers.offerCustody(second_patient, clinic, first, second_clinic, at_clinic)
     record_pointers.offerCustody(second_patient, clinic, first, NOBODY, at_clinic)
+    record_pointers.denyDispute(patient, clinic, second, b"\x92" * 32, at_clinic)  # stands
+
+    keys = [PointerKey(patient.address, clinic.address, bytes([0xA0 + number]) * 32) for number in range(3)]
+    log = MerkleLog(key.leaf(DataClass.DOCUMENT) for key in keys)
+    for custodian, size in ((at_clinic, 3), (at_second, 9)):
+        record_pointers.postBatch(log.root(), size, custodian)
+    for number, sender in ((0, {"from": patient}), (2, at_clinic)):  # the one between stays unopened
+        place = (log.root(), number, list(log.inclusion_proof(number)))
+        record_pointers.open(patient, clinic, 0, keys[number].commitment, place, 0, b"", sender)
+    opened = keys[2].commitment
+    record_pointers.dispute(clinic, opened, ZERO, {"from": patient})
+    record_pointers.denyDispute(patient, clinic, opened, b"\x93" * 32, at_clinic)
+    record_pointers.dispute(clinic, opened, ZERO, {"from": patient})
 
 
 @pytest.fixture
@@ -650,6 +684,7 @@ def assert_parties(state, registrar):
         record = state.parties.get(party) or PartyRecord(0, 0, ZERO, NOBODY)
         assert registrar.accountOf(party) == record.account
         assert bytes(registrar.credentialOf(party)) == record.credential
+        assert bytes(registrar.encryptionKeyOf(party)) == record.key
         assert tuple(registrar.accountChangeOf(party)) == record.change
 
 
@@ -691,6 +726,9 @@ def assert_pointers(state, pointers):
         assert tuple(pointers.pointerOf(pointer)) == expected
         assert bytes(pointers.previousOf(pointer)) == record.previous
         assert pointers.nextCustodianOf(pointer) == record.offer
+    assert len(state.pointer_batches) == 2
+    for (custodian, root), size in state.pointer_batches.items():
+        assert pointers.batchOf(custodian, root) == size
 
 
 def assert_claims(state, anchor):

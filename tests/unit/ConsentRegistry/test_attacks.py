@@ -184,13 +184,14 @@ def test_nobody_becomes_a_delegate_of_nobody(delegations, consent_registry, stra
 
 @pytest.mark.spec("C57")
 def test_delegate_does_not_pass_a_revocation_for_a_rule_nor_a_rule_for_a_revocation(
-    consent_registry, delegate_to, signed_change, patient, delegate, aide, clinic, rule_word, relayer
+    consent_registry, delegate_to, grant, signed_change, patient, delegate, aide, clinic, rule_word, relayer
 ):
     """The scope follows from the word that takes effect, not from the function that is called."""
     delegate_to(delegate, GRANT)
     delegate_to(aide, REVOKE)
+    grant(clinic, rule_word())
 
-    for account, word, scope in ((delegate, revocation(1), REVOKE), (aide, rule_word(), GRANT)):
+    for account, word, scope in ((delegate, revocation(2), REVOKE), (aide, rule_word(sequence=2), GRANT)):
         with reverts("DelegateScopeMissing", patient.address, account.address, scope):
             consent_registry.setRuleFor(patient, clinic, word, 0, b"", {"from": account})
         with reverts("SignatureInvalid", patient.address):
