@@ -15,6 +15,7 @@ from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.cli.conftest import Run
 from tests.sdk.cli.test_exchange import LAB, permitting
+from tests.sdk.store.examples import EXAMPLES
 
 
 def steps(document: str) -> Iterator[tuple[str, str]]:
@@ -34,6 +35,9 @@ def session(here: Path, run: Run, keys: Path, monkeypatch: pytest.MonkeyPatch, c
     shutil.copy(keys / "1.json", here / "clinic.json")
     shutil.copy(keys / "2.json", here / "lab.json")
     (here / "consent.json").write_text(json.dumps(permitting(LAB)))
+    shutil.copy(keys / "6.json", here / "meter.json")
+    shutil.copy(EXAMPLES / "Observation-blood-pressure.json", here / "observation.json")
+    (here / "results.csv").write_text("first;6.30\nsecond;5.90\nthird;7.10\n")
     (here / "question.txt").write_text("Please repeat the blood count.\n")
     monkeypatch.setenv("MEDPROOF_ENCRYPTION_PASSWORD", "only for this test")
     monkeypatch.setenv("MEDPROOF_WALLET", "seed.txt")
@@ -60,11 +64,21 @@ def replay(document: str, run: Run, names: dict[str, str], monkeypatch: pytest.M
 
 
 def test_the_sessions_of_the_manual(
-    session: Run, monkeypatch: pytest.MonkeyPatch, clinic: LocalSigner, second_clinic: LocalSigner
+    session: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    clinic: LocalSigner,
+    second_clinic: LocalSigner,
+    patient: LocalSigner,
+    pseudonym: LocalSigner,
 ) -> None:
-    names = {"LAB": second_clinic.address, "CLINIC": clinic.address}
+    names = {
+        "LAB": second_clinic.address,
+        "CLINIC": clinic.address,
+        "METER": patient.address,
+        "PATIENT": pseudonym.address,
+    }
 
-    assert replay("docs/cli.md", session, names, monkeypatch) == 20
+    assert replay("docs/cli.md", session, names, monkeypatch) == 26
 
 
 def test_the_session_of_the_readme(
