@@ -660,6 +660,17 @@ class MasterKeyError(StoreError):
     """A master key cannot be used, or the one that is needed is missing; the message shows nothing of a key."""
 
 
+class MailboxFullError(StoreError):
+    """Too many messages of one sender wait in a mailbox, or too long ones."""
+
+    def __init__(self, sender: str) -> None:
+        """Name the sender."""
+        self.sender = sender  # its identity
+        super().__init__(
+            f"Too much of {sender} waits in the mailbox already. Ask the custodian to read it, and send it again."
+        )
+
+
 class FhirServerError(StoreError):
     """A FHIR server does not answer, or its answer cannot be used; the message shows nothing of it."""
 

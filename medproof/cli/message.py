@@ -35,6 +35,9 @@ app.add_typer(encryption.app, name="key")
 app.add_typer(receipts, name="receipt")
 
 EnvelopeFile = Annotated[Path, Argument(metavar="ENVELOPE", help="A sealed message.", show_default=False)]
+Gatekeeper = Annotated[
+    str, Option(metavar="URL", envvar="MEDPROOF_GATEKEEPER", help="Where the custodian's gatekeeper is.")
+]
 ReceiptFile = Annotated[Path, Argument(metavar="RECEIPT", help="A read receipt.", show_default=False)]
 
 
@@ -106,6 +109,48 @@ def open_message(
     if receipt is not None and signed is not None:
         output.write(receipt, signed.to_json())
     _tell(output, opened, out, receipt if signed is not None else None)
+
+
+@app.command(epilog="Example: medproof message bring envelope.json --gatekeeper https://… --keystore clinic.json")
+@expanded
+def bring(envelope: EnvelopeFile, who: KeyOptions, chain: ChainOptions, gatekeeper: Gatekeeper) -> None:
+    """Leave a sealed message at the gatekeeper of the custodian that it is for. It may be repeated."""
+    from medproof.gateway.mailbox_client import MailboxClient
+
+    sealed = _envelope(envelope)
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    with MailboxClient(gatekeeper, suite, _signer(who)) as mailbox:
+        kept = mailbox.bring(sealed.to_json().encode())
+    output.document({"message": _hex(sealed.id), "kept": kept})
+    output.say(f"Kept at {gatekeeper}: {kept}.")
+
+
+@app.command(epilog="Example: medproof message fetch inbox --gatekeeper https://… --keystore clinic.json --remove")
+@expanded
+def fetch(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="Where envelopes are written.", show_default=False)],
+    who: KeyOptions,
+    chain: ChainOptions,
+    gatekeeper: Gatekeeper,
+    remove: Annotated[bool, Option("--remove", help="Remove each there once it is written here.")] = False,
+) -> None:
+    """Fetch what waits in the mailbox of your own gatekeeper; `message open` opens it."""
+    from medproof.gateway.mailbox_client import MailboxClient
+
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    folder.mkdir(exist_ok=True)
+    written: list[Json] = []
+    with MailboxClient(gatekeeper, suite, _signer(who)) as mailbox:
+        for one in mailbox.waiting():
+            path = folder / f"{one.id}.json"
+            output.write(path, mailbox.fetch(one.id))
+            if remove:
+                mailbox.remove(one.id)
+            written.append({"file": str(path), "sender": one.sender, "received": one.received})
+            output.say(f"{path}: brought by {one.sender}, {one.received}.")
+    output.document({"messages": written})
+    if not written:
+        output.say("Nothing waits.")
 
 
 @receipts.command(

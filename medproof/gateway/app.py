@@ -19,6 +19,7 @@ from medproof.gateway.promises import Promises
 from medproof.gateway.routes.access import access_routes
 from medproof.gateway.routes.devices import device_routes
 from medproof.gateway.routes.forms import form_routes
+from medproof.gateway.routes.messages import message_routes
 from medproof.gateway.routes.operations import operation_routes
 from medproof.gateway.routes.records import record_routes
 from medproof.gateway.service import Gatekeeper
@@ -63,6 +64,7 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     app.include_router(record_routes(gatekeeper))
     app.include_router(access_routes(gatekeeper))
     app.include_router(device_routes(gatekeeper))
+    app.include_router(message_routes(gatekeeper))
     app.include_router(form_routes(gatekeeper))
     app.include_router(operation_routes(gatekeeper, metrics))
     return app

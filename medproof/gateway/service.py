@@ -33,6 +33,7 @@ from medproof.policy.codes import DataClass
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
+from medproof.store.mailbox import Mailbox
 
 __all__ = ["Gatekeeper", "Listed", "Results", "Served"]
 
@@ -136,6 +137,10 @@ class Gatekeeper:
             if sender is not None and entry_log is not None
             else None
         )
+        self.mailbox: Mailbox | None = None
+        if sender is not None and isinstance(store, SqlStore):
+            most, most_bytes = settings.mailbox_messages, settings.mailbox_bytes
+            self.mailbox = Mailbox(store.database, most=most, most_bytes=most_bytes)
         self.readings: Readings | None = None
         if (
             sender is not None
@@ -203,6 +208,24 @@ class Gatekeeper:
         caller = self.authenticator.check(authorization, method, target, body, claims)
         self.accounts.take(caller.account)
         return caller
+
+    @property
+    def custodian(self) -> str | None:
+        """The identity of the party that it takes records and messages for, once it has started."""
+        return self._origin
+
+    def identity(self, caller: Caller) -> str:
+        """The identity of the active party that a caller acts for.
+
+        Raises:
+            GatekeeperRefusalError: it acts for none, or that cannot be decided now.
+        """
+        moment = self.head.now()
+        party = moment.standing(caller.account)
+        moment.confirm()
+        if party is None:
+            raise GatekeeperRefusalError(403, Reason.INACTIVE_PARTY.name, explain(Reason.INACTIVE_PARTY))
+        return party.id
 
     def ready(self) -> None:
         """Make sure that chain and store answer.

@@ -37,6 +37,8 @@ class Settings:
     anchor_consistently: bool = True  # whether the chain checks that each batch of it only adds
     readings_log: int = 1  # number of the custodian's log of devices' readings
     most_readings: int = 500  # of one batch
+    mailbox_messages: int = 1000  # of one sender that may wait in the mailbox
+    mailbox_bytes: int = 256 * 1024 * 1024  # of one sender
     operators: frozenset[str] = frozenset({"127.0.0.1", "::1"})  # addresses that may read the metrics
 
     def __post_init__(self) -> None:

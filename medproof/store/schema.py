@@ -40,6 +40,7 @@ __all__ = [
     "leaf_logs",
     "leaves",
     "log_anchors",
+    "messages",
     "metadata",
     "pointer_batches",
     "pointer_places",
@@ -207,6 +208,18 @@ documents = Table(
     Column("name", LargeBinary(32), nullable=False),  # hash of where it comes from and what it says
     Column("salt", LargeBinary(32), nullable=False),  # opens the leaf: whoever has this table may guess what is in it
     UniqueConstraint("log", "name", name="documents_name"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("position", _BIG, primary_key=True, autoincrement=True),  # in the order of arrival, never used twice
+    Column("id", LargeBinary(32), nullable=False, unique=True),  # hash of sender and body
+    Column("sender", String(42), nullable=False, index=True),  # the party that brought it
+    Column("received", BigInteger, nullable=False),  # microseconds since 1970
+    Column("size", Integer, nullable=False),  # bytes of the body
+    Column("body", LargeBinary, nullable=False),  # sealed by the sender; as it came
+    sqlite_autoincrement=True,
 )
 
 
