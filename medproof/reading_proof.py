@@ -22,7 +22,7 @@ class ReadingProof:
     """A reading, and its place in the custodian's log of readings."""
 
     reading: Reading
-    leaf: LeafProof
+    leaf: LeafProof | None  # None as long as it is not anchored
 
     def verify(self, suite: MedProof) -> Batch:
         """Return the batch that anchored the reading, if it is the device's, to the last digit.
@@ -35,10 +35,12 @@ class ReadingProof:
             UnprovedRecordError: one of these does not hold.
             NodeError: the chain cannot be asked.
         """
-        reading = self.reading
-        if reading.commitment != self.leaf.leaf:
+        reading, leaf = self.reading, self.leaf
+        if leaf is None:
+            raise UnprovedRecordError("leaf", "is missing, since the reading is not anchored yet")
+        if reading.commitment != leaf.leaf:
             raise UnprovedRecordError("leaf", "is not the commitment to this reading")
-        if self.leaf.publisher != reading.custodian:
+        if leaf.publisher != reading.custodian:
             raise UnprovedRecordError("publisher", "is not the custodian that the device signed for")
         try:
             check_signature(reading, suite.devices.reading_domain)
@@ -47,13 +49,13 @@ class ReadingProof:
         if not self._registered(suite):
             raise UnprovedRecordError("device", "was not registered for such data at that time")
         try:
-            return self.leaf.verify_anchored(suite.batch_anchor)
+            return leaf.verify_anchored(suite.batch_anchor)
         except MerkleProofError as error:
             raise UnprovedRecordError("leaf", "is in no batch on the chain") from error
 
     def to_json(self) -> JsonObject:
         """Reading and place, as the gatekeeper answers."""
-        return {"reading": self.reading.to_json(), "leaf": self.leaf.to_json()}
+        return {"reading": self.reading.to_json(), "leaf": self.leaf.to_json() if self.leaf else None}
 
     @classmethod
     def from_json(cls, value: Json) -> ReadingProof:
@@ -63,7 +65,8 @@ class ReadingProof:
             ReadingError, LeafProofError: it is none.
         """
         said = value if isinstance(value, dict) else {}
-        return cls(Reading.from_json(said.get("reading")), LeafProof.from_json(said.get("leaf")))
+        leaf = said.get("leaf")
+        return cls(Reading.from_json(said.get("reading")), None if leaf is None else LeafProof.from_json(leaf))
 
     def _registered(self, suite: MedProof) -> bool:
         """Whether a registration that the subject gave, and had not revoked before it, covers the reading."""

@@ -11,10 +11,12 @@ import httpx
 from medproof import fhir, hashing
 from medproof.access.promise import Promise, Promised
 from medproof.client import MedProof
-from medproof.client.record_pointers import Pointer
+from medproof.client.record_pointers import Pointer, PointerKey
 from medproof.errors import (
     GatekeeperRefusalError,
     JsonError,
+    LeafProofError,
+    ReadingError,
     RecordError,
     UnknownCodeError,
     UnprovedRecordError,
@@ -25,6 +27,7 @@ from medproof.gateway.proof import PROOF, Proof, read_pointer, verify_pointer
 from medproof.gateway.signature import Claims, SignedRequest
 from medproof.gateway.witness import SeenEntry, Witness
 from medproof.hashing import Json, JsonObject
+from medproof.reading_proof import ReadingProof
 from medproof.signing import Signer
 
 __all__ = ["Fetched", "GatekeeperClient", "ListedPointer", "Taken"]
@@ -201,6 +204,26 @@ class GatekeeperClient:
         pointer = _hash(answer.headers.get("MedProof-Pointer"))
         logged = self._witness.served(answer, "create", subject, [pointer])
         return Taken(Resource(record.resource_type, taken), pointer, logged)
+
+    def prove_reading(self, id_: str) -> ReadingProof:
+        """Fetch one reading of a device with all that proves it, and check it; see `ReadingProof.verify`.
+
+        Raises:
+            GatekeeperRefusalError, NodeError: as `fetch`.
+            UnprovedRecordError: it does not hold, or the reading is not anchored yet.
+        """
+        answer = self._send("GET", f"/devices/readings/{id_}/proof")
+        try:
+            proof = ReadingProof.from_json(_content(answer.content))
+        except (ReadingError, LeafProofError) as error:
+            raise UnprovedRecordError("proof", "cannot be read") from error
+        reading = proof.reading
+        if reading.observation.get("id") != id_:
+            raise UnprovedRecordError("id", "is not what was asked for")
+        proof.verify(self._suite)
+        pointer = PointerKey(reading.subject, reading.custodian, reading.commitment)
+        self._witness.served(answer, "read", reading.subject, [pointer.id], {reading.custodian})
+        return proof
 
     # -- the access log -----------------------------------------------------------------------------------------
 

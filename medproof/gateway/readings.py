@@ -177,39 +177,22 @@ class Readings:
             return Standing(device, last, missing_numbers(connection, device, limit=_MOST_GAPS))
 
     def prove(self, pointer: PointerKey) -> ReadingProof:
-        """Return a reading with its place in the log as it was anchored last.
+        """Return a reading with its place in the log as it was anchored last; with none where that is still to come.
 
         Raises:
-            GatekeeperRefusalError: the record is no reading, or is not anchored yet.
+            GatekeeperRefusalError: the record is no reading.
             StoreError: the database cannot be read now, or the record was erased meanwhile.
         """
         with self._store.database.reading() as connection:
             fate = fate_of(connection, pointer.id)
         if fate is None or fate.position is None:
             raise not_found()
-        size = self.log.anchored()
-        if size <= fate.position:
-            said = "The reading is stored and not anchored yet. Ask again later."
-            wait = int(self._settings.anchor_interval) + 1
-            raise GatekeeperRefusalError(503, "NOT_ANCHORED", said, retry_after=wait)
         stored = self._store.get_pointed(pointer.id)
         signed = hashing.parse(stored.attachment)
         assert isinstance(signed, dict)
         salt = f"0x{stored.salt.hex()}"
         reading = Reading.from_json({**signed, "observation": stored.resource.content, "salt": salt})
-        anchor = self._suite.batch_anchor
-        leaf = LeafProof(
-            anchor.chain.chain_id,
-            anchor.address,
-            pointer.origin,
-            self.log.number,
-            pointer.commitment,
-            fate.position,
-            size,
-            self.log.root(size),
-            self.log.inclusion_proof(fate.position, size),
-        )
-        return ReadingProof(reading, leaf)
+        return ReadingProof(reading, self._leaf(pointer, fate.position))
 
     # -- inside -------------------------------------------------------------------------------------------------
 
@@ -299,3 +282,19 @@ class Readings:
 
         self.log.write(make)
         return answer
+
+    def _leaf(self, pointer: PointerKey, position: int) -> LeafProof | None:
+        size, anchor = self.log.anchored(), self._suite.batch_anchor
+        if size <= position:
+            return None
+        return LeafProof(
+            anchor.chain.chain_id,
+            anchor.address,
+            pointer.origin,
+            self.log.number,
+            pointer.commitment,
+            position,
+            size,
+            self.log.root(size),
+            self.log.inclusion_proof(position, size),
+        )

@@ -207,8 +207,8 @@ def test_one_reading_is_proved_without_the_rest(
     answer = send(*batch)[1]
     settle(gatekeeper)
     target = f"/devices/readings/{answer['readings'][2]['id']}/proof"
-    with pytest.raises(GatekeeperRefusalError, match="not anchored yet"):
-        reader._send("GET", target)
+    with pytest.raises(UnprovedRecordError, match="not anchored yet"):
+        reader.prove_reading(str(answer["readings"][2]["id"]))
     assert gatekeeper.readings is not None
     gatekeeper.readings.anchorer.work()
     text = reader._send("GET", target).content
@@ -217,6 +217,8 @@ def test_one_reading_is_proved_without_the_rest(
     proof = ReadingProof.from_json(hashing.parse(text))
     assert proof.reading == batch[2]
     assert proof.verify(suite).size == 5
+    assert proof == reader.prove_reading(str(answer["readings"][2]["id"]))
+    assert proof.leaf is not None
     verify_inclusion(batch[2].commitment, 2, 5, proof.leaf.path, proof.leaf.root)
     assert as_caller(patient)._send("GET", target).content == text
     with pytest.raises(GatekeeperRefusalError, match="no such record"):
@@ -250,6 +252,7 @@ def test_a_reading_of_before_the_revocation_stays_proved_and_one_of_after_is_not
     proof = gatekeeper.readings.prove(store.search(Query()).entries[0].pointer)
     suite.devices.revoke(METER.address, sender=patient)
     proof.verify(suite)
+    assert proof.leaf is not None
     late = measure(2, ago=-60)
     leaf = dataclasses.replace(proof.leaf, leaf=late.commitment)
     with pytest.raises(UnprovedRecordError, match="was not registered"):
