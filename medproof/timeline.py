@@ -1,8 +1,8 @@
 """A patient's longitudinal record: what happened with all custodians, in one order, put together by her wallet alone.
 
 Nobody else can put it together: each custodian knows her by another pseudonym, and only the seed phrase joins them.
-Pointers that stand in batches are not seen on the chain; her wallet asks the custodians for them, and the chain confirms
-what they say.
+Pointers that stand in batches are not seen on the chain; her wallet asks the custodians for them, and the chain
+confirms what they say.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from medproof.chain import Receipt
 from medproof.client.break_glass import Opening
 from medproof.client.contract import SignedMessage
+from medproof.client.record_pointers import Pointer
 from medproof.client.registrar import grantee_name
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import DataClass
@@ -23,6 +24,7 @@ __all__ = [
     "fate_document",
     "message_document",
     "opening_document",
+    "pointer_document",
     "receipt_document",
     "request_document",
     "rule_document",
@@ -74,6 +76,22 @@ def rule_state(rule: Rule, now: datetime) -> str:
     if now < rule.valid_from:
         return "not yet valid"
     return "expired" if rule.valid_until is not None and now >= rule.valid_until else "in force"
+
+
+def pointer_document(pointer: Pointer) -> JsonObject:
+    """A pointer as it stands; its place is null where it has a slot of its own."""
+    key = pointer.key
+    return {
+        "pointer": f"0x{key.id.hex()}",
+        "subject": key.subject,
+        "origin": key.origin,
+        "commitment": f"0x{key.commitment.hex()}",
+        "custodian": pointer.custodian,
+        "class": pointer.data_class.code,
+        "status": pointer.status.name.lower(),
+        "version": pointer.version,
+        "place": pointer.place.to_json() if pointer.place else None,
+    }
 
 
 def opening_document(opening: Opening) -> JsonObject:

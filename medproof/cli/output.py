@@ -21,6 +21,7 @@ from medproof.errors import (
     ContractError,
     DeploymentError,
     FeesTooHighError,
+    GatekeeperRefusalError,
     MedProofError,
     NodeError,
     OptionError,
@@ -37,7 +38,7 @@ __all__ = ["ANSWER_NO", "BAD_INPUT", "CHAIN_TROUBLE", "INTERRUPTED", "REFUSED", 
 ANSWER_NO = 1  # the command did its work, and the answer is no
 BAD_INPUT = 2
 CHAIN_TROUBLE = 3
-REFUSED = 4  # by a contract
+REFUSED = 4  # by a contract or a gatekeeper
 INTERRUPTED = 130
 
 _TROUBLE = (
@@ -49,13 +50,15 @@ _TROUBLE = (
     UnknownRevertError,
     RelayerFundsError,
     FeesTooHighError,
+    GatekeeperRefusalError,
 )
+_REFUSALS = range(400, 429)  # a gatekeeper's, of what was asked for; its others are for the moment
 _Item = TypeVar("_Item")
 
 
 def code_of(error: MedProofError) -> int:
     """The exit code for an error."""
-    if isinstance(error, ContractError):
+    if isinstance(error, ContractError) or (isinstance(error, GatekeeperRefusalError) and error.status in _REFUSALS):
         return REFUSED
     return CHAIN_TROUBLE if isinstance(error, _TROUBLE) else BAD_INPUT
 

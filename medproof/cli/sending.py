@@ -31,7 +31,7 @@ def deliver(
 
     Args:
         suite: where to.
-        messages: several are rules of one batch, all or none.
+        messages: several are for one contract, all or none, in their order.
         sending: who sends, or where the messages are written.
         output: where the result is printed.
         about: what the JSON document says beside.
@@ -39,7 +39,7 @@ def deliver(
     by = sender(sending)
     if by is not None:
         if len(messages) > 1:
-            receipt = suite.consent_registry.relay_many(messages, sender=by)
+            receipt = suite.client_for(messages[0].contract).relay_many(messages, sender=by)
         else:
             receipt = suite.relay(messages[0], sender=by)
         output.document({**about, "sent": receipt_document(receipt)})

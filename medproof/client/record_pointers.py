@@ -13,6 +13,7 @@ from medproof import messages
 from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.errors import ArgumentError, MerkleProofError
+from medproof.hashing import Json, JsonObject
 from medproof.merkle import verify_inclusion
 from medproof.policy.codes import DataClass
 from medproof.signing import Signer
@@ -59,6 +60,11 @@ class Place:
     root: bytes  # the batch's, 32 bytes
     index: int  # the pointer's in it, from 0
     proof: tuple[bytes, ...]  # `MerkleLog.inclusion_proof`, the leaf's neighbour first
+
+    def to_json(self) -> JsonObject:
+        """The place as JSON: root, index, and as `siblings` the proof."""
+        siblings: list[Json] = [f"0x{one.hex()}" for one in self.proof]
+        return {"root": f"0x{self.root.hex()}", "index": self.index, "siblings": siblings}
 
 
 @dataclass(frozen=True)

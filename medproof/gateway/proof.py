@@ -15,7 +15,7 @@ from medproof.errors import MerkleProofError, SaltError, UnknownCodeError, Unpro
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import DataClass
 
-__all__ = ["PROOF", "Proof", "place_document", "read_pointer", "verify_pointer"]
+__all__ = ["PROOF", "Proof", "read_pointer", "verify_pointer"]
 
 PROOF = "urn:medproof:proof"
 """The URL of the extension of a bundle's entry that holds a proof."""
@@ -60,7 +60,7 @@ class Proof:
             "reason": self.reason,
         }
         if self.place is not None:
-            said["place"] = place_document(self.place)
+            said["place"] = self.place.to_json()
         return json.dumps(said, separators=(",", ":"))
 
     @classmethod
@@ -140,15 +140,6 @@ def verify_pointer(key: PointerKey, data_class: DataClass, place: Place | None, 
     if found.data_class is not data_class:
         raise UnprovedRecordError("class", f"is {data_class.code}, and the pointer's is {found.data_class.code}")
     return found
-
-
-def place_document(place: Place) -> JsonObject:
-    """A place in a batch as JSON: the root, the index, the siblings from the leaf up."""
-    return {
-        "root": f"0x{place.root.hex()}",
-        "index": place.index,
-        "siblings": [f"0x{one.hex()}" for one in place.proof],
-    }
 
 
 def read_pointer(said: dict[str, Any]) -> tuple[PointerKey, DataClass, Place | None]:

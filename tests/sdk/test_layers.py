@@ -50,7 +50,7 @@ LAYERS = (
     {"sharing.content"},
     {"sharing.json_reader", "sharing.keys", "sharing.typed_data"},
     {"gateway"},
-    {"gateway.client", "gateway.device_client", "gateway.mailbox_client", "gateway.server"},
+    {"gateway.client", "gateway.custody", "gateway.device_client", "gateway.mailbox_client", "gateway.server"},
     {"gateway.witness"},
     {"gateway.app"},
     {

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from medproof import hashing
 from medproof.errors import GatekeeperRefusalError
 from medproof.gateway.http import FHIR_JSON, RESOURCE_SCHEMA, Body, SignedCaller, allow, describe
-from medproof.gateway.proof import PROOF, place_document
+from medproof.gateway.proof import PROOF
 from medproof.gateway.service import Gatekeeper, Listed, Results, Served
 from medproof.hashing import Json, JsonObject
 from medproof.policy.evaluation import Reason
@@ -189,7 +189,7 @@ def _listed(origin: str, one: Listed) -> JsonObject:
         "record": f"{origin}/fhir/{one.entry.resource_type}/{one.id}",
     }
     if pointer.place is not None:
-        said["place"] = place_document(pointer.place)
+        said["place"] = pointer.place.to_json()
     return said
 
 
