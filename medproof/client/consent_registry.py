@@ -152,7 +152,8 @@ class ConsentRegistry(BreakGlass):
             grantee: under whom the rule stands.
             index: which of the pair's rules.
             sequence: what to overtake: any sequence above all that were signed. One above the stored one where none
-                is given; two or more above it beats a grant that is signed and still on its way.
+                is given; two or more above it beats a grant that is signed and still on its way. A delegate needs
+                every scope for that, and for a revocation where no rule stands.
             subject: whose rule.
             lifetime: how long the message counts, in seconds.
         """

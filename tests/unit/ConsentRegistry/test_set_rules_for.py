@@ -225,15 +225,26 @@ def test_terms_are_looked_up(consent_registry, send, signed_change, admin, patie
 
 @pytest.mark.spec("C52", "C57", "C59")
 def test_delegates_sign_among_subjects(
-    consent_registry, send, signed_change, delegate_to, patient, second_patient, delegate, clinic, payer, rule_word
+    consent_registry,
+    send,
+    grant,
+    signed_change,
+    delegate_to,
+    patient,
+    second_patient,
+    delegate,
+    clinic,
+    payer,
+    rule_word,
 ):
     delegate_to(delegate, GRANT | REVOKE)
+    grant(payer, rule_word())
 
     tx = send(
         [
             signed_change(patient, clinic, rule_word(), by=delegate),
             signed_change(second_patient, clinic, rule_word()),
-            signed_change(patient, payer, revocation(1), by=delegate),
+            signed_change(patient, payer, revocation(2), by=delegate),
         ]
     )
 
@@ -252,12 +263,13 @@ def test_delegates_sign_among_subjects(
 @pytest.mark.spec("C57")
 @pytest.mark.parametrize(("scopes", "revokes"), [(REVOKE | VIEW, False), (GRANT | VIEW, True)])
 def test_delegate_without_the_scope_reverts(
-    send, signed_change, delegate_to, patient, delegate, clinic, rule_word, scopes, revokes
+    send, grant, signed_change, delegate_to, patient, delegate, clinic, rule_word, scopes, revokes
 ):
     delegate_to(delegate, scopes)
+    grant(clinic, rule_word())
 
     with reverts("SignatureInvalid", patient.address):
-        send([signed_change(patient, clinic, revocation(2) if revokes else rule_word(), by=delegate)])
+        send([signed_change(patient, clinic, revocation(2) if revokes else rule_word(sequence=2), by=delegate)])
 
 
 @pytest.mark.spec("C2", "C57")
