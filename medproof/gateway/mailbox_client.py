@@ -24,6 +24,7 @@ __all__ = ["MailboxClient", "WaitingMessage"]
 _LIFETIME = 60  # seconds for which a request counts
 _PAGE = 100
 _ID = re.compile("0x[0-9a-f]{64}", re.ASCII)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _JSON = "application/json"
 
 
@@ -91,7 +92,8 @@ class MailboxClient:
             except (LookupError, TypeError, ValueError):
                 raise _unreadable() from None
             for one in found:
-                if not _ID.fullmatch(one.id) or not is_checksum_address(one.sender):
+                named = _ID.fullmatch(one.id) and is_checksum_address(one.sender)
+                if not named or not _MOMENT.fullmatch(one.received):
                     raise _unreadable()
             yield from found
             if following is None:

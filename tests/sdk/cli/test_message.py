@@ -7,18 +7,21 @@ import stat
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from medproof import hashing
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
+from medproof.gateway import Gatekeeper, Settings, create_app
 from medproof.gateway.proof import Proof
 from medproof.policy.codes import DataClass
 from medproof.sharing import EncryptionKeys, Envelope, key_text
 from medproof.signing import LocalSigner
+from medproof.store import SqlStore
 from medproof.wallet import Wallet
 from tests.sdk.cli.conftest import PASSWORD, PHRASE, Run
-from tests.sdk.gateway.conftest import observation
+from tests.sdk.gateway.conftest import KEYS, ORIGIN, Bridge, Clock, observation
 
 CHEAP = 1 << 4
 
@@ -233,3 +236,37 @@ def test_what_cannot_be_sealed_or_opened(
     assert not (here / "new.envelope").exists()
     monkeypatch.setenv("MEDPROOF_ENCRYPTION_PASSWORD", "another")
     assert "does not open with this password" in run(*OPEN, *reader).err
+
+
+def test_a_mailbox(
+    run: Run,
+    here: Path,
+    sealed: Path,
+    suite: MedProof,
+    sender: tuple[str, ...],
+    reader: tuple[str, ...],
+    second_clinic: LocalSigner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The reader's own gatekeeper takes the message, and gives it to the reader alone."""
+    store = SqlStore(here / "records.db", KEYS)
+    clock = Clock()  # it started a minute ago
+    gatekeeper = Gatekeeper(suite, store, Settings(ORIGIN, max_block_age=None), sender=second_clinic, clock=clock)
+    clock.offset = 0.0
+    client, app = httpx.Client, create_app(gatekeeper)
+    monkeypatch.setattr(httpx, "Client", lambda **_: client(transport=Bridge(app)))
+    gatekeeper.start()
+    at = ("--gatekeeper", ORIGIN)
+    try:
+        kept = [run("message", "bring", "note.envelope", *at, *sender, "--json").document["kept"] for _ in range(2)]
+        assert kept[0] == kept[1]
+        assert run("message", "fetch", "inbox", *at, *sender).code == 4  # refused
+        fetched = run("message", "fetch", "inbox", *at, *reader, "--remove", "--json").document
+        assert [one["file"] for one in fetched["messages"]] == [f"inbox/{kept[0]}.json"]
+        assert run("message", "fetch", "inbox", *at, *reader).out == "Nothing waits.\n"
+        assert run("message", "bring", "note.txt", *at, *sender).code == 2  # no envelope
+    finally:
+        gatekeeper.stop()
+        store.close()
+    opened = run("message", "open", f"inbox/{kept[0]}.json", "--encryption-keys", "lab.keys", *reader)
+    assert opened.out == "Please call back.\n"

@@ -174,6 +174,8 @@ def test_a_database_that_is_gone(
         b"{}",
         b'{"messages": [{}]}',
         b'{"messages": [{"id": "../x", "sender": "0x1", "received": "", "size": 1}]}',
+        b'{"messages": [{"id": "0x%s", "sender": "%s", "received": "\\u001b[2J", "size": 1}]}'
+        % (b"00" * 32, b"0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"),
         b'{"messages": [], "next": 0}',
         b'{"messages": [], "next": "x"}',
     ],
