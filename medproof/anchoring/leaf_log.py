@@ -188,6 +188,17 @@ class LeafLog:
             yield from found
             start += len(found)
 
+    def find(self, leaf: bytes) -> int | None:
+        """The first index at which a leaf is; None where it is nowhere. Every leaf is looked at.
+
+        Raises:
+            StoreError: the database cannot be read now.
+        """
+        here = select(func.min(leaves.c.position)).where(leaves.c.log == self.number, leaves.c.leaf == leaf)
+        with self._database.reading() as connection:
+            found: int | None = connection.execute(here).scalar()
+            return found
+
     # -- what was anchored ----------------------------------------------------------------------------------------
 
     def anchors(self) -> dict[int, bytes]:

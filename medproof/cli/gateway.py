@@ -10,16 +10,20 @@ import typer
 from typer import Argument, Option
 
 from medproof import hashing
+from medproof.chain import Sender
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import account, open_suite, party
+from medproof.cli.session import account, open_suite, party, password
+from medproof.client import MedProof
 from medproof.errors import OptionError
 from medproof.policy.document import PolicyDocument
+from medproof.signing import LocalSigner
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Serve records to whom their subjects permit it on chain.", no_args_is_help=True)
 
+_PROMISED = 6  # intervals until an entry must be anchored: a node may be away for some of them
 _PATIENCE = 5.0  # seconds for each answer of the node
 _HASH = re.compile("0x[0-9a-fA-F]{64}")
 _FINALITY = re.compile("safe|finalized|[1-9][0-9]{0,3}")
@@ -57,11 +61,24 @@ def serve(
     max_block_age: Annotated[
         float, Option(min=0, metavar="SECONDS", help="How old the newest block may be; 0 for any age.")
     ] = 300.0,
+    log_key: Annotated[
+        Path | None,
+        Option(metavar="FILE", help="Key file that signs the access log's promises; without it no log is kept."),
+    ] = None,
+    log_password_file: Annotated[
+        Path | None, Option(metavar="FILE", help="Its password; or MEDPROOF_LOG_PASSWORD.")
+    ] = None,
+    log_number: Annotated[int, Option(min=0, max=2**32 - 1, help="Which of your logs; medproof access open.")] = 0,
+    log_every: Annotated[
+        int,
+        Option(min=1, max=14400, metavar="SECONDS", help="How often the log is anchored; promised in six times that."),
+    ] = 600,
     host: Annotated[str, Option(metavar="ADDRESS", help="Where to listen; put TLS in front of it.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Where to listen.")] = 8080,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. Without a key file records are served, and none are taken."""
     # Here, so that the other commands run without the extra.
+    from medproof.access.entry_log import EntryLog
     from medproof.gateway import Gatekeeper, Settings, serve
     from medproof.gateway.telemetry import log
     from medproof.store import KeyRing, MasterKey, SqlStore
@@ -75,18 +92,47 @@ def serve(
         plain_terms=frozenset(_hash(text) for text in plain_terms or ()),
         finality=int(finality) if finality.isdigit() else finality,
         max_block_age=max_block_age or None,
+        anchor_interval=log_every,
     )
     suite = open_suite(chain, patience=_PATIENCE)
     sender = party(custodian) if custodian.keystore else None
-    records = SqlStore(store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key)))
+    where, keys = store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key))
+    records, entries = SqlStore(where, keys), None
     try:
+        if log_key is not None:
+            if sender is None:
+                raise OptionError("--log-key", "is named without --keystore", "Name the custodian's account, too.")
+            entries = EntryLog(
+                where,
+                keys,
+                custodian=_identity(suite, sender),
+                domain=suite.access_log.domain,
+                signer=LocalSigner.from_keystore(
+                    log_key, password(str(log_key), log_password_file, "MEDPROOF_LOG_PASSWORD")
+                ),
+                number=log_number,
+                promised_within=_PROMISED * log_every,
+            )
         gatekeeper = Gatekeeper(
-            suite, records, settings, sender=sender, trouble=lambda error: log("posting", trouble=type(error).__name__)
+            suite,
+            records,
+            settings,
+            sender=sender,
+            entry_log=entries,
+            trouble=lambda error: log("posting", trouble=type(error).__name__),
         )
         Output(as_json=chain.as_json).aside(f"Serving {origin} on {host}:{port}. Ctrl-C stops.")
         serve(gatekeeper, host=host, port=port)
     finally:
         records.close()
+        if entries is not None:
+            entries.close()
+
+
+def _identity(suite: MedProof, sender: Sender) -> str:
+    """The party that an account acts for; the gatekeeper refuses to start where there is none."""
+    found = suite.registrar.party(sender.address)
+    return found.id if found is not None else sender.address
 
 
 def _document(path: Path) -> PolicyDocument:

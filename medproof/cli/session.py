@@ -44,6 +44,8 @@ _SECRET_FILES = (
     "--password-file",
     "--relay-password-file",
     "--encryption-password-file",
+    "--log-key",
+    "--log-password-file",
 )
 _SHORTEST_PHRASE = 12  # words
 _NAMED = {"everyone": EVERYONE, "anyone": EVERYONE, "emergency": EMERGENCY}

@@ -66,6 +66,7 @@ def test_append_and_reopen(reopen: Open) -> None:
         verify_consistency(8, 21, one.consistency_proof(8), same.root(8), same.root())
         assert list(one.leaves()) == LEAVES[:21]
         assert list(one.leaves(19, 500)) == LEAVES[19:21]
+        assert (one.find(LEAVES[20]), one.find(LEAVES[21])) == (20, None)
     assert again.append(LEAVES[21]) == 21
     assert log.refresh() == 22
 
