@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from medproof import __version__
 from medproof.cli import (
+    access,
     anchor,
     consent,
     delegate,
@@ -83,6 +84,7 @@ app.add_typer(records.app, name="records")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")
+app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
 
 
