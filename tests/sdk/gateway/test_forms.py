@@ -17,6 +17,7 @@ import httpx
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
+from markupsafe import escape
 from siwe import SiweMessage
 
 from medproof import fhir
@@ -150,57 +151,52 @@ def test_a_form_that_is_sent_twice_counts_once(writer: Browser, measured: Fields
     assert len(stored(store)) == 1
 
 
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"patient": "0x12"}, "patient"),
-        ({"patient": "0x" + "aB" * 20}, "patient"),  # a wrong checksum
-        ({"measurement": "8310-5 K"}, "measurement"),
-        ({"value": "36,6"}, "value"),
-        ({"value": "1e99999"}, "value"),
-        ({"value": "NaN"}, "value"),
-        ({"when": "2026-02-30T08:30"}, "when"),
-        ({"when": "9999-12-31T23:59"}, "when"),
-        ({"when": "0001-01-01T00:00", "offset": "+14:00"}, "when"),
-        ({"offset": "Z"}, "offset"),
-        ({"offset": "+25:00"}, "offset"),
-    ],
-)
-def test_a_wrong_field_is_named_and_what_was_typed_stays(
-    writer: Browser, measured: Fields, store: SqlStore, changes: Fields, field: str
-) -> None:
-    sent = {**measured, **changes}
-    answer = writer.post("/form", sent)
-    assert answer.status_code == 422
-    assert f'href="#{field}"' in answer.text
-    assert f'aria-describedby="{field}-hint {field}-error"' in answer.text
-    assert "<title>Error: Post a record" in answer.text
-    for name in ("patient", "value", "when", "offset"):
-        assert f'value="{html.escape(sent[name])}"' in answer.text
+WRONG_FIELDS: list[tuple[Fields, str]] = [
+    ({"patient": "0x12"}, "patient"),
+    ({"patient": "0x" + "aB" * 20}, "patient"),  # a wrong checksum
+    ({"measurement": "8310-5 K"}, "measurement"),
+    ({"value": "36,6"}, "value"),
+    ({"value": "1e99999"}, "value"),
+    ({"value": "NaN"}, "value"),
+    ({"when": "2026-02-30T08:30"}, "when"),
+    ({"when": "9999-12-31T23:59"}, "when"),
+    ({"when": "0001-01-01T00:00", "offset": "+14:00"}, "when"),
+    ({"offset": "Z"}, "offset"),
+    ({"offset": "+25:00"}, "offset"),
+]
+
+
+def test_a_wrong_field_is_named_and_what_was_typed_stays(writer: Browser, measured: Fields, store: SqlStore) -> None:
+    for changes, field in WRONG_FIELDS:
+        sent = {**measured, **changes}
+        answer = writer.post("/form", sent)
+        assert answer.status_code == 422, changes
+        assert f'href="#{field}"' in answer.text
+        assert f'aria-describedby="{field}-hint {field}-error"' in answer.text
+        assert "<title>Error: Post a record" in answer.text
+        for name in ("patient", "value", "when", "offset"):
+            assert f'value="{html.escape(sent[name])}"' in answer.text
     assert stored(store) == []
-    again = {**sent, **{name: measured[name] for name in changes}}  # the same form may be sent again
-    assert writer.post("/form", again).status_code == 201
+    assert writer.post("/form", measured).status_code == 201  # the same form may be sent again
 
 
-@pytest.mark.parametrize(
-    ("record", "status"),
-    [
-        ("", 422),
-        ("no json", 400),
-        ("[" * 5000, 400),
-        ("[]", 422),
-        ('{"resourceType":7}', 422),
-        ('{"resourceType":"Observation"}', 422),
-        ('{"resourceType":"Nothing"}', 422),
-        ('{"resourceType":"Patient","name":[{"text":"' + "\\ud800" + '"}]}', 400),
-    ],
-)
-def test_what_is_no_record_is_refused_and_stays(
-    writer: Browser, written: Fields, store: SqlStore, record: str, status: int
-) -> None:
-    answer = writer.post("/form", {**written, "record": record})
-    assert (answer.status_code, 'href="#record"' in answer.text) == (status, True)
-    assert html.escape(record) in html.unescape(answer.text) or html.unescape(record) in html.unescape(answer.text)
+NO_RECORDS: list[tuple[str, int]] = [
+    ("", 422),
+    ("no json", 400),
+    ("[" * 5000, 400),
+    ("[]", 422),
+    ('{"resourceType":7}', 422),
+    ('{"resourceType":"Observation"}', 422),
+    ('{"resourceType":"Nothing"}', 422),
+    ('{"resourceType":"Patient","name":[{"text":"' + "\\ud800" + '"}]}', 400),
+]
+
+
+def test_what_is_no_record_is_refused_and_stays(writer: Browser, written: Fields, store: SqlStore) -> None:
+    for record, status in NO_RECORDS:
+        answer = writer.post("/form", {**written, "record": record})
+        assert (answer.status_code, 'href="#record"' in answer.text) == (status, True), record[:40]
+        assert str(escape(record)) in answer.text
     assert stored(store) == []
 
 
@@ -265,26 +261,24 @@ def other(text: str, **changes: Any) -> str:
     return str(message.model_copy(update=changes).prepare_message())
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"domain": "records.example.com"},
-        {"uri": "https://records.example.com/form"},
-        {"chain_id": 1},
-        {"nonce": "0" * 64},
-        {"statement": "Something else"},
-        {"expiration_time": None},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_a_signature_counts_for_this_message_alone(
-    browser: Browser, relayer: LocalSigner, change: dict[str, Any]
-) -> None:
-    signature = sign(relayer, other(browser.message(relayer.address), **change))
-    answer = browser.post("/form/session", {"signature": signature})
-    assert answer.status_code == 401
-    assert signature in answer.text  # it stays, beside the message that was to be signed
-    assert "medproof-session" not in answer.headers.get("set-cookie", "")
+OTHERS: list[dict[str, Any]] = [
+    {"domain": "records.example.com"},
+    {"uri": "https://records.example.com/form"},
+    {"chain_id": 1},
+    {"nonce": "0" * 64},
+    {"statement": "Something else"},
+    {"expiration_time": None},
+]
+
+
+def test_a_signature_counts_for_this_message_alone(browser: Browser, relayer: LocalSigner) -> None:
+    message = browser.message(relayer.address)
+    for change in OTHERS:
+        signature = sign(relayer, other(message, **change))
+        answer = browser.post("/form/session", {"signature": signature})
+        assert answer.status_code == 401, change
+        assert signature in answer.text  # it stays, beside the message that was to be signed
+        assert "medproof-session" not in answer.headers.get("set-cookie", "")
 
 
 def test_another_account_and_a_twin_of_the_signature_sign_nobody_in(
@@ -431,26 +425,23 @@ def test_a_signed_request_and_a_session_are_two_things(
 # -- what others make a browser send ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/form", "/form/sign-in", "/form/session", "/form/sign-out"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Origin": "null"},
-        {"Origin": "https://records.example.org.evil.example"},
-        {"Origin": "http://records.example.org"},
-        {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
-        {"Origin": ORIGIN, "Sec-Fetch-Site": "same-site"},
-    ],
-    ids=["none", "null", "longer", "plain", "cross-site", "same-site"],
-)
-def test_forms_of_other_sites_are_refused_unread(
-    browser: Browser, path: str, headers: dict[str, str], relayer: LocalSigner
-) -> None:
-    answer = browser.post(path, {"account": relayer.address, "secret": "canary"}, headers=headers)
-    assert answer.status_code == 403
-    assert "canary" not in answer.text
-    assert "set-cookie" not in answer.headers
+ELSEWHERE: list[dict[str, str]] = [
+    {},
+    {"Origin": "null"},
+    {"Origin": "https://records.example.org.evil.example"},
+    {"Origin": "http://records.example.org"},
+    {"Origin": ORIGIN, "Sec-Fetch-Site": "cross-site"},
+    {"Origin": ORIGIN, "Sec-Fetch-Site": "same-site"},
+]
+
+
+def test_forms_of_other_sites_are_refused_unread(browser: Browser, relayer: LocalSigner) -> None:
+    for path in ("/form", "/form/sign-in", "/form/session", "/form/sign-out"):
+        for headers in ELSEWHERE:
+            answer = browser.post(path, {"account": relayer.address, "secret": "canary"}, headers=headers)
+            assert answer.status_code == 403, (path, headers)
+            assert "canary" not in answer.text
+            assert "set-cookie" not in answer.headers
 
 
 def test_a_form_without_its_token_is_refused(writer: Browser, measured: Fields, store: SqlStore) -> None:
@@ -575,7 +566,7 @@ def test_the_log_tells_nothing_of_a_form(
 
 
 def test_an_account_has_its_limit_at_the_pages_too(keep: Keep, settings: Settings, relayer: LocalSigner) -> None:
-    browser = Browser(create_app(keep(settings=replace(settings, account_rate=0.1, account_burst=2))))
+    browser = Browser(create_app(keep(settings=replace(settings, account_rate=0.001, account_burst=2))))
     browser.sign_in(relayer)
     answers: list[Callable[[], httpx.Response]] = [browser.get] * 3
     assert [ask().status_code for ask in answers] == [200, 200, 429]

@@ -86,11 +86,11 @@ def test_the_log_tells_nothing_of_whom(
 
 
 def test_an_address_has_its_limit(keep: Keep, settings: Settings) -> None:
-    app = create_app(keep(settings=replace(settings, address_rate=1.0, address_burst=3)))
+    app = create_app(keep(settings=replace(settings, address_rate=0.01, address_burst=3)))
     one, other = (httpx.Client(transport=Bridge(app, f"192.0.2.{number}")) for number in (1, 2))
     answers = [one.get(f"{ORIGIN}/health/live") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-    assert answers[-1].headers["retry-after"] == "1"
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 101
     assert code(answers[-1]) == "TOO_MANY"
     assert other.get(f"{ORIGIN}/health/live").status_code == 200
 
