@@ -62,6 +62,11 @@ class _Turn:
         self.promised: Promised | None = None
         self.failure: BaseException | None = None
 
+    @property
+    def done(self) -> bool:
+        """Whether somebody has written it, or tried."""
+        return self.promised is not None or self.failure is not None
+
 
 class EntryLog:
     """One access log of a custodian. Threads may share it, and processes the database."""
@@ -108,7 +113,7 @@ class EntryLog:
             else Database(database, connections=connections, patience=patience)
         )
         self._waiting: list[_Turn] = []
-        self._queue, self._writing = threading.Lock(), threading.Lock()
+        self._turns, self._writing = threading.Condition(), False
         try:
             self.leaves = LeafLog(self._database, number=number)
             with self._database.upgrading() as connection:
@@ -157,13 +162,20 @@ class EntryLog:
             StoreError: the database cannot take it now.
         """
         turn = _Turn(access)
-        with self._queue:
+        with self._turns:
             self._waiting.append(turn)
-        with self._writing:  # whoever had the turn before may have written this one, too
-            if turn.promised is None and turn.failure is None:
-                with self._queue:
-                    turns, self._waiting = self._waiting, []
-                self._write(turns)
+            while self._writing and not turn.done:
+                self._turns.wait()
+            mine = [] if turn.done else self._waiting
+            if mine:
+                self._waiting, self._writing = [], True
+        if mine:
+            try:
+                self._write(mine)
+            finally:
+                with self._turns:
+                    self._writing = False
+                    self._turns.notify_all()
         if turn.promised is None:
             raise turn.failure or AssertionError("unreachable")
         return turn.promised
