@@ -48,13 +48,14 @@ def serve(gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080) 
 
 
 def log_to(stream: TextIO) -> None:
-    """Write the gatekeeper's lines of JSON to a stream; uvicorn's own, which may quote requests, go nowhere."""
+    """Write the gatekeeper's lines of JSON to a stream; those of others, which may quote requests, go nowhere."""
     logger = logging.getLogger("medproof.gateway")
     handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    uvicorns = logging.getLogger("uvicorn")
-    uvicorns.handlers[:] = [logging.NullHandler()]
-    uvicorns.propagate = False
+    for name in ("uvicorn", "python_multipart"):
+        other = logging.getLogger(name)
+        other.handlers[:] = [logging.NullHandler()]
+        other.propagate = False

@@ -17,6 +17,7 @@ from typing import Annotated
 from eth_utils.address import is_checksum_address, to_checksum_address
 from fastapi import APIRouter, Depends, Request, Response
 from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.responses import RedirectResponse
@@ -53,12 +54,14 @@ async def _fields(request: Request) -> dict[str, str]:
     """What a form of these pages sends; everything else is refused before it is read."""
     gatekeeper: Gatekeeper = request.app.state.gatekeeper
     _check_source(request, gatekeeper.settings.origin)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if options.get(b"charset", b"utf-8").lower() != b"utf-8":  # Python has some that make odd text, or take long
+        raise GatekeeperRefusalError(415, "CONTENT_TYPE", "A form comes in UTF-8.")
     bounds = {"max_fields": _MOST_FIELDS, "max_part_size": gatekeeper.settings.max_body}
     parser: FormParser | MultiPartParser
-    if kind == "multipart/form-data":
+    if kind == b"multipart/form-data":
         parser = _InMemory(request.headers, request.stream(), max_files=1, **bounds)
-    elif kind == "application/x-www-form-urlencoded":
+    elif kind == b"application/x-www-form-urlencoded":
         parser = FormParser(request.headers, request.stream(), **bounds)
     else:
         raise GatekeeperRefusalError(415, "CONTENT_TYPE", "A form comes as multipart/form-data or urlencoded.")

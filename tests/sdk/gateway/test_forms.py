@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import logging
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -24,6 +25,7 @@ from medproof import fhir
 from medproof.client import MedProof
 from medproof.errors import StoreFullError
 from medproof.gateway import Access, Gatekeeper, GatekeeperClient, Settings, create_app
+from medproof.gateway.server import log_to
 from medproof.gateway.sessions import IDLE, INVITATION, LONGEST
 from medproof.signing import LocalSigner
 from medproof.store import Query, SqlStore
@@ -481,6 +483,9 @@ def test_nothing_that_is_typed_becomes_part_of_a_page(writer: Browser, measured:
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
+SURROGATE = b'--a\r\nContent-Disposition: form-data; name="record"\r\n\r\n\\ud800\r\n--a--\r\n'
+
+
 def test_giant_and_odd_forms_are_refused(writer: Browser, measured: Fields, gatekeeper: Gatekeeper) -> None:
     limit = gatekeeper.settings.max_body
     assert writer.post("/form", {**measured, "value": "9" * 5001}).status_code == 400
@@ -489,6 +494,10 @@ def test_giant_and_odd_forms_are_refused(writer: Browser, measured: Fields, gate
     odd: list[tuple[str, bytes, int]] = [
         ("text/plain", b"a=b", 415),
         ("multipart/form-data", b"", 400),
+        *(
+            (f"multipart/form-data; boundary=a; charset={charset}", SURROGATE, 415)
+            for charset in ("unicode_escape", "punycode", "utf-16")
+        ),
         ("multipart/form-data; boundary=a", b"--a\r\n" * 50, 400),
         ("multipart/form-data; boundary=a", b"--a\r\nContent-Disposition: form-data\r\n\r\nx\r\n--a--\r\n", 400),
         ("application/x-www-form-urlencoded", b"account=1&account=2", 400),
@@ -563,6 +572,27 @@ def test_the_log_tells_nothing_of_a_form(
     for secret in ("canary", relayer.address, measured["patient"], measured["form"], "36.60", "8310-5"):
         assert secret.lower() not in text
     assert '"refusal": "FIELDS"' in caplog.text
+
+
+@pytest.fixture
+def served_log() -> Iterator[None]:
+    """Logging as `serve` sets it up, and put back afterwards."""
+    loggers = [logging.getLogger(name) for name in ("medproof.gateway", "uvicorn", "python_multipart")]
+    before = [(one.handlers[:], one.level, one.propagate) for one in loggers]
+    log_to(io.StringIO())
+    yield
+    for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
+
+
+def test_what_reads_forms_writes_no_log_of_its_own(
+    writer: Browser, served_log: None, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b"--a\r\nContent-\x00Disposition: form-data\r\n\r\nx\r\n--a--\r\n"
+    kind = {"Content-Type": "multipart/form-data; boundary=a"}
+    assert writer.http.post("/form", content=body, headers={**SOURCE, **kind}).status_code == 400
+    assert capfd.readouterr().err + caplog.text == ""
 
 
 def test_an_account_has_its_limit_at_the_pages_too(keep: Keep, settings: Settings, relayer: LocalSigner) -> None:
