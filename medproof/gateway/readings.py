@@ -256,7 +256,7 @@ class Readings:
             last = last_number(connection, device)
             final = fates(connection, device, (one.reading.number for one in judged))
             outcomes: list[Outcome] = []
-            leaves: list[bytes] = []
+            new: list[_Judged] = []
             kept: dict[int, Fate] = {}
             for one in judged:
                 number = one.reading.number
@@ -269,16 +269,16 @@ class Readings:
                     fate = Fate(device, number, one.pointer.id, None, one.code)
                     kept.setdefault(number, fate)
                 else:
-                    self._store.put_prepared(connection, one.record)
-                    fate = Fate(device, number, one.pointer.id, first + len(leaves), None)
+                    fate = Fate(device, number, one.pointer.id, first + len(new), None)
                     kept[number] = final[number] = fate
-                    leaves.append(one.pointer.commitment)
+                    new.append(one)
                     last = number
                 said = one.said if fate.code == one.code else REFUSALS[fate.code or "NUMBER"]
                 outcomes.append(Outcome(one.reading, fate, said))
+            self._store.put_new(connection, [one.record for one in new if one.record is not None])
             keep_fates(connection, (one for one in kept.values() if one.number <= last))
             answer = Answer(device, last, tuple(outcomes))
-            return leaves
+            return [one.pointer.commitment for one in new]
 
         self.log.write(make)
         return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -136,7 +136,7 @@ class SqlStore(RecordStore):
         for attempt in range(_ATTEMPTS):
             try:
                 with self.database.writing() as connection:
-                    return self.put_prepared(connection, prepared, replaces=replaces)
+                    return self._put(connection, prepared, replaces)
             except IntegrityError:
                 if attempt == _ATTEMPTS - 1:
                     raise StoreDamagedError("records") from None
@@ -152,7 +152,7 @@ class SqlStore(RecordStore):
         days: tuple[date, date] | None = None,
         attachment: bytes = b"",
     ) -> Prepared:
-        """Check a record that is to be stored; see `put_prepared`.
+        """Check a record that is to be stored; see `put_new`.
 
         Args:
             pointer: as the arguments that follow, see `RecordStore.put`.
@@ -182,13 +182,24 @@ class SqlStore(RecordStore):
             facts, salt + b"".join(len(one).to_bytes(_LENGTH, "big") + one for one in (content, attachment))
         )
 
-    def put_prepared(self, connection: Connection, prepared: Prepared, *, replaces: bytes | None = None) -> Entry:
-        """Store a record in a transaction of `database`, beside whatever else it writes.
+    def put_new(self, connection: Connection, prepared: Sequence[Prepared]) -> None:
+        """Store records that are new, in a transaction of `database`, beside whatever else it writes.
 
         Raises:
-            IntegrityError: another change met this one; nothing of the transaction is stored.
-            StoreError: as `put`.
+            RecordErasedError: one of them was here before and was erased.
+            IntegrityError: one of them is here already, or its type and id are.
         """
+        for start in range(0, len(prepared), _BATCH):
+            batch = prepared[start : start + _BATCH]
+            pointers = [one.facts["pointer"] for one in batch]
+            gone = connection.execute(select(erasures.c.pointer).where(erasures.c.pointer.in_(pointers))).scalar()
+            if gone is not None:
+                raise RecordErasedError(bytes(gone))
+            rows = [self._sealed(one, one.facts["pointer"], 1) for one in batch]
+            connection.execute(insert(records), [row for row, _ in rows])
+            connection.execute(insert(record_keys), [key for _, key in rows])
+
+    def _put(self, connection: Connection, prepared: Prepared, replaces: bytes | None) -> Entry:
         facts = prepared.facts
         pointer: bytes = facts["pointer"]
         there = connection.execute(select(records).where(records.c.pointer == pointer)).one_or_none()
@@ -196,23 +207,30 @@ class SqlStore(RecordStore):
             return _entry(there)
         self._refuse_erased(connection, pointer)
 
-        row = {**facts, "first": pointer, "version": 1, "current": True, "stored": _microseconds(datetime.now(UTC))}
+        first, version = pointer, 1
         if replaces is not None:
             before = self._replace(connection, facts, replaces)
-            row.update(first=before.first, version=before.version + 1)
+            first, version = before.first, before.version + 1
         else:
             named = and_(records.c.name == facts["name"], records.c.current)
             standing = connection.execute(select(records.c.pointer).where(named)).scalar()
             if standing is not None:
                 raise RecordExistsError(bytes(standing))
 
+        row, key = self._sealed(prepared, first, version)
+        stored = connection.execute(insert(records).values(row).returning(*records.c)).one()
+        connection.execute(insert(record_keys).values(key))
+        return _entry(stored)
+
+    def _sealed(self, prepared: Prepared, first: bytes, version: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        """A record's row, and its key's."""
+        pointer: bytes = prepared.facts["pointer"]
+        stored = _microseconds(datetime.now(UTC))
+        row = {**prepared.facts, "first": first, "version": version, "current": True, "stored": stored}
         key = new_key()
         row["body"] = seal(key, padded(prepared.text), _place(row))
-        stored = connection.execute(insert(records).values(row).returning(*records.c)).one()
-        wrapped = self._keys.current.wrap(key, _key_place(pointer, row["version"]))
-        values = {"pointer": pointer, "master": self._keys.current.id, "wrapped": wrapped}
-        connection.execute(insert(record_keys).values(values))
-        return _entry(stored)
+        wrapped = self._keys.current.wrap(key, _key_place(pointer, version))
+        return row, {"pointer": pointer, "master": self._keys.current.id, "wrapped": wrapped}
 
     def _replace(self, connection: Connection, facts: dict[str, Any], replaces: bytes) -> Row[Any]:
         """Take the newest version's place; whoever else wants it waits here, and then finds it taken."""

@@ -18,7 +18,16 @@ from medproof.gateway.posting import Poster
 from medproof.signing import LocalSigner
 from medproof.store import KeyRing, SqlStore
 
-POINTS = ("judged", "one put", "all put", "before the commit", "committed", "answered", "pointers posted", "anchored")
+POINTS = (
+    "judged",
+    "deciding",
+    "records put",
+    "before the commit",
+    "committed",
+    "answered",
+    "pointers posted",
+    "anchored",
+)
 
 
 def die(*_: Any, **__: Any) -> None:
@@ -56,9 +65,9 @@ def take(
     assert gatekeeper.poster is not None
     if point == "judged":
         readings.Readings._store_batch = die  # type: ignore[method-assign,assignment]
-    elif point == "one put":
-        after(SqlStore, "put_prepared")
-    elif point == "all put":
+    elif point == "deciding":
+        SqlStore.put_new = die  # type: ignore[method-assign,assignment]
+    elif point == "records put":
         readings.keep_fates = die  # type: ignore[assignment]
     elif point == "before the commit":
         event.listen(gatekeeper.readings.log._database.engine, "commit", die)

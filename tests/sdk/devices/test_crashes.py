@@ -20,7 +20,7 @@ from tests.sdk.devices import crashing
 from tests.sdk.devices.conftest import METER, Measure, body_of, codes, send_to
 from tests.sdk.gateway.conftest import KEYS, Bridge, Keep, settle
 
-BEFORE = ("judged", "one put", "all put", "before the commit")  # nothing was taken yet
+BEFORE = ("judged", "deciding", "records put", "before the commit")  # nothing was taken yet
 
 
 @pytest.mark.parametrize("point", crashing.POINTS)
