@@ -19,7 +19,7 @@ from medproof.cli.rules import codes
 from medproof.cli.session import account, open_suite, phrase, read_text, signer, subject
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer
-from medproof.errors import GatekeeperRefusalError, OptionError, UnprovedRecordError
+from medproof.errors import GatekeeperRefusalError, JsonError, OptionError, RecordError, UnprovedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import JsonObject
 from medproof.policy.codes import Action, Purpose, ResearchUse
@@ -55,7 +55,7 @@ def post(
     """Post records as a writer of the custodian's; the same again is taken once. Exit code 1 where one is refused."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     by, to = _key(writer), account("--subject", whose)
-    given = [(path, fhir.load(path)) for path in files]  # all of them, before anything is sent
+    given = [(path, _record(path)) for path in files]  # all of them, before anything is sent
     rows: list[JsonObject] = []
     with _client(gatekeeper, suite, by) as client:
         for path, record in output.each(given, "Posting"):
@@ -68,6 +68,13 @@ def post(
     )
     if any(row["refused"] for row in rows):
         raise typer.Exit(ANSWER_NO)
+
+
+def _record(path: Path) -> Resource:
+    try:
+        return fhir.load(path)
+    except (RecordError, JsonError) as error:
+        raise OptionError(str(path), "cannot be posted, and nothing was", str(error)) from error
 
 
 def _posted(client: GatekeeperClient, to: str, record: Resource) -> JsonObject:
