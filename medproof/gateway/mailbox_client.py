@@ -25,7 +25,7 @@ _LIFETIME = 60  # seconds for which a request counts
 _PAGE = 100
 _ID = re.compile("0x[0-9a-f]{64}", re.ASCII)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-_JSON = "application/json"
+_SEALED = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class MailboxClient:
         registry = self._suite.consent_registry.address
         request.headers.update(signed.headers(self._signer, self._suite.chain.chain_id, registry))
         if body:
-            request.headers["Content-Type"] = _JSON
+            request.headers["Content-Type"] = _SEALED
         try:
             answer = self._http.send(request)
         except httpx.HTTPError as error:

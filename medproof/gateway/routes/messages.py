@@ -17,7 +17,8 @@ from medproof.store.mailbox import Mailbox, Waiting
 
 __all__ = ["message_routes"]
 
-_JSON = "application/json"
+_JSON, _SEALED = "application/json", "application/octet-stream"
+_SEALED_SCHEMA = {"type": "string", "format": "binary"}
 _DEFAULT_COUNT, _MOST_COUNT = 50, 100
 _MOST_MESSAGES = (1 << 53) - 1
 _FULL_WAIT = 3600  # seconds after which a full mailbox may have been read
@@ -36,7 +37,7 @@ def message_routes(gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.post(
         "/messages",
-        openapi_extra={"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}},
+        openapi_extra={"requestBody": {"required": True, "content": {_SEALED: {"schema": _SEALED_SCHEMA}}}},
         **describe("Bring a sealed message for the custodian", _JSON, schema, 403, 404, success=201),
     )
     def bring(request: Request, caller: SignedCaller, body: Body) -> Response:
@@ -64,14 +65,14 @@ def message_routes(gatekeeper: Gatekeeper) -> APIRouter:
             page["next"] = found[count - 1].position
         return _answer(page)
 
-    @router.get("/messages/{id}", **describe("Read one message", _JSON, schema, 403, 404))
+    @router.get("/messages/{id}", **describe("Read one message", _SEALED, _SEALED_SCHEMA, 403, 404))
     def read(request: Request, caller: SignedCaller, id_: _Id) -> Response:
         """The message as it came; it stays until it is removed."""
         allow(request)
         body = _own(gatekeeper, caller).get(bytes.fromhex(id_[2:]))
         if body is None:
             raise _none()
-        return Response(body, media_type=_JSON)
+        return Response(body, media_type=_SEALED)
 
     @router.delete("/messages/{id}", **describe("Remove one message", _JSON, schema, 403, 404))
     def remove(request: Request, caller: SignedCaller, id_: _Id) -> Response:

@@ -69,6 +69,9 @@ def test_it_is_kept_as_it_came_and_survives_a_restart(
     mailbox = MailboxClient(ORIGIN, suite, clinic, http=again)
     assert [one.id for one in mailbox.waiting()] == ids
     assert [mailbox.fetch(one) for one in ids] == bodies
+    described = again.get(f"{ORIGIN}/openapi.json").json()["paths"]
+    assert {"/messages", "/messages/{id}"} <= described.keys()
+    assert "application/octet-stream" in described["/messages"]["post"]["requestBody"]["content"]
 
 
 def test_who_may_not(
