@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -198,9 +199,9 @@ def test_the_custodian_has_no_view_of_its_own_by_http(
     assert len(list(connect(relayer).accesses())) == 3  # its own posts
 
 
-@pytest.mark.parametrize(
-    ("target", "refused"),
-    [
+def test_what_cannot_be_asked(connect: Connect, stranger: LocalSigner) -> None:
+    client = connect(stranger, insist=False)
+    for target, refused in (
         ("/access?patient=0x12", (400, "PARAMETER")),
         ("/access?patient=all", (400, "PARAMETER")),
         ("/access?account=0x12", (400, "PARAMETER")),
@@ -215,10 +216,8 @@ def test_the_custodian_has_no_view_of_its_own_by_http(
         ("/access/consistency?first=0&second=1000000", (400, "PARAMETER")),
         ("/access/consistency?first=0&second=1&third=2", (400, "PARAMETER")),
         ("/access/0", (404, "NOT_FOUND")),
-    ],
-)
-def test_what_cannot_be_asked(connect: Connect, stranger: LocalSigner, target: str, refused: tuple[int, str]) -> None:
-    assert refusal(lambda: connect(stranger, insist=False)._send("GET", target)) == refused
+    ):
+        assert refusal(lambda target=target: client._send("GET", target)) == refused  # type: ignore[misc]
 
 
 def test_nobody_in_particular_sees_nothing(http: httpx.Client) -> None:
@@ -303,39 +302,37 @@ LIES: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
 def test_a_promise_that_does_not_count_is_not_taken(
-    connect: Connect, records: list[str], granted: Rule, http: httpx.Client, second_clinic: LocalSigner, lie: str
+    connect: Connect, records: list[str], granted: Rule, http: httpx.Client, second_clinic: LocalSigner
 ) -> None:
     send = http.send
-
-    def lying(request: httpx.Request, **options: Any) -> httpx.Response:
-        answer: httpx.Response = send(request, **options)
-        said = json.loads(answer.headers[HEADER])
-        LIES[lie](said)
-        answer.headers[HEADER] = json.dumps(said)
-        return answer
-
-    http.send = lying  # type: ignore[method-assign]
     kept: list[Promise] = []
-    with pytest.raises(UnprovedRecordError, match=HEADER):
-        connect(second_clinic, keep=kept.append).fetch("Observation", records[0])
+    for lie in LIES.values():
+
+        def lying(request: httpx.Request, lie: Any = lie, **options: Any) -> httpx.Response:
+            answer: httpx.Response = send(request, **options)
+            said = json.loads(answer.headers[HEADER])
+            lie(said)
+            answer.headers[HEADER] = json.dumps(said)
+            return answer
+
+        http.send = lying  # type: ignore[method-assign]
+        with pytest.raises(UnprovedRecordError, match=HEADER):
+            connect(second_clinic, keep=kept.append).fetch("Observation", records[0])
     assert kept == []
 
 
-@pytest.mark.parametrize(
-    "untrue",
-    [
-        {"account": "0x" + "11" * 20},
-        {"purposes": Purpose.HMARKT},
-        {"action": "search"},
-        {"subject": "0x" + "11" * 20},
-        {"signed": "0x" + "11" * 32},
-        {"permitted": False, "action": "list"},
-        {"records": ()},
-    ],
-    ids=lambda untrue: "-".join(untrue),
-)
+UNTRUE: list[dict[str, Any]] = [
+    {"account": "0x" + "11" * 20},
+    {"purposes": Purpose.HMARKT},
+    {"action": "search"},
+    {"subject": "0x" + "11" * 20},
+    {"signed": "0x" + "11" * 32},
+    {"permitted": False, "action": "list"},
+    {"records": ()},
+]
+
+
 def test_an_entry_that_says_something_else_is_not_taken(
     monkeypatch: pytest.MonkeyPatch,
     connect: Connect,
@@ -343,13 +340,13 @@ def test_an_entry_that_says_something_else_is_not_taken(
     granted: Rule,
     log: EntryLog,
     second_clinic: LocalSigner,
-    untrue: dict[str, Any],
 ) -> None:
     """A custodian that logs another request than the one that it served is found out at once."""
     add = log.add
-    monkeypatch.setattr(log, "add", lambda access: add(replace(access, **untrue)))
-    with pytest.raises(UnprovedRecordError, match=HEADER):
-        connect(second_clinic).fetch("Observation", records[0])
+    for untrue in UNTRUE:
+        monkeypatch.setattr(log, "add", lambda access, untrue=untrue: add(replace(access, **untrue)))
+        with pytest.raises(UnprovedRecordError, match=HEADER):
+            connect(second_clinic).fetch("Observation", records[0])
 
 
 def test_a_log_that_hides_or_changes_entries_is_found_out(
@@ -505,6 +502,54 @@ def test_a_custodian_that_rewrites_its_log_is_found_out(
     forged.close()
     anchor(gatekeeper)
     assert finding(log, kept) is None
+
+
+def test_many_readers_at_once_get_each_the_promise_of_its_own_entry(
+    suite: MedProof,
+    http: httpx.Client,
+    records: list[str],
+    granted: Rule,
+    log: EntryLog,
+    second_clinic: LocalSigner,
+    patient: LocalSigner,
+) -> None:
+    kept: list[Promise] = []
+
+    def ask(number: int) -> bool:
+        signer, id_ = ((second_clinic, records[0]), (patient, records[number % 3]))[number % 2]
+        client = GatekeeperClient(ORIGIN, suite, signer, claims=TREATMENT, http=http, insist=True, keep=kept.append)
+        access = client.fetch("Observation", id_).access
+        return access is not None and access.opening is not None
+
+    size = log.leaves.size
+    with ThreadPoolExecutor(12) as pool:
+        assert all(pool.map(ask, range(36)))
+    assert sorted(one.index or 0 for one in kept) == list(range(size, size + 36))
+    assert {one.promise for one in log.entries(start=size)} == set(kept)
+
+
+def test_a_request_that_comes_again_is_no_second_entry(
+    connect: Connect,
+    records: list[str],
+    granted: Rule,
+    log: EntryLog,
+    http: httpx.Client,
+    second_clinic: LocalSigner,
+) -> None:
+    sent: list[httpx.Request] = []
+    send = http.send
+
+    def watched(request: httpx.Request, **options: Any) -> httpx.Response:
+        sent.append(request)
+        answer: httpx.Response = send(request, **options)
+        return answer
+
+    http.send = watched  # type: ignore[method-assign]
+    connect(second_clinic).fetch("Observation", records[0])
+    size = log.leaves.size
+    again = send(sent[0])
+    assert (again.status_code, HEADER in again.headers) == (401, False)
+    assert log.leaves.refresh() == size
 
 
 def test_the_log_is_anchored_when_the_gatekeeper_ends(
