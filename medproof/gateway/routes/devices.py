@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from eth_utils.address import is_checksum_address
+from eth_utils.address import to_checksum_address
 from fastapi import APIRouter, Path, Request, Response
 
 from medproof import hashing
@@ -25,9 +25,7 @@ _BATCH_SCHEMA = {
     "additionalProperties": False,
 }
 
-_Device = Annotated[
-    str, Path(pattern="^0x[0-9a-fA-F]{40}$", description="The account of the device's key, checksummed.")
-]
+_Device = Annotated[str, Path(pattern="^0x[0-9a-fA-F]{40}$", description="The account of the device's key.")]
 
 
 def device_routes(gatekeeper: Gatekeeper) -> APIRouter:
@@ -50,15 +48,15 @@ def device_routes(gatekeeper: Gatekeeper) -> APIRouter:
         allow(request)
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise GatekeeperRefusalError(415, "CONTENT_TYPE", f"A batch comes as {_JSON}.")
-        answer = readings().take(_checksummed(device), body)
+        answer = readings().take(str(to_checksum_address(device)), body)
         request.state.account = answer.device
         return Response(hashing.canonical(_answer_document(answer)), media_type=_JSON)
 
-    @router.get("/devices/{device}/readings", **describe("What came of a device", _JSON, {"type": "object"}, 404))
+    @router.get("/devices/{device}/readings", **describe("What came of a device", _JSON, {"type": "object"}, 403, 404))
     def standing(request: Request, caller: SignedCaller, device: _Device) -> Response:
         """The last number and those that never came, for the device itself and the subject that registered it."""
         allow(request)
-        known = _checksummed(device)
+        known = str(to_checksum_address(device))
         if caller.account != known and gatekeeper.head.now().device(caller.account, known) is None:
             raise not_found()
         found = readings().standing(known)
@@ -81,12 +79,6 @@ def device_routes(gatekeeper: Gatekeeper) -> APIRouter:
         return Response(hashing.canonical(readings().prove(served.proof.pointer).to_json()), media_type=_JSON)
 
     return router
-
-
-def _checksummed(device: str) -> str:
-    if not is_checksum_address(device):
-        raise GatekeeperRefusalError(400, "PARAMETER", "The device is no checksummed address. Write its capitals.")
-    return device
 
 
 def _answer_document(answer: Answer) -> JsonObject:
