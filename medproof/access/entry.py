@@ -18,7 +18,7 @@ from typing import Any
 from eth_utils.address import to_checksum_address
 
 from medproof import hashing
-from medproof.errors import AccessEntryError, MedProofError
+from medproof.errors import AccessEntryError, ArgumentError, MedProofError
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import Action, Purpose, ResearchUse
 from medproof.policy.word import Rule
@@ -87,6 +87,15 @@ class Access:
     reason: str  # PERMITTED where records were served, NOTHING where none may be had; or the code of the refusal
     block: int | None  # the block of the decision; None where none was needed
     block_hash: str | None  # 0x…
+
+    def __post_init__(self) -> None:
+        """Refuse what no entry can say.
+
+        Raises:
+            ArgumentError: another action than these four.
+        """
+        if self.action not in _ACTIONS:
+            raise ArgumentError(f"{self.action!r} is no action of an access. Say one of {', '.join(_ACTIONS)}.")
 
     @property
     def break_glass(self) -> bool:
@@ -203,18 +212,18 @@ class Opening:
 
 def _read(said: Any) -> AccessEntry:
     grounds = [Ground.from_json(ground) for ground in said["grounds"]]
-    if said["version"] != _VERSION or said["action"] not in _ACTIONS or min(said["log"], said["index"]) < 0:
+    if said["version"] != _VERSION or min(said["log"], said["index"]) < 0:
         raise ValueError(said["version"])
     access = Access(
         when=datetime.fromisoformat(said["when"]),
-        account=str(to_checksum_address(said["account"])),
+        account=said["account"],
         party=said["party"],
         signed=said["signed"],
         purposes=Purpose.from_codes(said["purposes"]),
         actions=Action.from_codes(said["actions"]),
         research=ResearchUse.from_codes(said["research"]),
         action=said["action"],
-        subject=None if said["subject"] is None else str(to_checksum_address(said["subject"])),
+        subject=said["subject"],
         records=tuple(RecordAccess(_bytes(one["pointer"]), grounds[one["ground"]]) for one in said["records"]),
         permitted=said["permitted"],
         reason=said["reason"],
@@ -222,7 +231,7 @@ def _read(said: Any) -> AccessEntry:
         block_hash=said["blockHash"],
     )
     previous = None if said["previous"] is None else _bytes(said["previous"])
-    return AccessEntry(str(to_checksum_address(said["custodian"])), said["log"], said["index"], previous, access)
+    return AccessEntry(said["custodian"], said["log"], said["index"], previous, access)
 
 
 def _hex(data: bytes) -> str:

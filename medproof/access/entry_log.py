@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
+from eth_utils.address import to_checksum_address
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from medproof import hashing
@@ -104,7 +105,7 @@ class EntryLog:
             MasterKeyError: the log is under a master key that is not among these.
             StoreError: the database cannot be used.
         """
-        self.custodian, self.number, self.domain = custodian, number, domain
+        self.custodian, self.number, self.domain = str(to_checksum_address(custodian)), number, domain
         self._keys, self._signer, self._clock, self._within = keys, signer, clock, promised_within
         self._own = not isinstance(database, Database)
         self._database = (

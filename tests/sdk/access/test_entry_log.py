@@ -98,6 +98,21 @@ def test_an_entry_is_chained_promised_and_read_back(log: EntryLog, open_log: Ope
     assert sound(log) == 5
 
 
+def test_whatever_is_written_can_be_read(log: EntryLog) -> None:
+    odd = [
+        access(account=READER.lower(), subject=SUBJECT.lower(), signed="0x", party=READER.lower()),
+        access(records=(), subject=None, party=None, block=None, block_hash=None, permitted=False),
+        access(reason="Ä" * 200, when=logs.NOON.astimezone()),
+    ]
+    for one in odd:
+        log.add(one)
+    assert [one.opening and one.opening.entry.access for one in log.entries()] == odd
+    assert [one.promise.index for one in log.entries(account=READER)] == [0, 1, 2]
+    assert sound(log) == 3
+    with pytest.raises(ArgumentError, match="no action"):
+        access(action="prove")
+
+
 def test_whose_entries(log: EntryLog) -> None:
     mine, yours = account(30), account(31)
     for number in range(7):
