@@ -22,10 +22,10 @@ from medproof.cli import (
     gateway,
     listing,
     message,
-    receipts,
     pointers,
-    relay,
+    receipts,
     records,
+    relay,
 )
 from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
 from medproof.cli.session import refuse_secrets
@@ -73,14 +73,14 @@ app = typer.Typer(
 )
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
-consent.app.add_typer(receipts.app, name="receipt")
 records.app.add_typer(pointers.app)
+consent.app.add_typer(receipts.app, name="receipt")
 app.add_typer(consent.app, name="consent")
 app.add_typer(delegate.app, name="delegate")
 app.add_typer(emergency.app, name="emergency")
 app.add_typer(relay.app, name="relay")
-app.add_typer(duo.app, name="duo")
 app.add_typer(records.app, name="records")
+app.add_typer(duo.app, name="duo")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")

@@ -73,6 +73,8 @@ def serve(
         int,
         Option(min=1, max=14400, metavar="SECONDS", help="How often the log is anchored; promised in six times that."),
     ] = 600,
+    batch_size: Annotated[int, Option(min=1, help="The most pointers that are posted together.")] = 256,
+    batch_wait: Annotated[float, Option(min=0, metavar="SECONDS", help="How long a pointer waits for others.")] = 2.0,
     host: Annotated[str, Option(metavar="ADDRESS", help="Where to listen; put TLS in front of it.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Where to listen.")] = 8080,
 ) -> None:
@@ -92,6 +94,8 @@ def serve(
         plain_terms=frozenset(_hash(text) for text in plain_terms or ()),
         finality=int(finality) if finality.isdigit() else finality,
         max_block_age=max_block_age or None,
+        batch_size=batch_size,
+        batch_wait=batch_wait,
         anchor_interval=log_every,
     )
     suite = open_suite(chain, patience=_PATIENCE)

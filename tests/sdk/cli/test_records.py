@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from medproof.gateway import Gatekeeper, Proof, Settings, create_app
 from medproof.signing import LocalSigner
 from medproof.store import KeyRing, MasterKey, Query, SqlStore
 from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.test_documents import replay
 from tests.sdk.gateway.conftest import Bridge, Clock, observation, settle
 
 Words = tuple[str, ...]
@@ -233,6 +235,30 @@ def test_a_timeline_asks_who_is_named(
     said = run("records", "timeline", *wallet, *asking)
     assert [said.out.count(name) for name in ("BatchPosted", "PointerOpened", "PointerDisputed")] == [2, 1, 1]
     assert run("records", "timeline", *wallet, "--gatekeeper", ORIGIN).code == 2
+
+
+def test_the_session_of_the_page(
+    post: Post,
+    run: Run,
+    keys: Path,
+    here: Path,
+    clinic: LocalSigner,
+    second_clinic: LocalSigner,
+    pseudonym: LocalSigner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for number, name in ((1, "clinic"), (2, "hospital"), (7, "app"), (7, "relayer")):
+        shutil.copy(keys / f"{number}.json", here / f"{name}.json")
+    shutil.copy(keys / "seed.txt", here)
+    (here / "letter.txt").write_text("The value is right.")
+    names = {
+        "CLINIC": clinic.address,
+        "HOSPITAL": second_clinic.address,
+        "PATIENT": pseudonym.address,
+        "RECORD": str(post()[0]["record"]).replace("/", "-"),
+    }
+    monkeypatch.setenv("COLUMNS", "400")  # no cell is folded
+    assert replay("docs/records.md", run, names, monkeypatch) == 11
 
 
 # -- answers and custody -----------------------------------------------------------------------------------------
