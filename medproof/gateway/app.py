@@ -52,6 +52,7 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
         {
             "pointers_open": lambda: gatekeeper.poster.open if gatekeeper.poster else 0,
             "entries_not_anchored": lambda: gatekeeper.anchorer.behind() if gatekeeper.anchorer else 0,
+            "readings_not_anchored": lambda: gatekeeper.readings.anchorer.behind() if gatekeeper.readings else 0,
         }
     )
     limit = RateLimit(settings.address_rate, settings.address_burst)

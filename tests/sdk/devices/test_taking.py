@@ -206,6 +206,8 @@ def test_one_reading_is_proved_without_the_rest(
     batch = [measure(number) for number in range(1, 6)]
     answer = send(*batch)[1]
     settle(gatekeeper)
+    operator = httpx.Client(transport=Bridge(create_app(gatekeeper), address="127.0.0.1"))
+    assert "readings_not_anchored 5\n" in operator.get(f"{ORIGIN}/metrics").text
     target = f"/devices/readings/{answer['readings'][2]['id']}/proof"
     with pytest.raises(UnprovedRecordError, match="not anchored yet"):
         reader.prove_reading(str(answer["readings"][2]["id"]))
