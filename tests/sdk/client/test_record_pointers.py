@@ -291,6 +291,17 @@ def test_opening_with_no_place(batch: PointerBatch, pointers: RecordPointers, pa
         SignedMessage.from_json(message.to_json().replace(whole, place))
 
 
+@pytest.mark.parametrize("place", ['["0x01", "0", []]', '"012"', '["0x{root}", "18446744073709551616", []]'])
+def test_place_that_does_not_fit_is_not_sent(
+    batch: PointerBatch, pointers: RecordPointers, patient: LocalSigner, relayer: LocalSigner, place: str
+) -> None:
+    message = pointers.sign_opening(patient, batch.keys[0], DataClass.LABORATORY, Place(FIRST, 0, ()))
+    text = message.to_json().replace(f'["0x{FIRST.hex()}", "0", []]', place.replace("{root}", FIRST.hex()))
+    assert text != message.to_json()
+    with pytest.raises(MessageError, match="do not fit"):
+        pointers.relay(SignedMessage.from_json(text), sender=relayer)
+
+
 def test_verify_place(
     pointers: RecordPointers, batch: PointerBatch, patient: LocalSigner, second_clinic: LocalSigner
 ) -> None:
