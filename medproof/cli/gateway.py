@@ -87,6 +87,8 @@ def serve(
 
     if not _FINALITY.fullmatch(finality):
         raise OptionError("--finality", f"is {finality!r}", "Give a number of blocks, safe, or finalized.")
+    if log_key is not None and not custodian.keystore:
+        raise OptionError("--log-key", "is named without --keystore", "Name the custodian's account, too.")
     settings = Settings(
         origin,
         writers=frozenset(account("--writer", one) for one in writer or ()),
@@ -103,9 +105,7 @@ def serve(
     where, keys = store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key))
     records, entries = SqlStore(where, keys), None
     try:
-        if log_key is not None:
-            if sender is None:
-                raise OptionError("--log-key", "is named without --keystore", "Name the custodian's account, too.")
+        if log_key is not None and sender is not None:
             entries = EntryLog(
                 where,
                 keys,

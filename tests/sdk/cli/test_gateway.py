@@ -42,6 +42,7 @@ def test_what_cannot_be_served_is_said(run: Run, here: Path) -> None:
         (("--origin", ORIGIN, "--plain-terms", "0x1"), "--plain-terms is '0x1'"),
         (("--origin", ORIGIN, "--writer", "0x1"), "--writer is '0x1'"),
         (("--origin", ORIGIN, "--master-key", "nowhere.key"), "nowhere.key cannot be read"),
+        (("--origin", ORIGIN, "--log-key", "key.json"), "--log-key is named without --keystore"),
     ):
         said = run(*serve, *changes)
         assert said.code != 0
@@ -57,6 +58,8 @@ def test_it_serves_until_it_is_ended(
     run: Run,
     patient: LocalSigner,
     relayer: LocalSigner,
+    clinic: LocalSigner,
+    payer: LocalSigner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run("gateway", "key", "master.key")
@@ -65,8 +68,10 @@ def test_it_serves_until_it_is_ended(
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(PROGRAM), "gateway", "serve", "--origin", origin, "--port", str(port)]
     command += ["--store", "records.db", "--master-key", "master.key", "--max-block-age", "0"]
-    command += ["--keystore", str(keys / "1.json"), "--writer", relayer.address]
+    command += ["--keystore", str(keys / "1.json"), "--writer", relayer.address, "--log-key", str(keys / "3.json")]
     environment = {"PATH": os.defpath, "HOME": str(here), "MEDPROOF_NETWORK": node.url, "MEDPROOF_PASSWORD": PASSWORD}
+    environment["MEDPROOF_LOG_PASSWORD"] = PASSWORD
+    assert run("access", "open", payer.address, "--keystore", keys / "1.json").code == 0
     process = subprocess.Popen(command, cwd=here, env=environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -83,7 +88,7 @@ def test_it_serves_until_it_is_ended(
         ahead = types.SimpleNamespace(time=lambda: time.time() + 5)
         monkeypatch.setattr("medproof.gateway.client.time", ahead)
         time.sleep(1)
-        with GatekeeperClient(origin, suite, relayer, claims=TREATMENT) as device:
+        with GatekeeperClient(origin, suite, relayer, claims=TREATMENT, insist=True) as device:
             taken = device.create(patient.address, observation())
         while not list(suite.record_pointers.keys_of(patient.address)):
             assert time.monotonic() < limit
@@ -95,6 +100,9 @@ def test_it_serves_until_it_is_ended(
         assert str(taken.record.id) not in json.dumps(lines)
         [key] = suite.record_pointers.keys_of(patient.address)
         assert key.id == taken.pointer
+        assert taken.access is not None
+        entry = taken.access.promise.entry
+        suite.batch_anchor.verify_leaf(clinic.address, entry, 0, ())  # anchored, at the end at the latest
     finally:
         process.kill()
         process.wait()
