@@ -91,7 +91,8 @@ class Gatekeeper:
             settings: how it works.
             sender: the custodian's account, which posts pointers; without one no records are taken.
             entry_log: keeps an entry of each request that is served or refused to a known account, before the answer
-                goes out; where it cannot, nothing goes.
+                goes out; where it cannot, nothing goes. Anchored where there is a sender, else by whoever runs its
+                `Anchorer`.
             audit: told of each of them as well; where it raises, nothing goes.
             trouble: told what keeps pointers from being posted, and the log from being anchored.
             clock: seconds since 1970.
