@@ -11,9 +11,6 @@ from medproof import fhir
 from medproof.errors import ClaimElementError, ManyPatientsError, UnclassifiedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import new_salt
-from medproof.policy.codes import Condition, DataClass
-
-HYPERTENSION = Condition.from_icd10cm("I10")  # under which the clinic files what carries no ICD-10-CM code itself
 
 
 def load_all(path: Path) -> list[Resource]:
@@ -68,14 +65,3 @@ def tampered(content: Any) -> tuple[Any, str]:
             return altered, f"the text of {name}"
     altered["language"] = "tampered"
     return altered, "an element was added"
-
-
-def problem_of(resource: Resource) -> Condition:
-    """The chapters under which the clinic files a record."""
-    return fhir.conditions(resource) or HYPERTENSION
-
-
-def first_class(resource: Resource) -> DataClass:
-    """The class under which a record's pointer is posted."""
-    classes = fhir.data_class(resource)
-    return next(one for one in DataClass if one & classes)

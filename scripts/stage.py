@@ -12,7 +12,6 @@ from rich.table import Table
 from medproof.chain import Chain, Receipt, Sender
 from medproof.client.record_pointers import PointerKey
 from medproof.fhir import Resource
-from medproof.hashing import SaltedRecord
 from medproof.policy.codes import DataClass, PartyKind
 from medproof.signing import LocalSigner
 
@@ -36,8 +35,8 @@ class Posted:
     """A record that a clinic keeps, and its pointer."""
 
     custodian: Organisation
-    resource: Resource
-    sealed: SaltedRecord  # the salt stays with the clinic
+    resource: Resource  # as its gatekeeper took it
+    salt: bytes  # stays with the clinic, and goes to whoever may read the record
     data_class: DataClass
     key: PointerKey
 
