@@ -84,11 +84,13 @@ def _relationship(
 
 def _batched(suite: MedProof, subject: str, listed: Iterable[Pointer]) -> Iterator[Pointer]:
     """Those of the listed pointers that stand in batches; of the others the chain speaks itself."""
+    told: set[PointerKey] = set()
     for said in listed:
         if said.key.subject != subject:
             raise UnprovedRecordError("subject", "is not the one that was asked for")
-        if said.place is None:
+        if said.place is None or said.key in told:
             continue
+        told.add(said.key)
         try:
             pointer = suite.record_pointers.batched(said.key, said.data_class, said.place)
         except MerkleProofError:

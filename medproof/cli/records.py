@@ -29,6 +29,7 @@ from medproof.wallet import Wallet
 
 if TYPE_CHECKING:
     from medproof.gateway import Fetched, GatekeeperClient
+    from medproof.gateway.client import ListedPointer
 
 __all__ = ["app"]
 
@@ -102,17 +103,17 @@ def list_pointers(
     """List a subject's pointers: what the chain shows, and with --gatekeeper what the custodian lists besides."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     whose = subject(who)
-    urls: dict[Pointer, str] = {}
+    listed: list[ListedPointer] = []
     if gatekeeper is not None:
         with _client(gatekeeper, suite, signer(who)) as client:
-            urls = {one.pointer: one.record for one in client.pointers(whose)}
+            listed = [*client.pointers(whose)]
     keys = [*suite.record_pointers.keys_of(whose)]
-    shown = [
-        pointer for key in output.each(keys, "Reading pointers") if (pointer := suite.record_pointers.pointer(key))
-    ]
+    shown = {key: suite.record_pointers.pointer(key) for key in output.each(keys, "Reading pointers")}
+    urls = {one.pointer.key: one.record for one in listed}
     rows = [
-        {**documents.pointer_document(one), "record": urls.get(one)}
-        for one in (*shown, *(listed for listed in urls if listed not in shown))
+        {**documents.pointer_document(one), "record": urls.get(one.key)}
+        for one in {**{one.pointer.key: one.pointer for one in listed}, **shown}.values()
+        if one is not None
     ]
     output.document({"subject": whose, "pointers": [*rows]})
     output.table(

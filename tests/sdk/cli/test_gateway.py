@@ -67,7 +67,7 @@ def test_it_serves_until_it_is_ended(
         port = free.getsockname()[1]
     origin = f"http://127.0.0.1:{port}"
     command = [sys.executable, str(PROGRAM), "gateway", "serve", "--origin", origin, "--port", str(port)]
-    command += ["--store", "records.db", "--master-key", "master.key", "--max-block-age", "0"]
+    command += ["--store", "records.db", "--master-key", "master.key", "--max-block-age", "0", "--batch-wait", "0"]
     command += ["--keystore", str(keys / "1.json"), "--writer", relayer.address, "--log-key", str(keys / "3.json")]
     environment = {"PATH": os.defpath, "HOME": str(here), "MEDPROOF_NETWORK": node.url, "MEDPROOF_PASSWORD": PASSWORD}
     environment["MEDPROOF_LOG_PASSWORD"] = PASSWORD

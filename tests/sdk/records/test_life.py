@@ -272,7 +272,8 @@ def asking(suite: MedProof, custodians: Iterable[Custodian]) -> Callable[[str, L
     def listings(custodian: str, subject: LocalSigner) -> Iterable[Pointer]:
         if custodian not in known:
             return ()
-        return [one.pointer for one in known[custodian].client(suite, subject).pointers(subject.address)]
+        pointers = [one.pointer for one in known[custodian].client(suite, subject).pointers(subject.address)]
+        return [*pointers, *pointers]  # said twice, it is told once
 
     return listings
 

@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from medproof import hashing
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
@@ -23,7 +25,7 @@ from medproof.policy.codes import DataClass
 from medproof.signing import LocalSigner
 from medproof.store import Batch, Entry, SqlStore
 from scripts.local_chain import LocalChain
-from tests.sdk.gateway.conftest import KEYS
+from tests.sdk.gateway.conftest import KEYS, observation
 from tests.sdk.records.conftest import Post, put
 
 SUBJECTS = ["0x" + f"{number:02x}" * 20 for number in range(0xA1, 0xA9)]
@@ -200,6 +202,37 @@ def test_nothing_is_sent_while_the_node_is_down(
     assert working.open == 2
     working.work()
     assert (batches(suite), working.open) == ([2], 0)
+
+
+def test_many_writers_at_once(
+    suite: MedProof, store: SqlStore, tmp_path: Path, poster: Post, clinic: LocalSigner
+) -> None:
+    working, patient_store = poster(size=5, wait=0.05), SqlStore(tmp_path / "records.db", KEYS)
+    working._trouble = lambda error: None  # its own store is not patient, and busy now and then
+    working.start()
+
+    def write(number: int) -> list[Entry]:
+        entries = []
+        for turn in range(5):
+            record = observation(id=f"{number}-{turn}")
+            sealed = hashing.seal(record.content)
+            key = PointerKey(SUBJECTS[number], clinic.address, sealed.commitment)
+            entries.append(patient_store.put(key, record, sealed.salt, data_class=DataClass.LABORATORY))
+            working.add(entries[-1].pointer)
+            working.add(entries[-1].pointer)  # as a device does that got no answer
+        return entries
+
+    with ThreadPoolExecutor(4) as pool:
+        entries = [entry for found in pool.map(write, range(4)) for entry in found]
+    for _ in range(2000):
+        if not working.open:
+            break
+        working._stop.wait(0.01)
+    working.stop()
+    patient_store.close()
+    assert sum(batches(suite)) + alone(suite) == 20
+    assert max(batches(suite)) <= 5
+    prove(suite, store, entries)
 
 
 # -- killed ------------------------------------------------------------------------------------------------------
