@@ -397,6 +397,9 @@ class Gatekeeper:
             raise GatekeeperRefusalError(
                 422, "RESOURCE_TYPE", f"The record is no {resource_type}. Post it to the path of its own type."
             )
+        if int(subject, 16) == 0:
+            said = "The subject is zero, which is nobody's account. Give the patient's pseudonym."
+            raise GatekeeperRefusalError(422, "SUBJECT", said)
         fhir.patient_of(given)
         classes = request_for(given, Claims()).classes
         name = uuid.uuid4() if key is None else uuid.uuid5(_KEYS, f"{caller.account} {subject} {resource_type} {key}")

@@ -69,6 +69,14 @@ def test_what_is_no_key_is_refused(app: GatekeeperClient, store: SqlStore, patie
     assert store.search(Query()).entries == ()
 
 
+def test_a_record_of_nobody_is_refused(app: GatekeeperClient, store: SqlStore) -> None:
+    """The contract would refuse its pointer for good."""
+    with pytest.raises(GatekeeperRefusalError) as caught:
+        app.create("0x" + "00" * 20, observation())
+    assert (caught.value.status, caught.value.code) == (422, "SUBJECT")
+    assert store.search(Query()).entries == ()
+
+
 def test_many_at_once_make_one_record(
     app: GatekeeperClient, gatekeeper: Gatekeeper, store: SqlStore, patient: LocalSigner
 ) -> None:
