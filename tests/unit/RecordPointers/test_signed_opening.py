@@ -66,6 +66,27 @@ def test_signature_counts_for_what_it_says_alone(
 
 
 @pytest.mark.spec("P44")
+@pytest.mark.parametrize("member", ["subject", "custodian", "data_class", "commitment", "deadline"])
+def test_nothing_else_is_opened_by_it(
+    relayed, sign_opening, entry, patient, second_patient, second_clinic, deadline, member
+):
+    """The same signature, sent with something else; also where that stands in a batch, it is refused before."""
+    said = dict(zip(("subject", "custodian", "data_class", "commitment"), entry, strict=True), deadline=deadline)
+    other = {
+        "subject": second_patient,
+        "custodian": second_clinic,
+        "data_class": LABORATORY + 1,
+        "commitment": b"\x44" * 32,
+        "deadline": deadline + 1,
+    }
+    sent = {**said, member: other[member]}
+    until = sent.pop("deadline")
+
+    with reverts("SignatureInvalid", str(sent["subject"])):
+        relayed(sign_opening(patient, entry), until=until, entry=tuple(sent.values()))
+
+
+@pytest.mark.spec("P44")
 @pytest.mark.parametrize("member", ["contract", "chain_id", "address"])
 def test_signature_for_another_domain_reverts(
     record_pointers, relayed, sign_opening, domain_of, entry, patient, registrar, chain, member
