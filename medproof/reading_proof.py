@@ -69,13 +69,15 @@ class ReadingProof:
         return cls(Reading.from_json(said.get("reading")), None if leaf is None else LeafProof.from_json(leaf))
 
     def _registered(self, suite: MedProof) -> bool:
-        """Whether a registration that the subject gave, and had not revoked before it, covers the reading."""
+        """Whether a registration covers the reading that the subject gave, and had not changed or revoked before."""
         classes = fhir.data_class(fhir.load(self.reading.observation))
         taken = datetime.fromtimestamp(self.reading.taken_at, UTC)
         covered = False
         for event in suite.devices.history(self.reading.subject, device=self.reading.device):
+            before = suite.chain.timestamp(event.block) <= self.reading.taken_at
             if event.name == "DeviceSet":
-                covered = covered or classes in decode_device(event.arguments["word"]).classes_at(taken)
-            elif suite.chain.timestamp(event.block) <= self.reading.taken_at:
+                covers = classes in decode_device(event.arguments["word"]).classes_at(taken)
+                covered = covers or (covered and not before)
+            elif before:
                 covered = False
         return covered

@@ -37,7 +37,15 @@ from medproof.policy.device import Device
 from medproof.reading import REFUSALS, Reading, check_reading, check_signature
 from medproof.reading_proof import ReadingProof
 from medproof.store import SqlStore
-from medproof.store.readings import Fate, fate_of, fates, keep_fates, last_number, missing_numbers
+from medproof.store.readings import (
+    Fate,
+    fate_of,
+    fates,
+    has_reading_of,
+    keep_fates,
+    last_number,
+    missing_numbers,
+)
 from medproof.store.sql_store import Prepared
 
 __all__ = ["Answer", "Outcome", "Readings", "Standing"]
@@ -59,7 +67,7 @@ class Answer:
     """What became of a batch."""
 
     device: str
-    last: int  # the highest number that is final: the next is to be above it
+    last: int  # the highest number that is final, where something new came; else the batch's own highest
     outcomes: tuple[Outcome, ...]  # in the order of the batch
 
 
@@ -154,11 +162,12 @@ class Readings:
         if registration is None:
             moment.confirm()
             raise GatekeeperRefusalError(403, "DEVICE_UNKNOWN", REFUSALS["DEVICE_UNKNOWN"])
+        self._check_signatures(batch)
+        self._accounts.take(device)
         with self._store.database.reading() as connection:
             known = fates(connection, device, (one.number for one in batch))
         judged = [self._judge(moment, registration, one, known.get(one.number)) for one in batch]
         moment.confirm()
-        self._accounts.take(device)
         answer = self._store_batch(device, judged)
         for one, outcome in zip(judged, answer.outcomes, strict=True):
             # One that came before has its pointer by now, unless the process that took it is gone.
@@ -166,13 +175,18 @@ class Readings:
                 self._poster.add(one.pointer)
         return answer
 
-    def standing(self, device: str) -> Standing:
+    def standing(self, device: str, *, subject: str | None = None) -> Standing:
         """What has come of a device.
+
+        For a subject, nothing as long as no reading of the device is about it: anybody may register any device, and how
+        often another one measures is not for it to see.
 
         Raises:
             StoreError: the database cannot be read now.
         """
         with self._store.database.reading() as connection:
+            if subject is not None and not has_reading_of(connection, device, subject):
+                return Standing(device, 0, ())
             last = last_number(connection, device)
             return Standing(device, last, missing_numbers(connection, device, limit=_MOST_GAPS))
 
@@ -215,19 +229,18 @@ class Readings:
             raise GatekeeperRefusalError(400, "BATCH", said)
         return batch
 
-    def _judge(self, moment: Moment, registration: Device, reading: Reading, known: Fate | None) -> _Judged:
-        """What may become of a reading, whatever its number.
+    def _check_signatures(self, batch: Sequence[Reading]) -> None:
+        for reading in batch:
+            try:
+                check_signature(reading, self._domain)
+            except ReadingRefusedError as refusal:
+                raise GatekeeperRefusalError(401, refusal.code, f"Reading {reading.number}: {refusal}") from None
 
-        Raises:
-            GatekeeperRefusalError: the device has not signed it.
-        """
+    def _judge(self, moment: Moment, registration: Device, reading: Reading, known: Fate | None) -> _Judged:
+        """What may become of a reading, whatever its number."""
         pointer = PointerKey(reading.subject, reading.custodian, reading.commitment)
         if known is not None and known.pointer == pointer.id:
             return _Judged(reading, pointer)
-        try:
-            check_signature(reading, self._domain)
-        except ReadingRefusedError as refusal:
-            raise GatekeeperRefusalError(401, refusal.code, f"Reading {reading.number}: {refusal}") from None
         now = datetime.fromtimestamp(max(moment.block.timestamp, self._clock()), UTC)
         try:
             record, classes = check_reading(
@@ -277,6 +290,8 @@ class Readings:
                 outcomes.append(Outcome(one.reading, fate, said))
             self._store.put_new(connection, [one.record for one in new if one.record is not None])
             keep_fates(connection, (one for one in kept.values() if one.number <= last))
+            if all(one.record is None and one.code is None for one in judged):  # nothing that did not come before
+                last = max(one.reading.number for one in judged)  # whoever has a proof may send it, and learns no more
             answer = Answer(device, last, tuple(outcomes))
             return [one.pointer.commitment for one in new]
 
@@ -284,7 +299,7 @@ class Readings:
         return answer
 
     def _leaf(self, pointer: PointerKey, position: int) -> LeafProof | None:
-        size, anchor = self.log.anchored(), self._suite.batch_anchor
+        size, anchor = min(self.log.anchored(), self.log.refresh()), self._suite.batch_anchor
         if size <= position:
             return None
         return LeafProof(

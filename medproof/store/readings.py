@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from medproof.store.schema import readings
+from medproof.store.schema import readings, records
 
-__all__ = ["Fate", "fate_of", "fates", "keep_fates", "last_number", "missing_numbers"]
+__all__ = ["Fate", "fate_of", "fates", "has_reading_of", "keep_fates", "last_number", "missing_numbers"]
 
 _BATCH = 500  # numbers of one statement
 
@@ -50,6 +50,16 @@ def fate_of(connection: Connection, pointer: bytes) -> Fate | None:
     taken = select(readings).where(readings.c.pointer == pointer, readings.c.code.is_(None))
     row = connection.execute(taken).one_or_none()
     return _fate(row) if row is not None else None
+
+
+def has_reading_of(connection: Connection, device: str, subject: str) -> bool:
+    """Whether a reading of a device is kept that is about a subject."""
+    about = (
+        select(readings.c.number)
+        .join(records, records.c.pointer == readings.c.pointer)
+        .where(readings.c.device == device, readings.c.code.is_(None), records.c.subject == subject)
+    )
+    return connection.execute(about.limit(1)).scalar() is not None
 
 
 def keep_fates(connection: Connection, added: Iterable[Fate]) -> None:

@@ -54,12 +54,17 @@ def device_routes(gatekeeper: Gatekeeper) -> APIRouter:
 
     @router.get("/devices/{device}/readings", **describe("What came of a device", _JSON, {"type": "object"}, 403, 404))
     def standing(request: Request, caller: SignedCaller, device: _Device) -> Response:
-        """The last number and those that never came, for the device itself and the subject that registered it."""
+        """The last number and those that never came, for the device itself and the subject that it measures."""
         allow(request)
         known = str(to_checksum_address(device))
-        if caller.account != known and gatekeeper.head.now().device(caller.account, known) is None:
-            raise not_found()
-        found = readings().standing(known)
+        subject = caller.account if caller.account != known else None
+        if subject is not None:
+            moment = gatekeeper.head.now()
+            registration = moment.device(subject, known)
+            moment.confirm()
+            if registration is None:
+                raise not_found()
+        found = readings().standing(known, subject=subject)
         missing: list[Json] = [[first, last] for first, last in found.missing]
         return Response(hashing.canonical({"device": known, "last": found.last, "missing": missing}), media_type=_JSON)
 

@@ -15,6 +15,7 @@ from medproof.client import MedProof
 from medproof.errors import GatekeeperRefusalError, UnprovedRecordError
 from medproof.gateway import Gatekeeper, GatekeeperClient, Settings, create_app
 from medproof.merkle import verify_inclusion
+from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
 from medproof.policy.word import Rule
 from medproof.reading_proof import ReadingProof
@@ -83,6 +84,42 @@ def test_numbers_only_grow_and_gaps_show(
         assert answer.json() == {"device": METER.address, "last": 9, "missing": [[1, 4], [6, 8]]}
     with pytest.raises(GatekeeperRefusalError, match="no such record"):
         as_caller(stranger)._send("GET", f"/devices/{METER.address}/readings")
+
+
+def test_whoever_registers_anothers_device_sees_nothing_of_it(
+    send: Send,
+    measure: Measure,
+    registered: Device,
+    suite: MedProof,
+    as_caller: Connect,
+    patient: LocalSigner,
+    stranger: LocalSigner,
+) -> None:
+    """The device's account is public, and anybody may register it; the answer is that of a device that sent nothing."""
+    suite.devices.register(METER.address, registered, sender=stranger)
+    before = as_caller(stranger)._send("GET", f"/devices/{METER.address}/readings").json()
+    assert codes(send(measure(5))[1]) == ["TAKEN"]
+    asked = {
+        one: as_caller(one)._send("GET", f"/devices/{METER.address}/readings").json() for one in (stranger, patient)
+    }
+    assert asked[stranger] == before == {"device": METER.address, "last": 0, "missing": []}
+    assert asked[patient]["last"] == 5
+
+
+def test_who_sends_a_reading_again_learns_nothing_of_later_ones(
+    send: Send, measure: Measure, registered: Device
+) -> None:
+    """As a reader could, to whom it was proved."""
+    first = measure(1)
+    send(first)
+    assert send(measure(7))[1]["last"] == 7
+    assert send(first)[1]["last"] == 1
+    assert send(first, measure(8))[1]["last"] == 8
+    for altered in (
+        dataclasses.replace(first, signature=measure(1).signature),
+        dataclasses.replace(first, taken_at=first.taken_at - 1),
+    ):
+        assert send(altered)[0] == 401
 
 
 def test_a_reading_that_was_refused_may_come_again_until_a_later_one_was_taken(
@@ -259,6 +296,46 @@ def test_a_reading_of_before_the_revocation_stays_proved_and_one_of_after_is_not
     leaf = dataclasses.replace(proof.leaf, leaf=late.commitment)
     with pytest.raises(UnprovedRecordError, match="was not registered"):
         ReadingProof(late, leaf).verify(suite)
+
+
+def test_a_reading_of_after_the_registration_was_narrowed_is_not_proved(
+    send: Send,
+    measure: Measure,
+    registered: Device,
+    gatekeeper: Gatekeeper,
+    suite: MedProof,
+    patient: LocalSigner,
+    store: SqlStore,
+) -> None:
+    send(measure(1))
+    assert gatekeeper.readings is not None
+    gatekeeper.readings.anchorer.work()
+    proof = gatekeeper.readings.prove(store.search(Query()).entries[0].pointer)
+    assert proof.leaf is not None
+    other = dataclasses.replace(registered, classes=DataClass.LABORATORY)
+    suite.devices.register(METER.address, other, sender=patient)
+    proof.verify(suite)
+    late = measure(2, ago=-60)
+    leaf = dataclasses.replace(proof.leaf, leaf=late.commitment)
+    with pytest.raises(UnprovedRecordError, match="was not registered"):
+        ReadingProof(late, leaf).verify(suite)
+
+
+def test_a_process_that_is_behind_proves_what_others_anchored(
+    send: Send,
+    measure: Measure,
+    registered: Device,
+    gatekeeper: Gatekeeper,
+    keep: Keep,
+    suite: MedProof,
+    store: SqlStore,
+) -> None:
+    other = keep()
+    send(measure(1))
+    assert gatekeeper.readings is not None
+    gatekeeper.readings.anchorer.work()
+    assert other.readings is not None
+    assert other.readings.prove(store.search(Query()).entries[0].pointer).verify(suite).size == 1
 
 
 def test_an_erased_reading_is_not_revived(
