@@ -244,20 +244,23 @@ class EntryLog:
             StoreBusyError: they are erased, and copies linger in the files, since somebody reads just now: erase again.
             StoreError: the database cannot be used now.
         """
-        gone = list(indices)
+        gone, count = list(indices), 0
         erased = (datetime.fromtimestamp(self._clock(), UTC) - _EPOCH) // timedelta(microseconds=1)
         with self._database.writing() as connection:
-            connection.execute(
-                delete(access_keys).where(access_keys.c.log == self.number, access_keys.c.position.in_(gone))
-            )
-            changed = connection.execute(
-                update(access_entries)
-                .where(access_entries.c.log == self.number, access_entries.c.position.in_(gone))
-                .where(access_entries.c.erased.is_(None))
-                .values(erased=erased, subject=None, account=None, body=None)
-            )
+            for start in range(0, len(gone), _BATCH):
+                some = gone[start : start + _BATCH]
+                connection.execute(
+                    delete(access_keys).where(access_keys.c.log == self.number, access_keys.c.position.in_(some))
+                )
+                changed = connection.execute(
+                    update(access_entries)
+                    .where(access_entries.c.log == self.number, access_entries.c.position.in_(some))
+                    .where(access_entries.c.erased.is_(None))
+                    .values(erased=erased, subject=None, account=None, body=None)
+                )
+                count += changed.rowcount
         self._database.scrub(access_keys.name)
-        return changed.rowcount
+        return count
 
     def rotate(self) -> int:
         """Wrap with the current master key what is under retired ones, and return how many keys that were.

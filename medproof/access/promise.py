@@ -21,7 +21,7 @@ from medproof.client import MedProof
 from medproof.errors import AccessEntryError, JsonError, PromiseError, SaltError
 from medproof.hashing import JsonObject
 from medproof.messages import MESSAGE_TYPES, Domain, TypedData
-from medproof.signatures import is_signed_by
+from medproof.signatures import digest, signer_of
 
 __all__ = ["HEADER", "Promise", "PromiseFile", "Promised"]
 
@@ -70,9 +70,8 @@ class Promise:
             raise PromiseError(f"the key of log {self.log} of {self.custodian} did not sign it")
 
     def is_by(self, suite: MedProof, signer: str) -> bool:
-        """Whether this account signed it."""
-        message = self.typed_data(suite.access_log.domain).signable()
-        return is_signed_by(suite.chain, signer, message, self.signature)
+        """Whether this account's key signed it: a contract's word, which it may take back, does not count."""
+        return signer_of(digest(self.typed_data(suite.access_log.domain).signable()), self.signature) == signer
 
     def to_json(self) -> JsonObject:
         """The promise as JSON."""
@@ -102,6 +101,9 @@ class Promise:
                 None if said["index"] is None else int(said["index"]),
             )
             if promise.to_json() != {name: said[name] for name in promise.to_json()} or len(promise.entry) != _HASH:
+                raise ValueError(said)
+            numbers = ((promise.log, 32), (promise.due, 64), (promise.index or 0, 64))
+            if not all(0 <= number < 1 << bits for number, bits in numbers):
                 raise ValueError(said)
             return promise
         except (ValueError, TypeError, LookupError, AttributeError):

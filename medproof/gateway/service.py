@@ -15,7 +15,13 @@ from medproof.anchoring import Anchorer
 from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer, PointerKey
-from medproof.errors import GatekeeperRefusalError, MedProofError, RecordErasedError, RecordUnknownError
+from medproof.errors import (
+    ArgumentError,
+    GatekeeperRefusalError,
+    MedProofError,
+    RecordErasedError,
+    RecordUnknownError,
+)
 from medproof.fhir import Resource
 from medproof.fhir.period import data_period
 from medproof.gateway.authentication import Authenticator, Caller
@@ -96,6 +102,9 @@ class Gatekeeper:
             audit: told of each of them as well; where it raises, nothing goes.
             trouble: told what keeps pointers from being posted, and the log from being anchored.
             clock: seconds since 1970.
+
+        Raises:
+            ArgumentError: the access log has the number of the log of readings.
         """
         self.settings = settings
         self._suite, self._store, self._audit, self._clock = suite, store, audit, clock
@@ -149,6 +158,11 @@ class Gatekeeper:
             and isinstance(store, SqlStore)
             and store.kind == SqlStore.kind
         ):
+            if entry_log is not None and entry_log.number == settings.readings_log:
+                raise ArgumentError(
+                    f"Log {entry_log.number} cannot be both the access log and the log of readings. Give one of them "
+                    "another number."
+                )
             self.readings = Readings(
                 suite,
                 store,

@@ -59,7 +59,7 @@ def access_routes(gatekeeper: Gatekeeper) -> APIRouter:
             subject = str(to_checksum_address(patient))
             gatekeeper.check_subject(caller, subject)
             found = list(log.entries(subject=subject, start=start, limit=count + 1))
-        anchored = log.leaves.anchored()
+        anchored = min(log.leaves.anchored(), log.leaves.size)  # another process may be ahead by now
         page: JsonObject = {
             "custodian": log.custodian,
             "log": log.number,
@@ -89,8 +89,10 @@ def access_routes(gatekeeper: Gatekeeper) -> APIRouter:
 
 
 def _log(gatekeeper: Gatekeeper) -> EntryLog:
+    """The log, with what other processes appended."""
     if gatekeeper.entry_log is None:
         raise GatekeeperRefusalError(404, "NO_LOG", "This gatekeeper keeps no access log. Ask the custodian.")
+    gatekeeper.entry_log.leaves.refresh()
     return gatekeeper.entry_log
 
 

@@ -29,7 +29,7 @@ from medproof.contract_errors import (
     PromiseNotDue,
     SignatureInvalid,
 )
-from medproof.errors import GatekeeperRefusalError, PromiseError, StoreFullError, UnprovedRecordError
+from medproof.errors import ArgumentError, GatekeeperRefusalError, PromiseError, StoreFullError, UnprovedRecordError
 from medproof.gateway import Gatekeeper, GatekeeperClient, Settings, create_app
 from medproof.policy.codes import Purpose
 from medproof.policy.delegation import Scope
@@ -38,6 +38,7 @@ from medproof.signing import LocalSigner
 from tests.sdk.conftest import rpc
 from tests.sdk.gateway.conftest import KEYS, ORIGIN, TREATMENT, Bridge, Keep, labelled, observation, settle
 from tests.sdk.gateway.test_delegates import delegate
+from tests.sdk.relayer.test_contract_wallets import Wallet
 
 KEY = LocalSigner.from_key(b"\x0a" * 32)
 Connect = Callable[..., GatekeeperClient]
@@ -257,7 +258,7 @@ def test_a_gatekeeper_does_not_start_with_promises_that_do_not_count(
     with_log(clinic.address, KEY)
     suite.access_log.open(0, KEY.address, sender=clinic)
     suite.access_log.open(0, KEY.address, sender=second_clinic)
-    with_log(clinic.address, KEY, number=1)
+    with_log(clinic.address, KEY, number=2)
     with_log(clinic.address, clinic)
     with_log(clinic.address, None)
     with_log(second_clinic.address, KEY)
@@ -560,3 +561,48 @@ def test_the_log_is_anchored_when_the_gatekeeper_ends(
     assert state is not None
     assert (state.size, state.root) == (3, log.leaves.root())
     assert LeafLog(log._database).anchored() == 3
+
+
+def test_a_process_that_is_behind_shows_what_others_logged(
+    suite: MedProof,
+    keep: Keep,
+    settings: Settings,
+    log: EntryLog,
+    gatekeeper: Gatekeeper,
+    connect: Connect,
+    records: list[str],
+    clinic: LocalSigner,
+    patient: LocalSigner,
+    tmp_path: Path,
+) -> None:
+    domain = suite.access_log.domain
+    other = EntryLog(tmp_path / "log.db", KEYS, custodian=clinic.address, domain=domain, signer=KEY, patience=0.3)
+    second = keep(entry_log=other, settings=replace(settings, anchor_interval=3600.0))
+    list(connect(patient).search("Observation", patient.address))
+    anchor(gatekeeper)
+    client = httpx.Client(transport=Bridge(create_app(second)))
+    seen = list(connect(patient, http=client).accesses(patient.address))
+    assert (len(seen), all(one.anchored for one in seen)) == (log.leaves.size, True)
+    other.close()
+
+
+def test_the_access_log_and_that_of_readings_are_two(
+    suite: MedProof, keep: Keep, clinic: LocalSigner, tmp_path: Path
+) -> None:
+    domain = suite.access_log.domain
+    same = EntryLog(tmp_path / "log.db", KEYS, custodian=clinic.address, domain=domain, signer=KEY, number=1)
+    with pytest.raises(ArgumentError, match="Log 1 cannot be both"):
+        keep(entry_log=same)
+    same.close()
+
+
+def test_a_contracts_word_is_no_promise(
+    suite: MedProof, clinic: LocalSigner, stranger: LocalSigner, fresh_account: LocalSigner
+) -> None:
+    """It could be taken back until somebody complains."""
+    wallet = Wallet(suite, fresh_account, stranger)
+    suite.access_log.open(5, wallet.address, sender=clinic)
+    bare = Promise(clinic.address, 5, keccak(b"entry"), int(time.time()))
+    promise = bare.with_signature(wallet.sign_typed_data(bare.typed_data(suite.access_log.domain)))
+    with pytest.raises(PromiseError, match="did not sign"):
+        promise.verify(suite)
