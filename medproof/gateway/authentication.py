@@ -122,14 +122,16 @@ class Nonces:
         """Begin with none."""
         self._used: set[bytes] = set()
         self._expiries: list[tuple[int, bytes]] = []
+        self._forgotten = 0  # up to which expiry they were forgotten: a clock that is set back revives none
         self._lock = threading.Lock()
 
     def take(self, nonce: bytes, expires: int, now: float) -> bool:
         """Use a nonce; False where it was used."""
         with self._lock:
             while self._expiries and self._expiries[0][0] <= now:
-                self._used.discard(heapq.heappop(self._expiries)[1])
-            if nonce in self._used:
+                self._forgotten, expired = heapq.heappop(self._expiries)
+                self._used.discard(expired)
+            if nonce in self._used or expires <= self._forgotten:
                 return False
             if len(self._used) >= _MOST_NONCES:
                 raise unavailable("Too many requests are under way.", code="BUSY")

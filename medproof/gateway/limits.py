@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -79,7 +80,7 @@ class Limits:
         return await self._app(scope, counted, send)
 
     def _check(self, scope: Scope) -> None:
-        self._addresses.take(scope["client"][0] if scope.get("client") else "")
+        self._addresses.take(_caller(scope["client"][0] if scope.get("client") else ""))
         length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
         if length + sum(len(name) + len(value) for name, value in scope["headers"]) > self._headers:
             raise GatekeeperRefusalError(
@@ -91,3 +92,14 @@ class Limits:
 
     def _too_long(self) -> GatekeeperRefusalError:
         return GatekeeperRefusalError(413, "BODY_TOO_LONG", f"A body has at most {self._body} bytes: split the bundle.")
+
+
+def _caller(host: str) -> str:
+    """Who an address is, for counting: of IPv6 the first half, since whoever has one has all that begin so."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return address.packed[:8].hex()
+    return host

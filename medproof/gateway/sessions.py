@@ -71,7 +71,7 @@ class Session:
     began: float  # seconds since 1970
     used: float  # likewise
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    _answers: OrderedDict[str, Receipt] = field(default_factory=OrderedDict, repr=False)
+    _answers: OrderedDict[str, tuple[bytes, Receipt]] = field(default_factory=OrderedDict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def form(self) -> str:
@@ -84,14 +84,23 @@ class Session:
         name, _, mac = token.partition(".")
         return hmac.compare_digest(_mac(self._secret, name).encode(), mac.encode("utf-8", "replace"))
 
-    def once(self, token: str, act: Callable[[], Receipt]) -> Receipt:
-        """Act once for a form, however often it is sent: the second time gets the answer of the first."""
+    def once(self, token: str, said: bytes, act: Callable[[], Receipt]) -> Receipt:
+        """Act once for a form, however often it is sent: the second time gets the answer of the first.
+
+        Raises:
+            GatekeeperRefusalError: it comes again and says something else, which would be taken for stored.
+        """
+        said = hashlib.sha256(said).digest()
         with self._lock:
             if token not in self._answers:
-                self._answers[token] = act()
+                self._answers[token] = said, act()
                 while len(self._answers) > _MOST_ANSWERS:
                     self._answers.popitem(last=False)
-            return self._answers[token]
+            before, receipt = self._answers[token]
+        if before != said:
+            wrong = "This form was posted before, with something else in it. See that it is another, then post it."
+            raise GatekeeperRefusalError(403, "FORM", wrong)
+        return receipt
 
 
 class Sessions:

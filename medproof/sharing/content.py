@@ -122,12 +122,14 @@ class Content:
 def _proved_entries(record: JsonObject) -> Iterator[tuple[JsonObject, Proof]]:
     """The entries of a bundle that carry a proof, as a gatekeeper's search gives them."""
     for entry in _objects(record.get("entry")) if record.get("resourceType") == "Bundle" else ():
-        for extension in _objects(entry.get("extension")):
-            if extension.get("url") == PROOF:
-                resource = entry.get("resource")
-                if not isinstance(resource, dict):
-                    raise UnprovedRecordError("entry", "has a proof and no record")
-                yield resource, Proof.read(str(extension.get("valueString")))
+        proofs = [one.get("valueString") for one in _objects(entry.get("extension")) if one.get("url") == PROOF]
+        if len(proofs) > 1:  # each costs a look at the whole record, and at the chain
+            raise UnprovedRecordError("entry", "has more than one proof")
+        for text in proofs:
+            resource = entry.get("resource")
+            if not isinstance(resource, dict):
+                raise UnprovedRecordError("entry", "has a proof and no record")
+            yield resource, Proof.read(str(text))
 
 
 def _objects(value: Json) -> list[JsonObject]:

@@ -195,7 +195,8 @@ def form_routes(gatekeeper: Gatekeeper) -> APIRouter:
             said = "This form is of an earlier session. See that it is what you want to post, then post it again."
             return _refused(request, _form(session, fields, {"": said}, 403), "FORM")
         try:
-            receipt = session.once(fields["form"], lambda: _take(gatekeeper, session, fields))
+            filled = hashing.canonical(dict(fields))
+            receipt = session.once(fields["form"], filled, lambda: _take(gatekeeper, session, fields))
         except _FieldsError as error:
             return _refused(request, _form(session, fields, error.problems, 422), "FIELDS")
         except MedProofError as error:

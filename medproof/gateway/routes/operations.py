@@ -11,6 +11,8 @@ from medproof.gateway.telemetry import Metrics
 
 __all__ = ["operation_routes"]
 
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
+
 
 def operation_routes(gatekeeper: Gatekeeper, metrics: Metrics) -> APIRouter:
     """The paths below `/health`, and `/metrics`."""
@@ -30,8 +32,9 @@ def operation_routes(gatekeeper: Gatekeeper, metrics: Metrics) -> APIRouter:
 
     @router.get("/metrics", **describe("Numbers for Prometheus", "text/plain", {"type": "string"}, 404, signed=False))
     def numbers(request: Request) -> Response:
-        """For the operators' addresses alone."""
-        if request.client is None or request.client.host not in gatekeeper.settings.operators:
+        """For the operators' addresses alone, and not for whom a proxy at such an address speaks."""
+        forwarded = any(name in request.headers for name in _FORWARDED)
+        if forwarded or request.client is None or request.client.host not in gatekeeper.settings.operators:
             raise HTTPException(404)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 

@@ -153,6 +153,19 @@ def test_a_form_that_is_sent_twice_counts_once(writer: Browser, measured: Fields
     assert len(stored(store)) == 1
 
 
+def test_a_form_that_comes_again_with_something_else_is_not_taken_for_stored(
+    writer: Browser, measured: Fields, store: SqlStore
+) -> None:
+    assert writer.post("/form", measured).status_code == 201
+    answer = writer.post("/form", {**measured, "value": "39.10"})
+    assert answer.status_code == 403
+    assert "posted before" in answer.text
+    assert 'value="39.10"' in answer.text
+    assert len(stored(store)) == 1
+    assert writer.post("/form", {**measured, "value": "39.10", "form": writer.tokens()[0]}).status_code == 201
+    assert len(stored(store)) == 2
+
+
 WRONG_FIELDS: list[tuple[Fields, str]] = [
     ({"patient": "0x12"}, "patient"),
     ({"patient": "0x" + "aB" * 20}, "patient"),  # a wrong checksum

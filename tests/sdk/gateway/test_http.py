@@ -62,6 +62,8 @@ def test_metrics_are_for_operators_and_count_nothing_hidden(
     assert line in text
     assert 'medproof_gateway_refusals_total{code="CREDENTIALS_MISSING"} 1' in text
     assert "medproof_gateway_pointers_open 0" in text
+    for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):  # a proxy on the operator's own machine
+        assert operator.get(f"{ORIGIN}/metrics", headers={header: "203.0.113.9"}).status_code == 404
 
 
 def test_the_log_tells_nothing_of_whom(
@@ -93,6 +95,10 @@ def test_an_address_has_its_limit(keep: Keep, settings: Settings) -> None:
     assert 0 < int(answers[-1].headers["retry-after"]) <= 101
     assert code(answers[-1]) == "TOO_MANY"
     assert other.get(f"{ORIGIN}/health/live").status_code == 200
+    house = [httpx.Client(transport=Bridge(app, f"2001:db8:0:7::{number}")) for number in range(1, 5)]
+    assert [one.get(f"{ORIGIN}/health/live").status_code for one in house] == [200, 200, 200, 429]
+    outside = httpx.Client(transport=Bridge(app, "2001:db8:0:8::1"))
+    assert outside.get(f"{ORIGIN}/health/live").status_code == 200
 
 
 def test_long_headers_are_refused(http: httpx.Client) -> None:

@@ -61,6 +61,15 @@ def test_a_signed_request_is_let_through_once(ask: Any, second_clinic: LocalSign
     assert ask(request) == (401, "REPLAYED")
 
 
+def test_a_clock_that_is_set_back_revives_no_request(ask: Any, second_clinic: LocalSigner, clock: Clock) -> None:
+    request = signed(second_clinic.address)
+    assert ask(request) == NOT_FOUND
+    clock.offset = 90.0  # it is forgotten
+    assert ask(signed(second_clinic.address, issued=int(clock()), expires=int(clock()) + 60)) == NOT_FOUND
+    clock.offset = 0.0
+    assert ask(request) == (401, "REPLAYED")
+
+
 def test_nobody_is_not_let_through(http: httpx.Client) -> None:
     for headers in ({}, {"Authorization": "Bearer 1"}, {"Authorization": "MedProof account=0x00"}):
         answer = http.get(ORIGIN + TARGET, headers=headers)

@@ -22,6 +22,7 @@ from medproof.errors import (
 )
 from medproof.fhir import Resource
 from medproof.gateway.proof import PROOF, Proof
+from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import DataClass, PartyKind
 from medproof.sharing import (
     Content,
@@ -192,6 +193,23 @@ def test_a_bundle_is_checked_entry_by_entry(
         else:
             with pytest.raises(UnprovedRecordError):
                 opens(published, envelope, second_keys, second_clinic)
+
+
+def test_a_bundles_entry_has_one_proof(
+    published: MedProof,
+    clinic: LocalSigner,
+    second_clinic: LocalSigner,
+    second_keys: EncryptionKeys,
+    proved: tuple[Resource, Proof],
+) -> None:
+    """Thousands of them would be checked against a large record, one after the other."""
+    record, proof = proved
+    extension: list[Json] = [{"url": PROOF, "valueString": proof.to_text()}] * 2
+    entry: JsonObject = {"extension": extension, "resource": record.content}
+    bundle = Resource("Bundle", {"resourceType": "Bundle", "type": "collection", "entry": [entry]})
+    envelope = seal(published, clinic, Content.record(bundle), [second_clinic.address])
+    with pytest.raises(UnprovedRecordError, match="more than one proof"):
+        opens(published, envelope, second_keys, second_clinic)
 
 
 def test_what_is_called_a_record_is_one(
