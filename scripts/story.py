@@ -28,7 +28,7 @@ from medproof.deployments import deploy
 from medproof.fhir import Resource
 from medproof.gateway import Claims
 from medproof.gateway.consent import request_for
-from medproof.hashing import commit_bytes, new_salt, seal
+from medproof.hashing import JsonObject, commit_bytes, new_salt, seal
 from medproof.policy.codes import (
     Action,
     CareSetting,
@@ -456,9 +456,15 @@ class Story(Stage):
         self.spend("register a device, signed", suite.relay(message, sender=people["relayer"].signer))
 
         def reading(number: int) -> Reading:
-            domain, clinic_id = suite.devices.reading_domain, clinic.organisation.id
-            said = {"subject": me.address, "custodian": clinic_id, "number": number, "taken_at": now, "domain": domain}
-            return sign_reading(meter, heart_rate(70 + number, now), **said)
+            return sign_reading(
+                meter,
+                heart_rate(70 + number, now),
+                subject=me.address,
+                custodian=clinic.organisation.id,
+                number=number,
+                taken_at=now,
+                domain=suite.devices.reading_domain,
+            )
 
         readings = [reading(number) for number in (1, 2, 3)]
         taken = clinic.take_readings(readings)
@@ -600,13 +606,13 @@ def refusal_of(act: Callable[[], object], kind: type[_Refusal]) -> _Refusal | No
 
 def heart_rate(value: int, taken_at: datetime) -> Resource:
     """A heart rate as a home meter reports it: the profile of FHIR R4 for vital signs."""
-    category = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}
-    unit = {"unit": "beats/minute", "system": "http://unitsofmeasure.org", "code": "/min"}
+    system = "http://terminology.hl7.org/CodeSystem/observation-category"
+    unit: JsonObject = {"unit": "beats/minute", "system": "http://unitsofmeasure.org", "code": "/min"}
     return fhir.load(
         {
             "resourceType": "Observation",
             "status": "final",
-            "category": [{"coding": [category]}],
+            "category": [{"coding": [{"system": system, "code": "vital-signs"}]}],
             "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]},
             "effectiveDateTime": taken_at.isoformat(timespec="seconds"),
             "valueQuantity": {"value": value, **unit},
