@@ -14,6 +14,8 @@ from medproof.messages import TypedData
 
 __all__ = ["LocalSigner", "NodeSigner", "Signer", "TransactionSigner"]
 
+_COST = 1 << 18  # of scrypt, as geth has it
+
 
 @runtime_checkable
 class Signer(Protocol):
@@ -47,6 +49,11 @@ class LocalSigner:
         self._account = account
 
     @classmethod
+    def create(cls) -> LocalSigner:
+        """Make an account with a fresh key; keep it by `to_keystore`."""
+        return cls(Account.create())
+
+    @classmethod
     def from_key(cls, key: bytes | str) -> LocalSigner:
         """Take a 32-byte private key. Never from a command line or a file without a password.
 
@@ -77,6 +84,15 @@ class LocalSigner:
             raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
         except (LookupError, TypeError, AttributeError, OverflowError, NotImplementedError, WalletError):
             raise KeystoreError(str(file), "is no key file", "Name a Web3 Secret Storage file") from None
+
+    def to_keystore(self, password: str, *, cost: int = _COST) -> str:
+        """The account as the text of a key file, which the password opens: what `from_keystore` reads.
+
+        Args:
+            password: any text; whoever has it and the file has the account.
+            cost: of scrypt, a power of two.
+        """
+        return json.dumps(Account.encrypt(self._account.key, password, kdf="scrypt", iterations=cost))
 
     @property
     def address(self) -> str:

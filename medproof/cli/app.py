@@ -20,12 +20,14 @@ from medproof.cli import (
     emergency,
     exchange,
     gateway,
+    key,
     listing,
     message,
     pointers,
     receipts,
     records,
     relay,
+    wallet,
 )
 from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
 from medproof.cli.session import refuse_secrets
@@ -75,6 +77,8 @@ for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
 consent.app.add_typer(receipts.app, name="receipt")
+app.add_typer(key.app, name="key")
+app.add_typer(wallet.app, name="wallet")
 app.add_typer(consent.app, name="consent")
 app.add_typer(delegate.app, name="delegate")
 app.add_typer(emergency.app, name="emergency")

@@ -15,11 +15,13 @@ __all__ = [
     "ChainOptions",
     "KeyOptions",
     "PeriodOptions",
+    "PseudonymOptions",
     "RelayOptions",
     "RequestOptions",
     "RuleOptions",
     "SendingOptions",
     "SubjectOptions",
+    "WalletOptions",
     "expanded",
 ]
 
@@ -75,7 +77,35 @@ class KeyOptions:
 
 
 @dataclass(frozen=True)
-class SubjectOptions(KeyOptions):
+class WalletOptions:
+    """Whose wallet it is."""
+
+    wallet: Annotated[
+        str | None,
+        Option(
+            envvar="MEDPROOF_WALLET",
+            metavar="FILE",
+            help="File with the seed phrase; - asks for it. Or MEDPROOF_SEED_PHRASE.",
+            rich_help_panel="Who you are",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class PseudonymOptions(WalletOptions):
+    """Which pseudonym of a wallet."""
+
+    custodian: Annotated[
+        str | None,
+        Option(metavar="ADDRESS", help="Whose pseudonym of the wallet: the custodian.", rich_help_panel="Who you are"),
+    ] = None
+    relationship: Annotated[
+        int, Option(help="Which pseudonym, where there are several.", rich_help_panel="Who you are")
+    ] = 0
+
+
+@dataclass(frozen=True)
+class SubjectOptions(PseudonymOptions, KeyOptions):
     """Whose rules, and who signs: the subject itself by its wallet or key file, or its delegate."""
 
     subject: Annotated[
@@ -84,22 +114,6 @@ class SubjectOptions(KeyOptions):
             metavar="ADDRESS", help="The subject, where it is not the one who signs.", rich_help_panel="Who you are"
         ),
     ] = None
-    wallet: Annotated[
-        str | None,
-        Option(
-            envvar="MEDPROOF_WALLET",
-            metavar="FILE",
-            help="File with the seed phrase; - asks for it. Or MEDPROOF_SEED_PHRASE. Needs --custodian.",
-            rich_help_panel="Who you are",
-        ),
-    ] = None
-    custodian: Annotated[
-        str | None,
-        Option(metavar="ADDRESS", help="Whose pseudonym of the wallet.", rich_help_panel="Who you are"),
-    ] = None
-    relationship: Annotated[
-        int, Option(help="Which pseudonym, where there are several.", rich_help_panel="Who you are")
-    ] = 0
 
 
 @dataclass(frozen=True)

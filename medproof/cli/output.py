@@ -32,7 +32,17 @@ from medproof.errors import (
 )
 from medproof.hashing import Json
 
-__all__ = ["ANSWER_NO", "BAD_INPUT", "CHAIN_TROUBLE", "INTERRUPTED", "REFUSED", "Output", "code_of", "tell_error"]
+__all__ = [
+    "ANSWER_NO",
+    "BAD_INPUT",
+    "CHAIN_TROUBLE",
+    "INTERRUPTED",
+    "REFUSED",
+    "Output",
+    "code_of",
+    "refuse_existing",
+    "tell_error",
+]
 
 # Exit codes; docs/cli.md lists them.
 ANSWER_NO = 1  # the command did its work, and the answer is no
@@ -137,6 +147,24 @@ class Output:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise OptionError("--yes", "is not given, and nobody said yes", "Nothing was signed or sent.")
 
+    def keep(self, path: Path, secret: str) -> None:
+        """Write a secret to a new file that only its owner reads: whole, or not at all.
+
+        Raises:
+            OptionError: there is something of this name.
+        """
+        refuse_existing(path)
+        try:
+            path.touch(mode=0o600, exist_ok=False)  # nobody else gets the name meanwhile
+        except FileExistsError:
+            refuse_existing(path)
+            raise
+        try:
+            self.write(path, secret)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
     def write(self, path: Path, content: str | bytes) -> None:
         """Write a file that only its owner reads: whole, or not at all; a text ends with a new line.
 
@@ -152,6 +180,16 @@ class Output:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse a name that is taken, before anybody is asked for anything.
+
+    Raises:
+        OptionError: it is; dangling links count.
+    """
+    if path.exists() or path.is_symlink():
+        raise OptionError(str(path), "is there already", "Name a new file: no secret is ever overwritten.")
 
 
 def _console(*, stderr: bool) -> Console:

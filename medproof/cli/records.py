@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,17 +11,17 @@ from typer import Argument, Option
 
 from medproof import fhir, hashing
 from medproof.cli import documents
-from medproof.cli.options import ChainOptions, KeyOptions, SubjectOptions, expanded
+from medproof.cli.custodians import Gatekeepers, asking
+from medproof.cli.options import ChainOptions, KeyOptions, SubjectOptions, WalletOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes
 from medproof.cli.session import account, open_suite, phrase, read_text, signer, subject
 from medproof.client import MedProof
-from medproof.client.record_pointers import Pointer
 from medproof.errors import GatekeeperRefusalError, JsonError, OptionError, RecordError, UnprovedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import JsonObject
 from medproof.policy.codes import Action, Purpose, ResearchUse
-from medproof.signing import LocalSigner, Signer
+from medproof.signing import Signer
 from medproof.timeline import Entry, timeline
 from medproof.wallet import Wallet
 
@@ -132,29 +130,12 @@ def list_pointers(
 
 @app.command("timeline", epilog="Example: medproof records timeline --wallet seed.txt --gatekeeper 0x…=https://…")
 @expanded
-def show_timeline(
-    chain: ChainOptions,
-    wallet: Annotated[
-        str | None, Option(envvar="MEDPROOF_WALLET", metavar="FILE", help="File with the seed phrase; - asks for it.")
-    ] = None,
-    gatekeeper: Annotated[
-        list[str] | None,
-        Option(metavar="CUSTODIAN=URL", help="Ask this custodian for what is in batches. Repeat it for each."),
-    ] = None,
-) -> None:
+def show_timeline(who: WalletOptions, chain: ChainOptions, gatekeeper: Gatekeepers = None) -> None:
     """Show all that happened with all custodians, oldest first: only the seed phrase joins them."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    mine, origins = Wallet(phrase(wallet)), dict(_origin(text) for text in gatekeeper or ())
-    with ExitStack() as stack:
-
-        def listings(custodian: str, pseudonym: LocalSigner) -> Iterable[Pointer]:
-            if custodian not in origins:
-                return ()
-            client = stack.enter_context(_client(origins[custodian], suite, pseudonym))
-            return (one.pointer for one in client.pointers(pseudonym.address))
-
-        with output.progress("Trying custodians", len(suite.registrar.parties())) as advance:
-            found = [*timeline(suite, mine, listings=listings, progress=lambda done, _: advance(done))]
+    mine, total = Wallet(phrase(who.wallet)), len(suite.registrar.parties())
+    with asking(suite, gatekeeper) as listings, output.progress("Trying custodians", total) as advance:
+        found = [*timeline(suite, mine, listings=listings, progress=lambda done, _: advance(done))]
     rows = [_entry_document(one) for one in found]
     output.document({"entries": [*rows]})
     output.table(
@@ -162,13 +143,6 @@ def show_timeline(
         ([str(row[name] or "") for name in ("time", "custodian", "event", "class", "pointer")] for row in rows),
         empty="Nothing is on the chain about this wallet.",
     )
-
-
-def _origin(text: str) -> tuple[str, str]:
-    custodian, _, url = text.partition("=")
-    if not url:
-        raise OptionError("--gatekeeper", f"is {text!r}", "Give the custodian's address, = and the URL.")
-    return account("--gatekeeper", custodian), url
 
 
 def _entry_document(entry: Entry) -> JsonObject:

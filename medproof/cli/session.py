@@ -11,7 +11,7 @@ import typer
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
 from medproof.chain import Chain, Sender
-from medproof.cli.options import ChainOptions, KeyOptions, RelayOptions, SubjectOptions
+from medproof.cli.options import ChainOptions, KeyOptions, PseudonymOptions, RelayOptions, SubjectOptions
 from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployment, verify
@@ -22,12 +22,15 @@ from medproof.wallet import Wallet
 __all__ = [
     "account",
     "acting",
+    "file_of_secret",
     "grantee",
     "known_block",
+    "new_password",
     "open_suite",
     "party",
     "password",
     "phrase",
+    "pseudonym",
     "read_text",
     "refuse_secrets",
     "sender",
@@ -62,8 +65,12 @@ def refuse_secrets(arguments: list[str]) -> None:
         following = value or "".join(arguments[place + 1 : place + 2])
         if name in _NAMED_SECRETS:
             raise SecretArgumentError(name)
-        if name in _SECRET_FILES and (_KEY.fullmatch(following) or len(following.split()) >= _SHORTEST_PHRASE):
+        if name in _SECRET_FILES and _is_secret(following):
             raise SecretArgumentError(name)
+
+
+def _is_secret(text: str) -> bool:
+    return bool(_KEY.fullmatch(text)) or len(text.split()) >= _SHORTEST_PHRASE
 
 
 def open_suite(options: ChainOptions, *, patience: float | None = None) -> MedProof:
@@ -133,21 +140,30 @@ def acting(options: SubjectOptions) -> tuple[Signer, str]:
 def party(options: KeyOptions) -> Sender:
     """A party's account, which sends its transactions itself: by its key file, or an account of the node."""
     if options.keystore is None:
-        raise OptionError("--keystore", "is missing", "Name the key file of the party's account.")
+        raise OptionError("--keystore", "is missing", "Name the key file of the account that sends.")
     return _sender("--keystore", options.keystore, options.password_file, "MEDPROOF_PASSWORD")
 
 
 def signer(options: SubjectOptions) -> Signer:
     """Who signs."""
-    if options.custodian is not None:
-        custodian = account("--custodian", options.custodian)
-        return Wallet(phrase(options.wallet)).pseudonym(custodian, relationship=options.relationship)
-    if options.keystore is not None:
+    if options.custodian is None and options.keystore is not None:
         return _unlocked(options.keystore, options.password_file, "MEDPROOF_PASSWORD")
-    if options.wallet is not None:
+    if options.custodian is not None or options.wallet is not None:
+        return pseudonym(options)
+    raise OptionError("--keystore", "is missing", "Say who you are: a key file, or --wallet with --custodian.")
+
+
+def pseudonym(options: PseudonymOptions) -> LocalSigner:
+    """The account of a wallet for one custodian.
+
+    Raises:
+        OptionError: no custodian is named.
+    """
+    if options.custodian is None:
         step = "A wallet has a pseudonym for each custodian: name the custodian's address."
         raise OptionError("--custodian", "is missing", step)
-    raise OptionError("--keystore", "is missing", "Say who you are: a key file, or --wallet with --custodian.")
+    custodian = account("--custodian", options.custodian)
+    return Wallet(phrase(options.wallet)).pseudonym(custodian, relationship=options.relationship)
 
 
 def sender(options: RelayOptions) -> Sender | None:
@@ -177,6 +193,32 @@ def password(file: str, password_file: Path | None, variable: str) -> str:
     return os.environ.get(variable) or _ask(f"Password of {file}", variable)
 
 
+def new_password(file: str, password_file: Path | None, variable: str) -> str:
+    """The password that a new file gets: as `password`, but asked for twice.
+
+    Raises:
+        OptionError: it is empty.
+    """
+    if password_file is None and not os.environ.get(variable):
+        chosen = _ask(f"New password of {file}", variable, twice=True)
+    else:
+        chosen = password(file, password_file, variable)
+    if not chosen:
+        raise OptionError(str(password_file), "holds an empty password", "Write one into its first line.")
+    return chosen
+
+
+def file_of_secret(path: Path) -> Path:
+    """The name of a file that holds a secret.
+
+    Raises:
+        SecretArgumentError: the secret itself was given.
+    """
+    if _is_secret(str(path)):
+        raise SecretArgumentError("FILE")
+    return path
+
+
 def phrase(wallet: str | None) -> str:
     """A seed phrase: from its file, from the environment, or asked for."""
     if wallet is not None and wallet != "-":
@@ -184,9 +226,9 @@ def phrase(wallet: str | None) -> str:
     return ("" if wallet else os.environ.get("MEDPROOF_SEED_PHRASE")) or _ask("Seed phrase", "MEDPROOF_SEED_PHRASE")
 
 
-def _ask(what: str, variable: str) -> str:
+def _ask(what: str, variable: str, *, twice: bool = False) -> str:
     try:
-        return str(typer.prompt(what, hide_input=True, err=True))
+        return str(typer.prompt(what, hide_input=True, err=True, confirmation_prompt=twice))
     except typer.Abort:
         if sys.stdin.isatty():
             raise
