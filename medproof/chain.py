@@ -143,6 +143,8 @@ class Chain:
         retrying: dict[str, Any] = {} if patience is None else {"exception_retry_configuration": None}
         web3 = Web3(Web3.HTTPProvider(meant.url, request_kwargs={"timeout": patience or 30}, **retrying))
         web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
+        # It would ask for the chain's number before each call and estimate, for requests that name none.
+        web3.middleware_onion.remove("validation")
         chain = cls(web3, confirmations=confirmations or meant.confirmations, **options)
         expected = chain_id if chain_id is not None else meant.chain_id
         if expected is not None and chain.chain_id != expected:

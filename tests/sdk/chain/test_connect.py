@@ -15,6 +15,7 @@ from medproof.client import MedProof
 from medproof.deployments import Deployment
 from medproof.errors import DeploymentError, MedProofError, NodeError, UnknownNetworkError, WrongChainError
 from medproof.networks import NETWORKS, Network, network_named
+from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
 
@@ -28,6 +29,14 @@ def unused_port() -> Iterator[int]:
 
 def test_any_chain_at_a_url(node: LocalChain) -> None:
     assert Chain.connect(node.url).chain_id == 1337
+
+
+def test_the_chains_number_is_asked_for_once(node: LocalChain, deployment: Deployment, clinic: LocalSigner) -> None:
+    with odd_node(lambda call: ..., upstream=node.url) as server:
+        suite = MedProof(Chain.connect(server.url), deployment, sender=clinic)
+        suite.registrar.publish_encryption_key(b"\x01" * 32)
+        assert suite.registrar.encryption_key(clinic.address) == b"\x01" * 32
+        assert server.count("eth_call") == server.count("eth_estimateGas") == server.count("eth_chainId") == 1
 
 
 def test_named_network(node: LocalChain, monkeypatch: pytest.MonkeyPatch) -> None:
