@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any, ClassVar
+
+from web3.contract import Contract
 
 from medproof.artifacts import artifact
 from medproof.chain import Chain, Receipt, Sender
@@ -105,8 +108,12 @@ class ContractClient:
         self.chain = chain
         self.address = deployment.address(self.name)
         self.first_block = deployment.first_block
-        self.contract = chain.contract(self.address, artifact(self.name).abi)
         self._sender = sender
+
+    @cached_property
+    def contract(self) -> Contract:
+        """The contract itself, made when it is first asked for: that takes its time, and a suite has many."""
+        return self.chain.contract(self.address, artifact(self.name).abi)
 
     @property
     def domain(self) -> Domain:
