@@ -22,6 +22,7 @@ def test_registration_counts_within_its_period(register, word, classes, now, cha
     reported = DataClass.DEVICE | DataClass.VITAL_SIGNS
 
     for moment, counts in (
+        (begin - timedelta(minutes=2), 0),
         (begin - timedelta(seconds=1), 0),
         (begin, reported),
         (end - timedelta(seconds=1), reported),
