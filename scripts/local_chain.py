@@ -213,6 +213,8 @@ def tool_environment(chain: LocalChain | None = None) -> dict[str, str]:
     environment["VIRTUAL_ENV"] = str(ROOT / ".venv")
     environment["SOLCX_BINARY_PATH"] = str(CACHE / "solc")
     environment["PYTHONUNBUFFERED"] = "1"
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):  # not beside the sources, then
+        environment["PYTHONPYCACHEPREFIX"] = str(CACHE / "bytecode")
 
     if chain is not None:
         environment["CHAIN_URL"] = chain.url
