@@ -71,7 +71,7 @@ def serve(
     log_number: Annotated[int, Option(min=0, max=2**32 - 1, help="Which of your logs; medproof access open.")] = 0,
     log_every: Annotated[
         int,
-        Option(min=1, max=14400, metavar="SECONDS", help="How often the log is anchored; promised in six times that."),
+        Option(min=1, max=10800, metavar="SECONDS", help="How often the log is anchored; promised in six times that."),
     ] = 600,
     batch_size: Annotated[int, Option(min=1, help="The most pointers that are posted together.")] = 256,
     batch_wait: Annotated[float, Option(min=0, metavar="SECONDS", help="How long a pointer waits for others.")] = 2.0,

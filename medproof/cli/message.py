@@ -162,7 +162,7 @@ def anchor(
     who: KeyOptions,
     chain: ChainOptions,
     log: Annotated[str, Option(metavar="FILE|URL", help="Your log of receipts; made where there is none.")],
-    number: Annotated[int, Option(min=0, max=2**32 - 1, help="Its number among your logs on the chain.")] = 0,
+    number: Annotated[int, Option(min=0, max=2**32 - 1, help="Its number among your logs on the chain.")] = 2,
 ) -> None:
     """Anchor a receipt on chain through the reader's log, and write its inclusion proof into it. It may be repeated."""
     from medproof.anchoring import LeafLog

@@ -33,7 +33,11 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        gatekeeper.start()
+        try:
+            gatekeeper.start()
+        except MedProofError as error:
+            app.state.failure = error  # the server itself says only that there was one
+            raise
         yield
         gatekeeper.stop()
 
@@ -46,7 +50,7 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    app.state.gatekeeper = gatekeeper
+    app.state.gatekeeper, app.state.failure = gatekeeper, None
     settings = gatekeeper.settings
     metrics = Metrics(
         {

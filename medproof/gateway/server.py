@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 import uvicorn
+from fastapi import FastAPI
 
+from medproof.errors import MedProofError
 from medproof.gateway.app import create_app
 from medproof.gateway.service import Gatekeeper
 
@@ -42,9 +44,20 @@ def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> uvicorn.Server
 
 
 def serve(gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080) -> None:
-    """Serve until SIGINT or SIGTERM; what is under way is answered, and what was accepted is kept."""
+    """Serve until SIGINT or SIGTERM; what is under way is answered, and what was accepted is kept.
+
+    Raises:
+        MedProofError: it does not start; see `Gatekeeper.start`.
+    """
     log_to(sys.stdout)
-    server_of(gatekeeper, host=host, port=port).run()
+    server = server_of(gatekeeper, host=host, port=port)
+    try:
+        server.run()
+    except SystemExit:
+        failure: MedProofError | None = cast(FastAPI, server.config.app).state.failure
+        if failure is None:
+            raise
+        raise failure from None
 
 
 def log_to(stream: TextIO) -> None:

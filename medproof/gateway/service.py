@@ -179,7 +179,8 @@ class Gatekeeper:
         """Learn who the custodian is, and begin to post.
 
         Raises:
-            GatekeeperRefusalError: the sender acts for no party, or takes no records without a sender.
+            GatekeeperRefusalError: the sender acts for no party, or the log is not open for what it promises.
+            AnchorMismatchError: the chain has another log under the number of one of the logs.
             NodeError: nobody answers.
         """
         if self._sender is not None and self._origin is None:
@@ -193,6 +194,9 @@ class Gatekeeper:
             self._origin = party.id
         if self.entry_log is not None:
             self._check_log(self.entry_log)
+        for anchorer in (self.anchorer, self.readings.anchorer if self.readings is not None else None):
+            if anchorer is not None:
+                anchorer.recover()  # what is promised of a log that the chain has otherwise could not be kept
         for worker in (self.poster, self.anchorer, self.readings):
             if worker is not None:
                 worker.start()

@@ -10,6 +10,8 @@ from medproof.policy.document import PolicyDocument
 
 __all__ = ["Settings"]
 
+_OWN_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -45,7 +47,7 @@ class Settings:
         """Refuse an origin that no caller can mean, and batches that nothing fits in.
 
         Raises:
-            ArgumentError: it is no origin, or no size or time.
+            ArgumentError: it is no origin, is plain http to another machine, or is no size or time.
         """
         if self.batch_size < 1 or self.batch_wait < 0:
             raise ArgumentError("A batch has at least 1 pointer, and the wait for others is 0 or more seconds.")
@@ -53,4 +55,8 @@ class Settings:
         if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != self.origin:
             raise ArgumentError(
                 f"{self.origin!r} is no origin. Give scheme, host and port without a path, as https://records.example.org."
+            )
+        if parts.scheme == "http" and parts.hostname not in _OWN_MACHINE:
+            raise ArgumentError(
+                f"{self.origin!r} is plain http, which is for one's own machine. Put TLS in front of it."
             )

@@ -26,6 +26,7 @@ from medproof.merkle import verify_inclusion
 __all__ = ["SeenEntry", "Witness"]
 
 _LATEST = 24 * 3600  # seconds from now for which a promise may ask for patience
+_SKEW = 900  # seconds between the gatekeeper's clock and the caller's, the request's own time included
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ class Witness:
             tuple(pointers),
         ):
             raise UnprovedRecordError(HEADER, "is about another request than this one")
+        if abs(said.when.timestamp() - time.time()) > _SKEW:
+            raise UnprovedRecordError(HEADER, f"says another time than now, by more than {_SKEW} seconds")
         if custodians and promised.promise.custodian not in custodians:
             raise UnprovedRecordError(HEADER, "is of another custodian's log than that of the record")
         self._keep(promised.promise)

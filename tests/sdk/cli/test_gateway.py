@@ -38,6 +38,7 @@ def test_what_cannot_be_served_is_said(run: Run, here: Path) -> None:
     serve = ("gateway", "serve", "--store", "records.db", "--master-key", "master.key")
     for changes, words in (
         (("--origin", "records.example.org/fhir"), "is no origin"),
+        (("--origin", "http://records.example.org"), "is plain http"),
         (("--origin", ORIGIN, "--finality", "soon"), "--finality is 'soon'"),
         (("--origin", ORIGIN, "--plain-terms", "0x1"), "--plain-terms is '0x1'"),
         (("--origin", ORIGIN, "--writer", "0x1"), "--writer is '0x1'"),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,14 @@ from medproof.contract_errors import (
     PromiseNotDue,
     SignatureInvalid,
 )
-from medproof.errors import ArgumentError, GatekeeperRefusalError, PromiseError, StoreFullError, UnprovedRecordError
+from medproof.errors import (
+    AnchorMismatchError,
+    ArgumentError,
+    GatekeeperRefusalError,
+    PromiseError,
+    StoreFullError,
+    UnprovedRecordError,
+)
 from medproof.gateway import Gatekeeper, GatekeeperClient, Settings, create_app
 from medproof.policy.codes import Purpose
 from medproof.policy.delegation import Scope
@@ -331,6 +339,7 @@ UNTRUE: list[dict[str, Any]] = [
     {"signed": "0x" + "11" * 32},
     {"permitted": False, "action": "list"},
     {"records": ()},
+    {"when": datetime.now(UTC) - timedelta(hours=1)},
 ]
 
 
@@ -584,6 +593,16 @@ def test_a_process_that_is_behind_shows_what_others_logged(
     seen = list(connect(patient, http=client).accesses(patient.address))
     assert (len(seen), all(one.anchored for one in seen)) == (log.leaves.size, True)
     other.close()
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_gatekeeper_does_not_start_where_the_chain_has_another_log(
+    suite: MedProof, keep: Keep, log: EntryLog, clinic: LocalSigner, number: int
+) -> None:
+    """As after a restore, or where receipts were anchored under this number: no promise could be kept."""
+    suite.batch_anchor.anchor(clinic.address, 1, keccak(b"another"), log=number, sender=clinic)
+    with pytest.raises(AnchorMismatchError, match=f"Log {number} and the chain differ"):
+        keep(entry_log=log)
 
 
 def test_the_access_log_and_that_of_readings_are_two(

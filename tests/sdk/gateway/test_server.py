@@ -12,10 +12,12 @@ from typing import Any
 
 import httpx
 import pytest
+from eth_utils.crypto import keccak
 
 from medproof.client import MedProof
+from medproof.errors import AnchorMismatchError
 from medproof.gateway import Gatekeeper, GatekeeperClient, Settings
-from medproof.gateway.server import server_of
+from medproof.gateway.server import serve, server_of
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from medproof.store import SqlStore
@@ -50,6 +52,15 @@ def gatekeeper(
     built = Gatekeeper(suite, store, replace(settings, origin=f"http://127.0.0.1:{port}"), sender=clinic, clock=clock)
     clock.offset = 0.0
     return built
+
+
+def test_what_keeps_it_from_starting_is_told(
+    gatekeeper: Gatekeeper, suite: MedProof, clinic: LocalSigner, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    suite.batch_anchor.anchor(clinic.address, 1, keccak(b"another"), log=1, sender=clinic)
+    with pytest.raises(AnchorMismatchError, match="Log 1 and the chain differ"):
+        serve(gatekeeper, port=port)
 
 
 def test_served_and_verified_over_a_socket(
