@@ -987,7 +987,7 @@ class PromiseNotDue(ContractError):
 
     signature = "PromiseNotDue(uint256,uint256)"
     rule = "Thrown when somebody complains before the promise is due."
-    step = "Wait until `due` (seconds since 1970)."
+    step = "Wait until `due` (seconds since 1970) has passed."
     due: int
     timestamp: int
 

@@ -35,7 +35,7 @@ interface IAccessLog is ISignedMessages {
     error LogUnknown(address custodian, uint256 log);
 
     /// @notice Thrown when somebody complains before the promise is due.
-    /// @dev Mend: wait until `due` (seconds since 1970).
+    /// @dev Mend: wait until `due` (seconds since 1970) has passed.
     error PromiseNotDue(uint256 due, uint256 timestamp);
 
     /// @notice Thrown when the same entry is complained of twice.
