@@ -20,13 +20,16 @@ from medproof.cli import (
     emergency,
     exchange,
     gateway,
+    group,
     key,
     listing,
     message,
+    party,
     pointers,
     receipts,
     records,
     relay,
+    rotation,
     wallet,
 )
 from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
@@ -77,8 +80,11 @@ for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
 consent.app.add_typer(receipts.app, name="receipt")
+party.app.add_typer(group.app, name="group")
+party.app.add_typer(rotation.app, name="rotate")
 app.add_typer(key.app, name="key")
 app.add_typer(wallet.app, name="wallet")
+app.add_typer(party.app, name="party")
 app.add_typer(consent.app, name="consent")
 app.add_typer(delegate.app, name="delegate")
 app.add_typer(emergency.app, name="emergency")

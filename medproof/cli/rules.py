@@ -23,7 +23,7 @@ from medproof.policy.codes import (
 )
 from medproof.policy.word import EPOCH_DAY, Request, Rule
 
-__all__ = ["changed_rule", "codes", "moment", "new_rule", "request_of", "same_rule", "widened"]
+__all__ = ["changed_rule", "codes", "day", "moment", "new_rule", "request_of", "same_rule", "widened"]
 
 _Flag = TypeVar("_Flag", bound=CodedFlag)
 _NO_END = "none"
@@ -73,7 +73,7 @@ def changed_rule(rule: Rule, options: RuleOptions) -> Rule:
         rule,
         valid_from=rule.valid_from if options.starts is None else moment("--from", options.starts),
         valid_until=_until(rule.valid_until, options),
-        data_from=rule.data_from if options.data_from is None else _day("--data-from", options.data_from),
+        data_from=rule.data_from if options.data_from is None else day("--data-from", options.data_from),
         data_until=_data_until(rule.data_until, options),
         delegable=rule.delegable if options.delegable is None else options.delegable,
         break_glass_refused=(
@@ -94,7 +94,7 @@ def _research(rule: Rule, *, given: bool) -> ResearchUse:
 def request_of(options: RequestOptions) -> Request:
     """The request that options say; a field left out asks for all of it."""
     request = Request(
-        data_from=EPOCH_DAY if options.data_from is None else _day("--data-from", options.data_from),
+        data_from=EPOCH_DAY if options.data_from is None else day("--data-from", options.data_from),
         data_until=_data_until(None, options),
     )
     return replace(request, **_codes(options))  # type: ignore[arg-type]
@@ -186,7 +186,12 @@ def _until(stored: datetime | None, options: PeriodOptions) -> datetime | None:
     return None if options.until == _NO_END else moment("--until", options.until)
 
 
-def _day(option: str, text: str) -> date:
+def day(option: str, text: str) -> date:
+    """A day.
+
+    Raises:
+        OptionError: it is none.
+    """
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -196,4 +201,4 @@ def _day(option: str, text: str) -> date:
 def _data_until(stored: date | None, options: RequestOptions) -> date | None:
     if options.data_until is None:
         return stored
-    return None if options.data_until == _NO_END else _day("--data-until", options.data_until)
+    return None if options.data_until == _NO_END else day("--data-until", options.data_until)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from medproof.chain import Receipt
 from medproof.cli.documents import message_document, receipt_document
 from medproof.cli.options import SendingOptions
 from medproof.cli.output import Output
@@ -16,7 +17,7 @@ from medproof.client.contract import SignedMessage
 from medproof.errors import MessageError
 from medproof.hashing import Json, JsonObject
 
-__all__ = ["deliver", "now_on", "read_messages"]
+__all__ = ["deliver", "now_on", "read_messages", "tell_done"]
 
 
 def now_on(suite: MedProof) -> datetime:
@@ -56,6 +57,13 @@ def deliver(
     else:
         output.raw(documents)
     output.aside("Signed, and not sent yet: give this to whoever relays it (medproof relay add).")
+
+
+def tell_done(output: Output, about: JsonObject, receipt: Receipt | None, said: str) -> None:
+    """Tell what an account did itself, in a transaction; none where it stood already."""
+    sent = None if receipt is None else receipt_document(receipt)
+    output.document({**about, "sent": sent, "unchanged": receipt is None})
+    output.say(f"{said}." if receipt is None else f"{said}, in block {receipt.block}: {receipt.transaction}.")
 
 
 def read_messages(path: Path) -> list[SignedMessage]:

@@ -24,6 +24,7 @@ __all__ = [
     "acting",
     "file_of_secret",
     "grantee",
+    "identity",
     "known_block",
     "new_password",
     "open_suite",
@@ -115,6 +116,13 @@ def account(option: str, text: str) -> str:
     if not is_address(text) or (text[2:] not in (text[2:].lower(), text[2:].upper()) and not is_checksum_address(text)):
         raise OptionError(option, f"is {text!r}, which is no address", "Copy all 42 characters, capitals included.")
     return str(to_checksum_address(text))
+
+
+def identity(suite: MedProof, option: str, text: str) -> str:
+    """The identity of a party, which is named by it or by the account that acts for it now."""
+    given = account(option, text)
+    found = suite.registrar.party(given)
+    return given if found is None else found.id
 
 
 def grantee(option: str, text: str) -> str:
