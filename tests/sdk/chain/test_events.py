@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from medproof.chain import Chain
 from medproof.client import MedProof
+from medproof.deployments import Deployment
 from medproof.errors import NodeError
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
@@ -51,17 +53,27 @@ def groups_through(server: OddNode, suite: MedProof, *, patience: float = 30.0) 
     return [event.arguments["name"] for event in asking.registrar.events("GroupCreated", from_block=0)]
 
 
-@pytest.fixture
-def groups(chain: Chain, suite: MedProof, admin: LocalSigner) -> list[str]:
-    """Groups created here and there over some forty blocks."""
+@pytest.fixture(scope="module")
+def groups(deployed: tuple[Chain, Deployment], admin: LocalSigner) -> Iterator[list[str]]:
+    """Groups created here and there over some forty blocks, once for all tests here."""
+    chain, deployment = deployed
+    registrar = MedProof(chain, deployment).registrar
+    snapshot = rpc(chain, "evm_snapshot")
     names = []
     for number in range(12):
         rpc(chain, "evm_mine")
         names.append(f"group {number}")
-        suite.registrar.create_group(names[-1], sender=admin)
+        registrar.create_group(names[-1], sender=admin)
         for _ in range(number % 3):
             rpc(chain, "evm_mine")
-    return ["everyone", "emergency care", *names]
+    yield ["everyone", "emergency care", *names]
+    rpc(chain, "evm_revert", snapshot)
+
+
+@pytest.fixture
+def suite(groups: list[str], suite: MedProof) -> MedProof:
+    """The suite with these groups."""
+    return suite
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
@@ -80,7 +92,9 @@ def test_any_limit(node: LocalChain, suite: MedProof, groups: list[str], blocks:
         assert groups_through(server, suite) == groups
 
 
-def test_one_crowded_place_does_not_slow_the_rest(node: LocalChain, chain: Chain, suite: MedProof) -> None:
+def test_one_crowded_place_does_not_slow_the_rest(
+    node: LocalChain, chain: Chain, suite: MedProof, groups: list[str]
+) -> None:
     rpc(chain, "evm_mine", {"blocks": 3000})
 
     def answer(call: Call) -> Any:
@@ -90,7 +104,7 @@ def test_one_crowded_place_does_not_slow_the_rest(node: LocalChain, chain: Chain
         return call.error("query returned more than 10000 results") if first <= 8 <= last and first != last else ...
 
     with odd_node(answer, upstream=node.url) as server:
-        assert groups_through(server, suite) == ["everyone", "emergency care"]
+        assert groups_through(server, suite) == groups
     assert server.count("eth_getLogs") < 120
 
 
@@ -103,12 +117,12 @@ def test_single_block_refused(node: LocalChain, suite: MedProof) -> None:
 
 
 def test_blocks_that_come_meanwhile_are_left_for_the_next_time(
-    chain: Chain, suite: MedProof, admin: LocalSigner
+    suite: MedProof, groups: list[str], admin: LocalSigner
 ) -> None:
     found = suite.registrar.events("GroupCreated")
     first = next(found)
     suite.registrar.create_group("later", sender=admin)
-    assert [event.arguments["name"] for event in (first, *found)] == ["everyone", "emergency care"]
+    assert [event.arguments["name"] for event in (first, *found)] == groups
 
 
 def test_range_and_filters(chain: Chain, suite: MedProof, admin: LocalSigner, clinic: LocalSigner) -> None:
