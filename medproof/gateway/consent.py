@@ -12,6 +12,7 @@ from medproof.fhir.period import data_period
 from medproof.gateway.moment import Moment
 from medproof.gateway.signature import Claims
 from medproof.policy import document
+from medproof.policy.codes import Purpose
 from medproof.policy.document import PolicyDocument
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
@@ -36,6 +37,20 @@ OPEN_REASONS = frozenset(
 record. All others would tell what the record says, or that there is one."""
 
 
+_HOPELESS = frozenset(
+    {
+        Reason.NO_RULE,
+        Reason.REVOKED,
+        Reason.NOT_YET_VALID,
+        Reason.EXPIRED,
+        Reason.PARTY_KIND,
+        Reason.PURPOSE,
+    }
+)
+"""Refusals by which every permit fails before anything of the record is looked at. A broken glass may open one record
+and not another, whatever the permits say."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Why a record is served or not."""
@@ -46,6 +61,7 @@ class Verdict:
     told: bool  # whether a refused caller may know why
     grantee: str | None = None  # under whom the deciding rule stands
     rule: Rule | None = None  # the deciding rule
+    hopeless: bool = False  # whether no other record of the subject could be had with these claims either
 
     @property
     def break_glass(self) -> bool:
@@ -121,7 +137,8 @@ class Consents:
         found = moment.decide(subject, account, request)
         said = explain(found.reason, found.rule, request)
         told = found.permitted or found.reason in OPEN_REASONS
-        verdict = Verdict(found.reason.name, said, found.permitted, told, found.grantee, found.rule)
+        hopeless = found.reason in _HOPELESS and claims.purposes != Purpose.BTG
+        verdict = Verdict(found.reason.name, said, found.permitted, told, found.grantee, found.rule, hopeless)
         if found.reason is not Reason.PERMITTED:
             return verdict
         return self._finer(moment, subject, account, record, request) or verdict

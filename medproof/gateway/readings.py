@@ -156,14 +156,13 @@ class Readings:
             StoreError: it could not be stored, or its answer was lost: the device sends it again.
         """
         batch = self._batch(device, body)
+        self._accounts.take(device)
         moment = self._head.now()
         subject = batch[0].subject
         registration = moment.device(subject, device)
         if registration is None:
             moment.confirm()
             raise GatekeeperRefusalError(403, "DEVICE_UNKNOWN", REFUSALS["DEVICE_UNKNOWN"])
-        self._check_signatures(batch)
-        self._accounts.take(device)
         with self._store.database.reading() as connection:
             known = fates(connection, device, (one.number for one in batch))
         judged = [self._judge(moment, registration, one, known.get(one.number)) for one in batch]
@@ -218,23 +217,21 @@ class Readings:
             raise GatekeeperRefusalError(400, "BATCH", 'A batch is {"readings": […]}, with one reading or more.')
         if len(given) > most:
             raise GatekeeperRefusalError(413, "BATCH_TOO_LONG", f"A batch has at most {most} readings: split it.")
-        batch = []
-        for place, one in enumerate(given):
+        batch: list[Reading] = []
+        for place, one in enumerate(given):  # one by one: what nobody signed is not worth looking at the rest
             try:
-                batch.append(Reading.from_json(one))
+                reading = Reading.from_json(one)
             except ReadingError as error:
                 raise GatekeeperRefusalError(400, "READING", f"readings[{place}]: {error}") from None
-        if {(one.device, one.subject) for one in batch} != {(device, batch[0].subject)}:
-            said = "A batch is of the device of its path, and for one subject. Send one batch for each."
-            raise GatekeeperRefusalError(400, "BATCH", said)
-        return batch
-
-    def _check_signatures(self, batch: Sequence[Reading]) -> None:
-        for reading in batch:
+            if (reading.device, reading.subject) != (device, batch[0].subject if batch else reading.subject):
+                said = "A batch is of the device of its path, and for one subject. Send one batch for each."
+                raise GatekeeperRefusalError(400, "BATCH", said)
             try:
                 check_signature(reading, self._domain)
             except ReadingRefusedError as refusal:
                 raise GatekeeperRefusalError(401, refusal.code, f"Reading {reading.number}: {refusal}") from None
+            batch.append(reading)
+        return batch
 
     def _judge(self, moment: Moment, registration: Device, reading: Reading, known: Fate | None) -> _Judged:
         """What may become of a reading, whatever its number."""

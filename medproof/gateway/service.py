@@ -306,6 +306,8 @@ class Gatekeeper:
         for place, stored in self._scan(query, cursor):
             pointer = self._held(moment, stored.entry.pointer)
             verdict = self._decide(moment, caller, stored) if pointer is not None else None
+            if verdict is not None and verdict.hopeless:  # else a question to the node for each record, for nothing
+                break
             if pointer is None or verdict is None or not verdict.permitted:
                 continue
             if len(page) == count:

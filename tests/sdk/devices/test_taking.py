@@ -14,6 +14,7 @@ from medproof import fhir, hashing
 from medproof.client import MedProof
 from medproof.errors import GatekeeperRefusalError, UnprovedRecordError
 from medproof.gateway import Gatekeeper, GatekeeperClient, Settings, create_app
+from medproof.hashing import Json
 from medproof.merkle import verify_inclusion
 from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
@@ -179,6 +180,8 @@ def test_nobody_elses_readings_are_taken(
     assert refused(send(measure(1, subject=stranger.address))) == (403, "DEVICE_UNKNOWN")
     forged = dataclasses.replace(good, signature=measure(2).signature)
     assert refused(send(measure(1), forged)) == (401, "SIGNATURE")  # none of the batch
+    rest: list[Json] = [forged.to_json(), {"and nothing": "behind it is looked at"}]
+    assert refused(send(body=hashing.canonical({"readings": rest}))) == (401, "SIGNATURE")
     moved = dataclasses.replace(good, taken_at=good.taken_at - 1)
     assert refused(send(moved)) == (401, "SIGNATURE")
     assert refused(send(good, device=stranger.address)) == (400, "BATCH")

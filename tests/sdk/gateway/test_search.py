@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from medproof import hashing
+from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.record_pointers import Status
 from medproof.errors import GatekeeperRefusalError
-from medproof.gateway import Access, GatekeeperClient
-from medproof.policy.codes import DataClass
+from medproof.gateway import Access, Claims, Gatekeeper, GatekeeperClient
+from medproof.policy.codes import Action, DataClass, Purpose
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from tests.sdk.gateway.conftest import ORIGIN, Connect, Post, PostAll, both_stores, labelled, observation
@@ -78,6 +79,33 @@ def test_a_search_without_any_rule_finds_nothing(
     assert list(as_caller(payer).search("Observation", stranger.address)) == []
     with_records, without = bodies
     assert set(with_records) == set(without) == {"resourceType", "type", "link"}
+
+
+def test_a_search_that_no_rule_can_help_asks_the_chain_once(
+    gatekeeper: Gatekeeper,
+    reader: GatekeeperClient,
+    as_caller: Connect,
+    post_all: PostAll,
+    granted: Rule,
+    patient: LocalSigner,
+    payer: LocalSigner,
+    second_clinic: LocalSigner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever may have nothing must not make the node work for each record."""
+    days = post_all(*(observation(effectiveDateTime=f"2026-01-{day:02d}") for day in range(1, 7)))
+    asked, decide = [], ConsentRegistry.decide
+
+    def counted(*given: Any, **options: Any) -> Any:
+        asked.append(given)
+        return decide(*given, **options)
+
+    monkeypatch.setattr(ConsentRegistry, "decide", counted)
+    for caller in (as_caller(payer), as_caller(second_clinic, Claims(Purpose.HMARKT, Action.ACCESS))):
+        asked.clear()
+        assert list(caller.search("Observation", patient.address)) == []
+        assert len(asked) == 1
+    assert len(list(reader.search("Observation", patient.address))) == len(days)
 
 
 def test_who_is_no_party_does_not_search(as_caller: Connect, patient: LocalSigner, stranger: LocalSigner) -> None:
