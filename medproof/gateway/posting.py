@@ -119,11 +119,15 @@ class Poster:
         """
         while due := self._due():
             posting = self._store.batches.assign([pointer.id for pointer in due])
+            postings = {posting}
+            if posting is None or (posting.size if isinstance(posting, Batch) else 1) < len(due):
+                # Another process wrote down how some are posted, and may be gone.
+                postings |= {self._store.batches.posting(pointer.id) for pointer in due}
             with self._lock:
                 for pointer in due:
                     self._waiting.pop(pointer, None)
-                if posting is not None:
-                    self._under_way[posting] = _NEVER
+                for one in filter(None, postings):
+                    self._under_way.setdefault(one, _NEVER)
         refused: ContractError | None = None
         for posting, sent in list(self._under_way.items()):
             if self._stop.is_set():

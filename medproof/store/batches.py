@@ -117,6 +117,24 @@ class Batches:
         proof = _tree(bytes(row.leaves)).inclusion_proof(row.position)
         return DataClass(1 << row.data_class), Place(bytes(row.root), row.position, proof)
 
+    def posting(self, pointer: bytes) -> Batch | Single | None:
+        """Return how it is written that a pointer is posted, by its id; None where it is not, or was erased.
+
+        Raises:
+            StoreError: the database cannot be read now.
+        """
+        found = (
+            select(records, pointer_places.c.root, func.length(pointer_batches.c.leaves).label("length"))
+            .join(pointer_places, pointer_places.c.pointer == records.c.pointer)
+            .outerjoin(pointer_batches, pointer_batches.c.root == pointer_places.c.root)
+            .where(records.c.pointer == pointer)
+        )
+        with self._database.reading() as connection:
+            row = connection.execute(found).one_or_none()
+        if row is None or row.root is None:
+            return None if row is None else _single(row)
+        return Batch(row.origin, bytes(row.root), row.length // _HASH)
+
     def unassigned(self, origin: str) -> Iterator[Single]:
         """Return the first versions of a custodian's records of which it is not written how they are posted.
 

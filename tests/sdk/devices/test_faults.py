@@ -88,6 +88,22 @@ def test_an_answer_that_was_lost_leaves_no_pointer_behind(
     assert len(store.search(Query()).entries) == 1
 
 
+def test_what_a_process_wrote_down_and_never_posted_is_posted_when_the_reading_comes_again(
+    send: Send, measure: Measure, registered: Device, gatekeeper: Gatekeeper, keep: Keep, store: SqlStore
+) -> None:
+    dead = keep()
+    assert dead.poster is not None
+    dead.poster.stop()
+    readings = [measure(1), measure(2), measure(3)]
+    client = httpx.Client(transport=Bridge(create_app(dead)))
+    assert codes(send_to(client, *readings)[1]) == ["TAKEN"] * 3
+    pointers = [one.pointer for one in store.search(Query()).entries]
+    store.batches.assign([one.id for one in pointers[:2]])
+    assert codes(send(*readings)[1]) == ["TAKEN"] * 3
+    settle(gatekeeper)
+    assert all(gatekeeper.head.now().pointer(one) is not None for one in pointers)
+
+
 @pytest.fixture
 def on_postgres(
     postgres_url: str,  # noqa: F811
