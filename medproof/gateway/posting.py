@@ -126,8 +126,9 @@ class Poster:
             with self._lock:
                 for pointer in due:
                     self._waiting.pop(pointer, None)
-                for one in filter(None, postings):
-                    self._under_way.setdefault(one, _NEVER)
+                for one in postings:
+                    if one is not None:
+                        self._under_way.setdefault(one, _NEVER)
         refused: ContractError | None = None
         for posting, sent in list(self._under_way.items()):
             if self._stop.is_set():
