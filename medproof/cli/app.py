@@ -21,6 +21,7 @@ from medproof.cli import (
     exchange,
     gateway,
     group,
+    guardians,
     key,
     listing,
     message,
@@ -80,6 +81,7 @@ for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
 consent.app.add_typer(receipts.app, name="receipt")
+delegate.app.add_typer(guardians.app, name="guardians")
 party.app.add_typer(group.app, name="group")
 party.app.add_typer(rotation.app, name="rotate")
 app.add_typer(key.app, name="key")

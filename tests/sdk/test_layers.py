@@ -34,6 +34,7 @@ LAYERS = (
         "cli.exchange",
         "cli.gateway",
         "cli.group",
+        "cli.guardians",
         "cli.key",
         "cli.message",
         "cli.party",
