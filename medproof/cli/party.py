@@ -146,10 +146,13 @@ def list_parties(chain: ChainOptions) -> None:
     today = _today(suite)
     found = [_party(suite, one, today) for one in output.each(suite.registrar.parties(), "Reading parties")]
     output.document({"parties": [*found]})
-    columns = ("party", "kind", "state", "valid_until", "groups", "account")
+    columns = ("party", "kind", "state", "valid_until", "groups")
     output.table(
-        [name.replace("_", " ") for name in columns],
-        ([_cell(one[name]) for name in columns] for one in found),
+        [*(name.replace("_", " ") for name in columns), "other account"],
+        (
+            [*(_cell(one[name]) for name in columns), "" if one["account"] == one["party"] else _cell(one["account"])]
+            for one in found
+        ),
         empty="Nobody is accredited yet: medproof party accredit.",
     )
 

@@ -1,4 +1,4 @@
-"""The sessions in docs/cli.md and in the README run as they stand."""
+"""The sessions in docs/cli.md, in docs/first-steps.md and in the README run as they stand."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
+from medproof.client import MedProof
 from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
-from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.cli.test_exchange import LAB, permitting
 from tests.sdk.store.examples import EXAMPLES
 
@@ -22,9 +24,14 @@ def steps(document: str) -> Iterator[tuple[str, str]]:
     """Each command of the console blocks, with the output that follows it."""
     text = (ROOT / document).read_text(encoding="utf-8")
     for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
-        for step in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        for step in re.split(r"^\$ ", block.replace("\\\n", ""), flags=re.MULTILINE)[1:]:
             command, _, output = step.partition("\n")
             yield command, output
+
+
+@pytest.fixture(autouse=True)
+def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalSigner, "to_keystore", partialmethod(LocalSigner.to_keystore, cost=2))
 
 
 @pytest.fixture
@@ -45,19 +52,29 @@ def session(here: Path, run: Run, keys: Path, monkeypatch: pytest.MonkeyPatch, c
 
 
 def replay(document: str, run: Run, names: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run a document's commands and compare what they print; `…` stands for anything. How many there were."""
+    """Run a document's commands and compare what they print. How many there were.
+
+    `…` stands for anything in a line, and alone on a line for any number of them. `NAME=$(medproof …)` gives
+    a name to what a command prints. What serves until it is stopped is left out.
+    """
     count = 0
     for command, output in steps(document):
         for name, value in names.items():
             command = command.replace(f"${name}", value)
+        named, command = inner.groups() if (inner := re.fullmatch(r"(\w+)=\$\((.*)\)", command)) else (None, command)
         program, *words = shlex.split(command, comments=True)
         if program == "export" and not words[0].startswith("MEDPROOF_NETWORK"):
             monkeypatch.setenv(*words[0].split("=", 1))
         elif program == "unset":
             monkeypatch.delenv(*words)
-        elif program == "medproof":
+        elif program == "medproof" and words[:2] != ["gateway", "serve"]:
             said = run(*words)
-            pattern = re.escape(output).replace("…", ".*")
+            if named is not None:
+                names[named], output = said.out.strip(), "…\n"
+            lines = (
+                "(.*\n)+" if line == "…\n" else re.escape(line).replace("…", ".*") for line in output.splitlines(True)
+            )
+            pattern = "".join(lines)
             assert re.fullmatch(pattern, said.out), f"{command}\n{said.out}{said.err}"
             count += 1
     return count
@@ -70,15 +87,34 @@ def test_the_sessions_of_the_manual(
     second_clinic: LocalSigner,
     patient: LocalSigner,
     pseudonym: LocalSigner,
+    admin: LocalSigner,
+    fresh_account: LocalSigner,
+    here: Path,
 ) -> None:
+    (here / "authority.json").write_text(admin.to_keystore(PASSWORD))
+    (here / "fresh.json").write_text(fresh_account.to_keystore(PASSWORD))
+    (here / "licence.pdf").write_bytes(b"the licence")
     names = {
+        "FRESH": fresh_account.address,
         "LAB": second_clinic.address,
         "CLINIC": clinic.address,
         "METER": patient.address,
         "PATIENT": pseudonym.address,
     }
 
-    assert replay("docs/cli.md", session, names, monkeypatch) == 26
+    assert replay("docs/cli.md", session, names, monkeypatch) == 40
+
+
+def test_the_first_steps(
+    run: Run, here: Path, admin: LocalSigner, suite: MedProof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "certificate.pdf").write_bytes(b"the certificate of accreditation")
+    names = {"ADMIN": admin.address}
+
+    assert replay("docs/first-steps.md", run, names, monkeypatch) == 7
+    standing = suite.registrar.standing(names["CLINIC"])
+    assert standing is not None
+    assert standing.groups == (2,)
 
 
 def test_the_session_of_the_readme(
