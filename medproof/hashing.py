@@ -316,17 +316,23 @@ def _write_object(value: JsonObject, out: list[bytes], way: _Way, depth: int) ->
     for index, key in enumerate(keys):
         if index:
             out.append(b",")
-        out.append(rfc8785.dumps(key))
+        out.append(_text(key))
         out.append(b":")
         _write(value[key], out, (way, key), depth + 1)
     out.append(b"}")
+
+
+def _text(value: str) -> bytes:
+    if value.isascii() and value.isprintable() and '"' not in value and "\\" not in value:
+        return ('"' + value + '"').encode()  # nothing to escape, as nearly always
+    return rfc8785.dumps(value)
 
 
 def _scalar(value: object, way: _Way) -> bytes:
     # bool before int, of which it is a subclass
     if value is None or isinstance(value, bool | str):
         try:
-            return rfc8785.dumps(value)
+            return _text(value) if isinstance(value, str) else rfc8785.dumps(value)
         except rfc8785.CanonicalizationError:
             raise JsonError(f"{_path(way)} holds half a surrogate pair, which is not Unicode text.") from None
     if isinstance(value, int):
