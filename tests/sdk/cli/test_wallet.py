@@ -82,6 +82,18 @@ def test_nothing_is_overwritten(run: Run, here: Path, command: str) -> None:
     assert (lost.code, "No such file or directory" in lost.err) == (2, True)
 
 
+def test_somebody_is_faster(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch = Path.touch
+
+    def taken(self: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        self.write_text("precious")
+        touch(self, mode, exist_ok)
+
+    monkeypatch.setattr(Path, "touch", taken)
+    assert "seed.txt is there already." in run("wallet", "new", "seed.txt").err
+    assert (here / "seed.txt").read_text() == "precious"
+
+
 @pytest.mark.parametrize("arguments", [("key", "new", KEY), ("wallet", "new", PHRASE), ("key", "show", KEY)])
 def test_a_secret_is_no_file(run: Run, here: Path, arguments: Words) -> None:
     said = run(*arguments)
