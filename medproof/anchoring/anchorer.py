@@ -54,6 +54,7 @@ class Anchorer:
         """
         self._suite, self._log, self._sender, self._trouble = suite, log, sender, trouble
         self._interval, self._consistent = interval, consistent
+        self.mismatch: AnchorMismatchError | None = None  # at the last look: what is appended cannot be anchored
         self._publisher: str | None = None
         self._sent: tuple[int, float] | None = None  # the size that was sent and not seen, and when
         self._recovered = False
@@ -172,7 +173,10 @@ class Anchorer:
             try:
                 self.work()
                 wait, pause = self._interval, _SHORTEST_PAUSE
+                self.mismatch = None
             except MedProofError as error:
+                if isinstance(error, AnchorMismatchError):
+                    self.mismatch = error
                 self._trouble(error)
                 wait, pause = min(pause, self._interval), min(2 * pause, _LONGEST_PAUSE)
             if last:

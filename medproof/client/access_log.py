@@ -97,7 +97,8 @@ class AccessLog(ContractClient):
         filed, answered = self._call("complaintOf", custodian, log, entry)
         if not filed:
             return None
-        return Complaint(datetime.fromtimestamp(filed, UTC), datetime.fromtimestamp(answered, UTC) if answered else None)
+        kept = datetime.fromtimestamp(answered, UTC) if answered else None
+        return Complaint(datetime.fromtimestamp(filed, UTC), kept)
 
     def open_complaints(self, custodian: str) -> int:
         """How many complaints about a custodian have not been answered."""

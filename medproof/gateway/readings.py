@@ -36,7 +36,7 @@ from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
 from medproof.reading import REFUSALS, Reading, check_reading, check_signature
 from medproof.reading_proof import ReadingProof
-from medproof.store import SqlStore
+from medproof.store import Query, SqlStore
 from medproof.store.readings import (
     Fate,
     fate_of,
@@ -163,6 +163,7 @@ class Readings:
         if registration is None:
             moment.confirm()
             raise GatekeeperRefusalError(403, "DEVICE_UNKNOWN", REFUSALS["DEVICE_UNKNOWN"])
+        self._require_patient(subject)
         with self._store.database.reading() as connection:
             known = fates(connection, device, (one.number for one in batch))
         judged = [self._judge(moment, registration, one, known.get(one.number)) for one in batch]
@@ -208,6 +209,15 @@ class Readings:
         return ReadingProof(reading, self._leaf(pointer, fate.position))
 
     # -- inside -------------------------------------------------------------------------------------------------
+
+    def _require_patient(self, subject: str) -> None:
+        """Refuse the readings of who is no patient here: any account can register a device, and each reading costs the
+        custodian gas. A patient is who has a record, of which a device cannot bring the first."""
+        if subject in self._settings.patients:
+            return
+        if not self._store.search(Query(subjects=(subject,)), limit=1).entries:
+            said = "The custodian has no record of this subject. Have it post one first, then send the batch again."
+            raise GatekeeperRefusalError(403, "SUBJECT_UNKNOWN", said)
 
     def _batch(self, device: str, body: bytes) -> list[Reading]:
         value = hashing.parse(body)

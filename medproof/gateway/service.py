@@ -461,6 +461,8 @@ class Gatekeeper:
         served: Sequence[tuple[PointerKey, Verdict]] = (),
     ) -> None:
         """Log an access, and promise the caller that it is; without its trace nothing is served."""
+        if self.anchorer is not None and self.anchorer.mismatch is not None:  # a promise that could not be kept
+            raise unavailable("The access log is not the one on chain.", code="AUDIT_UNAVAILABLE")
         party = moment.standing(caller.account) if moment is not None else None
         records = [
             RecordAccess(key.id, Ground.of(verdict.reason, verdict.grantee, verdict.rule)) for key, verdict in served

@@ -19,6 +19,7 @@ class Settings:
 
     origin: str  # where callers reach it, such as https://records.example.org: the audience that they sign for
     writers: frozenset[str] = frozenset()  # accounts of the custodian's own devices and apps, which may post records
+    patients: frozenset[str] = frozenset()  # subjects whose devices may report before there is a record of them
     documents: tuple[PolicyDocument, ...] = ()  # the finer policies that are at hand
     plain_terms: frozenset[bytes] = frozenset()  # hashes of terms that are consent forms and nothing finer
     finality: int | str = 1  # blocks that must stand, the newest included; or "safe", "finalized"

@@ -75,7 +75,7 @@ def test_options(run: Run, me: Words) -> None:
     register = ("device", "register", METER.address, *me)
     for words, part in (
         (("--class", "vital"), "vital"),
-        (("--class", "vital-signs", "--until", "2020-01-01"), "has no minute"),
+        (("--class", "vital-signs", "--until", "2020-01-01"), "is over by 2020-01-01"),
         (("--class", "vital-signs", "--until", "soon"), "--until is 'soon'"),
     ):
         said = run(*register, *words)
@@ -104,9 +104,12 @@ def sign(run: Run, meter: str, observation: str, pseudonym: LocalSigner, clinic:
 
 
 @pytest.fixture
-def gatekeeper(suite: MedProof, tmp_path: Path, clinic: LocalSigner, monkeypatch: pytest.MonkeyPatch) -> Gatekeeper:
+def gatekeeper(
+    suite: MedProof, tmp_path: Path, clinic: LocalSigner, pseudonym: LocalSigner, monkeypatch: pytest.MonkeyPatch
+) -> Gatekeeper:
     store = SqlStore(tmp_path / "records.db", KEYS)
-    made = Gatekeeper(suite, store, Settings(ORIGIN, max_block_age=None, refresh=0.0), sender=clinic)
+    settings = Settings(ORIGIN, patients=frozenset({pseudonym.address}), max_block_age=None, refresh=0.0)
+    made = Gatekeeper(suite, store, settings, sender=clinic)
     transport, client = Bridge(create_app(made)), httpx.Client
     monkeypatch.setattr("medproof.gateway.device_client.httpx.Client", lambda **_: client(transport=transport))
     return made
@@ -145,7 +148,7 @@ def test_what_cannot_be_signed_or_sent(
     forged["takenAt"] += 1
     (here / "forged.json").write_text(json.dumps(forged))
     said = run("device", "send", "forged.json", "--to", ORIGIN, "--json")
-    assert (said.code, said.error["error"]) == (2, "GatekeeperRefusalError")
+    assert (said.code, said.error["error"]) == (4, "GatekeeperRefusalError")
 
 
 def test_an_answer_that_is_none(sign: Callable[..., Any]) -> None:

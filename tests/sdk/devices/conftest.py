@@ -14,6 +14,7 @@ from medproof import fhir, hashing
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.fhir import Resource
+from medproof.gateway import Settings
 from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
@@ -30,12 +31,18 @@ from tests.sdk.gateway.conftest import (  # noqa: F401
     http,
     keep,
     reader,
-    settings,
     store,
 )
 from tests.sdk.store.examples import example
 
 METER = LocalSigner.from_key(b"\x77" * 32)
+
+
+@pytest.fixture
+def settings(relayer: LocalSigner, patient: LocalSigner) -> Settings:
+    """The clinic expects readings of its patient before it has a record of her."""
+    patients, writers = frozenset({patient.address}), frozenset({relayer.address})
+    return Settings(ORIGIN, writers, patients, max_block_age=None, refresh=0.0, batch_wait=0.0)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from medproof.reading_proof import ReadingProof
 from medproof.signing import LocalSigner
 from medproof.store import Query, SqlStore
 from tests.sdk.devices.conftest import METER, Measure, Send, body_of, codes, pressure
-from tests.sdk.gateway.conftest import ORIGIN, Bridge, Connect, Keep, settle
+from tests.sdk.gateway.conftest import ORIGIN, Bridge, Connect, Keep, observation, settle
 
 
 def refused(answer: Any) -> tuple[int, str]:
@@ -189,6 +189,24 @@ def test_nobody_elses_readings_are_taken(
     assert refused(send(good, measure(2, signer=stranger))) == (400, "BATCH")
     assert refused(send(good, device="0x1")) == (400, "PARAMETER")
     assert count(store) == 0
+
+
+def test_a_stranger_cannot_have_the_custodian_keep_and_pay(
+    send: Send,
+    measure: Measure,
+    stranger: LocalSigner,
+    relayer: LocalSigner,
+    registration: Device,
+    suite: MedProof,
+    store: SqlStore,
+    as_caller: Connect,
+) -> None:
+    suite.relay(suite.devices.sign_registration(stranger, METER.address, registration), sender=relayer)
+    reading = measure(1, subject=stranger.address)
+    assert refused(send(reading)) == (403, "SUBJECT_UNKNOWN")
+    assert count(store) == 0
+    as_caller(relayer).create(stranger.address, observation())  # by which the stranger is a patient
+    assert codes(send(reading)[1]) == ["TAKEN"]
 
 
 def test_what_is_no_batch_is_refused(

@@ -605,6 +605,31 @@ def test_a_gatekeeper_does_not_start_where_the_chain_has_another_log(
         keep(entry_log=log)
 
 
+def test_nothing_is_promised_once_the_chain_has_another_log(
+    suite: MedProof,
+    gatekeeper: Gatekeeper,
+    connect: Connect,
+    records: list[str],
+    granted: Rule,
+    log: EntryLog,
+    clinic: LocalSigner,
+    second_clinic: LocalSigner,
+) -> None:
+    """As when a stolen account anchors a root of its own: what is logged from then on could never be anchored."""
+    reader, anchorer = connect(second_clinic), gatekeeper.anchorer
+    assert anchorer is not None
+    assert reader.fetch("Observation", records[0]).access is not None
+    size, sized = log.leaves.size, 10**6
+    suite.batch_anchor.anchor(clinic.address, sized, keccak(b"another"), log=log.number, sender=clinic)
+    anchorer.wake()
+    limit = time.monotonic() + 10
+    while anchorer.mismatch is None:
+        assert time.monotonic() < limit, "the anchorer has not looked"
+        time.sleep(0.01)
+    assert refusal(lambda: reader.fetch("Observation", records[0])) == (503, "AUDIT_UNAVAILABLE")
+    assert log.leaves.size == size
+
+
 def test_the_access_log_and_that_of_readings_are_two(
     suite: MedProof, keep: Keep, clinic: LocalSigner, tmp_path: Path
 ) -> None:
