@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -171,23 +172,20 @@ def test_key_file_pays(node: LocalChain, chain: Chain, tmp_path: Path, monkeypat
     assert demo.payer_of(chain, str(path)).address == funded(10).address
 
 
-def test_expectation_that_fails(url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the registry were asked for another purpose than the reader said."""
+def test_expectations_that_fail(url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the registry were asked for another purpose than the reader said, and as if tampering went unnoticed."""
     honest = Story._request
 
     def tampered(shared: Any, **changes: Any) -> Any:
         return honest(shared, **{"purposes": Purpose.HOPERAT, **changes})
 
     monkeypatch.setattr(Story, "_request", staticmethod(tampered))
+    monkeypatch.setattr(fhir, "verify", lambda *arguments: True)
     assert command_line(["--url", url, "--records", "2"]) == 1
     output = capsys.readouterr().out
     assert "✘ each is refused for the right reason" in output
+    assert "✘ the altered record no longer matches its commitment" in output
     assert "No health data." not in output
-
-
-def test_tampering_that_goes_unnoticed_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir, "verify", lambda *arguments: True)
-    assert command_line(["--url", url, "--records", "2"]) == 1
 
 
 def test_interrupted(monkeypatch: pytest.MonkeyPatch, url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,9 +263,10 @@ def brownie(brownie_chain: LocalChain, brownie_project: Path) -> Callable[..., s
 
 
 def test_brownie_tells_the_story(brownie: Any) -> None:
-    finished = brownie("demo")
+    finished = brownie("demo", BUNDLE=str(EXAMPLES / f"{EXAMPLE_RECORDS[0]}.json"))
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "32 of 32 expectations held" in finished.stdout
+    assert "1 FHIR records" in finished.stdout
+    assert re.search(r"(\d{2}) of \1 expectations held", finished.stdout)
 
 
 def test_brownie_fails_with_the_story(brownie: Any) -> None:
