@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +64,8 @@ _TROUBLE = (
     GatekeeperRefusalError,
 )
 _REFUSALS = range(400, 429)  # a gatekeeper's, of what was asked for; its others are for the moment
+_BETWEEN = 3  # characters that a table puts between columns
+_ENDLESS = 100_000  # characters of a line in a file or a pipe, which have no width
 _Item = TypeVar("_Item")
 
 
@@ -111,13 +114,39 @@ class Output:
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
         """Print a table for people, or a sentence where it is empty."""
-        shown = Table(*columns, show_edge=False, header_style="bold")
-        for row in rows:
-            shown.add_row(*(Text(cell, overflow="fold") for cell in row))
-        if not shown.row_count:
+        found = [tuple(row) for row in rows]
+        if not found:
             self.say(empty)
         elif not self.as_json:
-            self._out.print(shown)
+            self._show(columns, found)
+
+    def _show(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table where its words have room, else a block of lines for each row: no address is ever broken."""
+        shown = Table(show_edge=False, header_style="bold")
+        least = 0
+        for name, *cells in zip(columns, *rows, strict=True):
+            whole = not any(" " in cell for cell in cells)
+            width = max([len(name)] * whole + [_longest_word(text) for text in (name, *cells)])
+            shown.add_column(name, min_width=width, no_wrap=whole)
+            least += width + _BETWEEN
+        if least > self._out.width:
+            for number, row in enumerate(rows):
+                self._block(columns, row, apart=number > 0)
+            return
+        for row in rows:
+            shown.add_row(*(Text(cell) for cell in row))
+        self._out.print(shown)
+
+    def _block(self, columns: Sequence[str], row: Sequence[str], *, apart: bool) -> None:
+        """One row, a line for each column; a long text goes on below itself."""
+        if apart:
+            self._out.print()
+        indent = max(map(len, columns)) + 2
+        room = max(self._out.width - indent, 20)
+        for name, cell in zip(columns, row, strict=True):
+            lines = textwrap.wrap(cell, room, break_long_words=False, break_on_hyphens=False)
+            text = ("\n" + " " * indent).join(lines)
+            self._out.print(Text.assemble((name.ljust(indent), "bold"), text), soft_wrap=True)
 
     def each(self, items: Sequence[_Item], doing: str) -> Iterator[_Item]:
         """Go through items with a progress bar, where somebody watches."""
@@ -192,6 +221,13 @@ def refuse_existing(path: Path) -> None:
         raise OptionError(str(path), "is there already", "Name a new file: no secret is ever overwritten.")
 
 
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)
+
+
 def _console(*, stderr: bool) -> Console:
     # Made when it is needed: standard output may have been replaced since.
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:  # a file or a pipe: each row of a table is one line there
+        console.width = _ENDLESS
+    return console

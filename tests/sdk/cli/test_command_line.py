@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -299,3 +301,35 @@ def test_ctrl_c_ends_the_relayer(here: Path, keys: Path, node: LocalChain) -> No
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+ADDRESS = "0x9334BDaB583b0AD4ba665eC2e444faAa76A95Aa2"
+
+
+@pytest.mark.parametrize("width", [20, 56, 60, 80, 120])
+def test_no_table_breaks_an_address(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Screen()
+    monkeypatch.setattr("sys.stdout", screen)
+    for name, value in (("COLUMNS", str(width)), ("TERM", "xterm"), ("NO_COLOR", "1")):
+        monkeypatch.setenv(name, value)
+    sentence = f"You allow {ADDRESS} to read and use your vital signs for treatment."
+
+    output = Output(as_json=False)
+    output.table(("grantee", "may report now"), [(ADDRESS, "vital-signs")] * 2, empty="none")
+    output.table(("grantee", "rule", "what it says"), [(ADDRESS, "0", sentence)], empty="none")
+
+    said = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    assert said.count(ADDRESS) == 4
+    assert all(word in said for word in ("may report now", "vital-signs", *sentence.split()))
+
+
+def test_a_table_in_a_pipe_has_a_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).table(("one", "two"), [("a " * 200, ADDRESS)] * 2, empty="none")
+    assert len(capsys.readouterr().out.splitlines()) == 4
