@@ -9,7 +9,7 @@ class CallFailed(ContractError):
     """Thrown when a call among several fails and none is to be skipped."""
 
     signature = "CallFailed(uint256,bytes)"
-    rule = "Thrown when a call among several fails and none is to be skipped."
+    rule = "A call among several fails and none is to be skipped."
     step = "The reason is that call's own error; leave the call out, or have failing calls skipped."
     position: int
     reason: bytes
@@ -19,7 +19,7 @@ class MessageExpired(ContractError):
     """Thrown when a signed message arrives after its deadline."""
 
     signature = "MessageExpired(uint256,uint256)"
-    rule = "Thrown when a signed message arrives after its deadline."
+    rule = "A signed message arrives after its deadline."
     step = "Have the message signed again with a later deadline (seconds since 1970)."
     deadline: int
     timestamp: int
@@ -29,7 +29,7 @@ class SignatureInvalid(ContractError):
     """Thrown when a signature is not the named signer's over exactly this message, on this chain and contract."""
 
     signature = "SignatureInvalid(address)"
-    rule = "Thrown when a signature is not the named signer's over exactly this message, on this chain and contract."
+    rule = "A signature is not the named signer's over exactly this message, on this chain and contract."
     step = "Sign the typed data again: every field, the chain id and the contract's address count."
     signer: str
 
@@ -38,7 +38,7 @@ class AccountChangeNotYours(ContractError):
     """Thrown when an account other than the named one tries to take a party's account."""
 
     signature = "AccountChangeNotYours(address,address)"
-    rule = "Thrown when an account other than the named one tries to take a party's account."
+    rule = "An account other than the named one tries to take a party's account."
     step = "Send from the account that was named."
     party: str
     expected: str
@@ -48,7 +48,7 @@ class AccountChangeTooEarly(ContractError):
     """Thrown when a recovered account is taken before its delay has passed."""
 
     signature = "AccountChangeTooEarly(address,uint256)"
-    rule = "Thrown when a recovered account is taken before its delay has passed."
+    rule = "A recovered account is taken before its delay has passed."
     step = "Take it again from `readyAt` (seconds since 1970) on."
     party: str
     ready_at: int
@@ -58,7 +58,7 @@ class AccountChangeUnknown(ContractError):
     """Thrown when a party has no change of account of the kind that is asked for under way."""
 
     signature = "AccountChangeUnknown(address)"
-    rule = "Thrown when a party has no change of account of the kind that is asked for under way."
+    rule = "A party has no change of account of the kind that is asked for under way."
     step = "Offer an account, or start a recovery, first."
     party: str
 
@@ -67,7 +67,7 @@ class AccountInUse(ContractError):
     """Thrown when an account already acts for a party, or is or was a party's identity."""
 
     signature = "AccountInUse(address)"
-    rule = "Thrown when an account already acts for a party, or is or was a party's identity."
+    rule = "An account already acts for a party, or is or was a party's identity."
     step = "Use a fresh account; an identity is never given twice."
     account: str
 
@@ -76,7 +76,7 @@ class AccountReserved(ContractError):
     """Thrown when an account is the zero address or lies in the range that stands for groups."""
 
     signature = "AccountReserved(address)"
-    rule = "Thrown when an account is the zero address or lies in the range that stands for groups."
+    rule = "An account is the zero address or lies in the range that stands for groups."
     step = "Use an account whose key somebody holds."
     account: str
 
@@ -85,7 +85,7 @@ class CredentialMissing(ContractError):
     """Thrown when a party is accredited or renewed without a credential commitment."""
 
     signature = "CredentialMissing()"
-    rule = "Thrown when a party is accredited or renewed without a credential commitment."
+    rule = "A party is accredited or renewed without a credential commitment."
     step = "Give the salted hash of the credential that was checked."
 
 
@@ -93,7 +93,7 @@ class GroupAlreadyJoined(ContractError):
     """Thrown when a party joins a group it belongs to already."""
 
     signature = "GroupAlreadyJoined(address,uint16)"
-    rule = "Thrown when a party joins a group it belongs to already."
+    rule = "A party joins a group it belongs to already."
     step = "Nothing needs doing."
     party: str
     group: int
@@ -103,7 +103,7 @@ class GroupNotJoined(ContractError):
     """Thrown when a party leaves a group it does not belong to."""
 
     signature = "GroupNotJoined(address,uint16)"
-    rule = "Thrown when a party leaves a group it does not belong to."
+    rule = "A party leaves a group it does not belong to."
     step = "Nothing needs doing."
     party: str
     group: int
@@ -113,7 +113,7 @@ class GroupPlacesFull(ContractError):
     """Thrown when a party that belongs to four groups joins another."""
 
     signature = "GroupPlacesFull(address)"
-    rule = "Thrown when a party that belongs to four groups joins another."
+    rule = "A party that belongs to four groups joins another."
     step = "Let it leave one first; the bound keeps the cost of a permission check bounded."
     party: str
 
@@ -122,7 +122,7 @@ class GroupUnknown(ContractError):
     """Thrown when a group does not exist, or is the group of everyone, which nobody joins or leaves."""
 
     signature = "GroupUnknown(uint16)"
-    rule = "Thrown when a group does not exist, or is the group of everyone, which nobody joins or leaves."
+    rule = "A group does not exist, or is the group of everyone, which nobody joins or leaves."
     step = "Create the group first, or use its number as the event `GroupCreated` gave it."
     group: int
 
@@ -131,7 +131,7 @@ class GroupsExhausted(ContractError):
     """Thrown when no further group number is free."""
 
     signature = "GroupsExhausted()"
-    rule = "Thrown when no further group number is free."
+    rule = "No further group number is free."
     step = "Use an existing group."
 
 
@@ -139,7 +139,7 @@ class KindMissing(ContractError):
     """Thrown when a party is accredited without a kind."""
 
     signature = "KindMissing()"
-    rule = "Thrown when a party is accredited without a kind."
+    rule = "A party is accredited without a kind."
     step = "Name one of the kinds: provider, payer, pharmacy, researcher, device maker, authority."
 
 
@@ -147,7 +147,7 @@ class PartyAlreadySuspended(ContractError):
     """Thrown when a party that is suspended is suspended again."""
 
     signature = "PartyAlreadySuspended(address)"
-    rule = "Thrown when a party that is suspended is suspended again."
+    rule = "A party that is suspended is suspended again."
     step = "Nothing needs doing."
     party: str
 
@@ -156,7 +156,7 @@ class PartyInactive(ContractError):
     """Thrown when the account acts for no party, or its party is suspended or its accreditation has lapsed."""
 
     signature = "PartyInactive(address)"
-    rule = "Thrown when the account acts for no party, or its party is suspended or its accreditation has lapsed."
+    rule = "The account acts for no party, or its party is suspended or its accreditation has lapsed."
     step = "Have the party accredited, renewed or reinstated by the authority."
     account: str
 
@@ -165,7 +165,7 @@ class PartyNotSuspended(ContractError):
     """Thrown when a party that is not suspended is reinstated."""
 
     signature = "PartyNotSuspended(address)"
-    rule = "Thrown when a party that is not suspended is reinstated."
+    rule = "A party that is not suspended is reinstated."
     step = "Nothing needs doing."
     party: str
 
@@ -174,7 +174,7 @@ class PartyUnknown(ContractError):
     """Thrown when no accredited party has this identity."""
 
     signature = "PartyUnknown(address)"
-    rule = "Thrown when no accredited party has this identity."
+    rule = "No accredited party has this identity."
     step = "Check the identity; a removed party does not come back, accredit it under a fresh account."
     party: str
 
@@ -183,7 +183,7 @@ class RecoveryUnderWay(ContractError):
     """Thrown when a party offers its place to another account while the authority recovers it."""
 
     signature = "RecoveryUnderWay(address)"
-    rule = "Thrown when a party offers its place to another account while the authority recovers it."
+    rule = "A party offers its place to another account while the authority recovers it."
     step = "Let the authority cancel or complete the recovery first."
     party: str
 
@@ -192,7 +192,7 @@ class ValidityPast(ContractError):
     """Thrown when an accreditation would end before today."""
 
     signature = "ValidityPast(uint256,uint256)"
-    rule = "Thrown when an accreditation would end before today."
+    rule = "An accreditation would end before today."
     step = "Give a last day, in days since 1970-01-01, that is `today` or later."
     valid_until: int
     today: int
@@ -202,7 +202,7 @@ class ApprovalsTooFew(ContractError):
     """Thrown when fewer guardians approve than must."""
 
     signature = "ApprovalsTooFew(uint256,uint256)"
-    rule = "Thrown when fewer guardians approve than must."
+    rule = "Fewer guardians approve than must."
     step = "Add the approvals of others."
     given: int
     threshold: int
@@ -212,7 +212,7 @@ class ApprovalsUnordered(ContractError):
     """Thrown when approvals are not in rising order of their accounts, or one comes twice."""
 
     signature = "ApprovalsUnordered(address)"
-    rule = "Thrown when approvals are not in rising order of their accounts, or one comes twice."
+    rule = "Approvals are not in rising order of their accounts, or one comes twice."
     step = "Sort them by account, each once."
     guardian: str
 
@@ -221,7 +221,7 @@ class DelegateNotPossible(ContractError):
     """Thrown when a delegation names nobody, the subject, or its own author as the delegate."""
 
     signature = "DelegateNotPossible(address)"
-    rule = "Thrown when a delegation names nobody, the subject, or its own author as the delegate."
+    rule = "A delegation names nobody, the subject, or its own author as the delegate."
     step = "Name another account."
     delegate: str
 
@@ -230,7 +230,7 @@ class DelegationKindNotPossible(ContractError):
     """Thrown when a delegation is of no kind that its author can give: a successor comes by recovery alone, and a delegate makes stewards only."""
 
     signature = "DelegationKindNotPossible(uint256)"
-    rule = "Thrown when a delegation is of no kind that its author can give: a successor comes by recovery alone, and a delegate makes stewards only."
+    rule = "A delegation is of no kind that its author can give: a successor comes by recovery alone, and a delegate makes stewards only."
     step = "Give kind 1 (guardian), 2 (steward) or 3 (health proxy); 2 where a delegate delegates further."
     kind: int
 
@@ -239,7 +239,7 @@ class DelegationNotYours(ContractError):
     """Thrown when a delegation is written or revoked by somebody who may not."""
 
     signature = "DelegationNotYours(address,address)"
-    rule = "Thrown when a delegation is written or revoked by somebody who may not."
+    rule = "A delegation is written or revoked by somebody who may not."
     step = "Have the subject do it. A delegate that may delegate writes only where nothing was written before, or where it was the last to write, and up to sequence 32767."
     subject: str
     by: str
@@ -249,7 +249,7 @@ class DelegationPeriodEmpty(ContractError):
     """Thrown when a delegation ends before it begins (minutes since 1970)."""
 
     signature = "DelegationPeriodEmpty(uint256,uint256)"
-    rule = "Thrown when a delegation ends before it begins (minutes since 1970)."
+    rule = "A delegation ends before it begins (minutes since 1970)."
     step = "Give a later `validUntil`; 2^28 - 1 is no end."
     valid_from: int
     valid_until: int
@@ -259,7 +259,7 @@ class DelegationScopesEmpty(ContractError):
     """Thrown when a delegation has no scope."""
 
     signature = "DelegationScopesEmpty()"
-    rule = "Thrown when a delegation has no scope."
+    rule = "A delegation has no scope."
     step = "Set at least one of grant 1, revoke 2, view 4, delegate 8; to take all away, revoke it."
 
 
@@ -267,7 +267,7 @@ class DelegationStale(ContractError):
     """Thrown when a delegation does not carry the sequence that follows the stored one, or a revocation none above it."""
 
     signature = "DelegationStale(uint256,uint256)"
-    rule = "Thrown when a delegation does not carry the sequence that follows the stored one, or a revocation none above it."
+    rule = "A delegation does not carry the sequence that follows the stored one, or a revocation none above it."
     step = "Read the delegation again and write the sequence `stored + 1`; the last, 65535, is kept for revocation. A delegator who is not the subject revokes with `stored + 1`, too."
     stored: int
     given: int
@@ -277,7 +277,7 @@ class DelegatorStale(ContractError):
     """Thrown when a further delegation does not name the sequence of its delegator's own delegation."""
 
     signature = "DelegatorStale(uint256,uint256)"
-    rule = "Thrown when a further delegation does not name the sequence of its delegator's own delegation."
+    rule = "A further delegation does not name the sequence of its delegator's own delegation."
     step = "Read the delegator's delegation again and name its sequence; 0 where the subject delegates."
     stored: int
     given: int
@@ -287,7 +287,7 @@ class GuardianNotNamed(ContractError):
     """Thrown when an approval comes from an account that is not named at its position."""
 
     signature = "GuardianNotNamed(address)"
-    rule = "Thrown when an approval comes from an account that is not named at its position."
+    rule = "An approval comes from an account that is not named at its position."
     step = "Check the position, the account and its salt."
     guardian: str
 
@@ -296,7 +296,7 @@ class GuardianWithoutEnd(ContractError):
     """Thrown when a guardian is named without an end."""
 
     signature = "GuardianWithoutEnd()"
-    rule = "Thrown when a guardian is named without an end."
+    rule = "A guardian is named without an end."
     step = "End it when the subject comes of age, or when the court's order ends."
 
 
@@ -304,7 +304,7 @@ class GuardiansMismatch(ContractError):
     """Thrown when the guardians that are shown are not those that the subject named."""
 
     signature = "GuardiansMismatch(address,bytes32)"
-    rule = "Thrown when the guardians that are shown are not those that the subject named."
+    rule = "The guardians that are shown are not those that the subject named."
     step = "Show the guardians as they were when the subject named them last."
     subject: str
     commitment: bytes
@@ -314,7 +314,7 @@ class GuardiansOutOfRange(ContractError):
     """Thrown when guardians are more than 16, the threshold is 0 or above their number, or the delay is shorter than 3 or longer than 90 days."""
 
     signature = "GuardiansOutOfRange(uint256,uint256,uint256)"
-    rule = "Thrown when guardians are more than 16, the threshold is 0 or above their number, or the delay is shorter than 3 or longer than 90 days."
+    rule = "Guardians are more than 16, the threshold is 0 or above their number, or the delay is shorter than 3 or longer than 90 days."
     step = "Have the subject name others; these cannot recover anybody."
     count: int
     threshold: int
@@ -325,7 +325,7 @@ class NotTheSubject(ContractError):
     """Thrown when somebody other than the subject, or its successor, names guardians or objects to a recovery."""
 
     signature = "NotTheSubject(address,address)"
-    rule = "Thrown when somebody other than the subject, or its successor, names guardians or objects to a recovery."
+    rule = "Somebody other than the subject, or its successor, names guardians or objects to a recovery."
     step = "Have the subject do it."
     subject: str
     by: str
@@ -335,7 +335,7 @@ class PeriodExceeded(ContractError):
     """Thrown when a further delegation would outlast its delegator's own (minutes since 1970)."""
 
     signature = "PeriodExceeded(uint256,uint256)"
-    rule = "Thrown when a further delegation would outlast its delegator's own (minutes since 1970)."
+    rule = "A further delegation would outlast its delegator's own (minutes since 1970)."
     step = "End it at `held` at the latest."
     valid_until: int
     held: int
@@ -345,7 +345,7 @@ class RecoveryNotUnderWay(ContractError):
     """Thrown when there is no recovery to complete."""
 
     signature = "RecoveryNotUnderWay(address)"
-    rule = "Thrown when there is no recovery to complete."
+    rule = "There is no recovery to complete."
     step = "Start one; if one was started, the subject has objected."
     subject: str
 
@@ -354,7 +354,7 @@ class RecoveryTooEarly(ContractError):
     """Thrown when a recovery is completed before its delay has passed."""
 
     signature = "RecoveryTooEarly(address,uint256)"
-    rule = "Thrown when a recovery is completed before its delay has passed."
+    rule = "A recovery is completed before its delay has passed."
     step = "Wait until `readyAt` (seconds since 1970)."
     subject: str
     ready_at: int
@@ -364,7 +364,7 @@ class RoundStale(ContractError):
     """Thrown when guardians, a recovery or an objection come with a round that is not above the stored one; a recovery needs the very next."""
 
     signature = "RoundStale(uint256,uint256)"
-    rule = "Thrown when guardians, a recovery or an objection come with a round that is not above the stored one; a recovery needs the very next."
+    rule = "Guardians, a recovery or an objection come with a round that is not above the stored one; a recovery needs the very next."
     step = "Read the round again and sign `stored + 1`."
     stored: int
     given: int
@@ -374,7 +374,7 @@ class ScopesExceeded(ContractError):
     """Thrown when a delegate gives a scope that it does not have, or the scope to delegate."""
 
     signature = "ScopesExceeded(uint256,uint256)"
-    rule = "Thrown when a delegate gives a scope that it does not have, or the scope to delegate."
+    rule = "A delegate gives a scope that it does not have, or the scope to delegate."
     step = "Give no more than `held`."
     scopes: int
     held: int
@@ -384,7 +384,7 @@ class SuccessorNotPossible(ContractError):
     """Thrown when nobody, the subject itself or a guardian who approves is to be the successor."""
 
     signature = "SuccessorNotPossible(address)"
-    rule = "Thrown when nobody, the subject itself or a guardian who approves is to be the successor."
+    rule = "Nobody, the subject itself or a guardian who approves is to be the successor."
     step = "Name a fresh account of the subject's."
     successor: str
 
@@ -393,7 +393,7 @@ class AlreadyReviewed(ContractError):
     """Thrown when a review does not go beyond the one before."""
 
     signature = "AlreadyReviewed(uint8)"
-    rule = "Thrown when a review does not go beyond the one before."
+    rule = "A review does not go beyond the one before."
     step = "An opening is acknowledged once, and disputed once, also after it was acknowledged."
     review: int
 
@@ -402,7 +402,7 @@ class BreakGlassRefused(ContractError):
     """Thrown when the subject refuses break-glass access altogether."""
 
     signature = "BreakGlassRefused(address)"
-    rule = "Thrown when the subject refuses break-glass access altogether."
+    rule = "The subject refuses break-glass access altogether."
     step = "None; ask the subject, or whoever may decide for it."
     subject: str
 
@@ -411,7 +411,7 @@ class DelegateScopeMissing(ContractError):
     """Thrown when somebody acts for a subject without being its delegate for such an act."""
 
     signature = "DelegateScopeMissing(address,address,uint256)"
-    rule = "Thrown when somebody acts for a subject without being its delegate for such an act."
+    rule = "Somebody acts for a subject without being its delegate for such an act."
     step = "Let the subject act, or a delegate whose delegation is in force and has the scope given (grant 1, revoke 2, view 4, every scope 15)."
     subject: str
     by: str
@@ -422,7 +422,7 @@ class GlassAlreadyBroken(ContractError):
     """Thrown when the party's last opening for this subject is not over yet."""
 
     signature = "GlassAlreadyBroken(uint256,uint256)"
-    rule = "Thrown when the party's last opening for this subject is not over yet."
+    rule = "The party's last opening for this subject is not over yet."
     step = "Use the opening given until its end (minutes since 1970)."
     number: int
     until: int
@@ -432,7 +432,7 @@ class GranteeMissing(ContractError):
     """Thrown when a rule names nobody."""
 
     signature = "GranteeMissing()"
-    rule = "Thrown when a rule names nobody."
+    rule = "A rule names nobody."
     step = "Name a party's identity or a group; everyone is group 1."
 
 
@@ -440,7 +440,7 @@ class LimitsOutOfRange(ContractError):
     """Thrown when limits are set that are no limits: none a day, or above a day's 1,440 minutes."""
 
     signature = "LimitsOutOfRange(uint256,uint256)"
-    rule = "Thrown when limits are set that are no limits: none a day, or above a day's 1,440 minutes."
+    rule = "Limits are set that are no limits: none a day, or above a day's 1,440 minutes."
     step = "Give 1 at least for both, and at most 1,440 minutes."
     per_day: int
     longest: int
@@ -450,7 +450,7 @@ class NotEmergencyCare(ContractError):
     """Thrown when somebody breaks the glass who does not act for an active party in the group of emergency care."""
 
     signature = "NotEmergencyCare(address)"
-    rule = "Thrown when somebody breaks the glass who does not act for an active party in the group of emergency care."
+    rule = "Somebody breaks the glass who does not act for an active party in the group of emergency care."
     step = "Let the authority put the party into group 2, or renew its accreditation."
     account: str
 
@@ -459,7 +459,7 @@ class OpeningTooLong(ContractError):
     """Thrown when an opening would last for no time or longer than the limit (minutes)."""
 
     signature = "OpeningTooLong(uint256,uint256)"
-    rule = "Thrown when an opening would last for no time or longer than the limit (minutes)."
+    rule = "An opening would last for no time or longer than the limit (minutes)."
     step = "Give 1 minute at least and the limit at most."
     duration: int
     limit: int
@@ -469,7 +469,7 @@ class OpeningUnknown(ContractError):
     """Thrown when a subject has no opening of this number."""
 
     signature = "OpeningUnknown(address,uint256)"
-    rule = "Thrown when a subject has no opening of this number."
+    rule = "A subject has no opening of this number."
     step = "Numbers run from 1 to the count of the subject's openings."
     subject: str
     number: int
@@ -479,7 +479,7 @@ class OpeningsExhausted(ContractError):
     """Thrown when a party has opened as many records in one day (UTC) as it may."""
 
     signature = "OpeningsExhausted(uint256)"
-    rule = "Thrown when a party has opened as many records in one day (UTC) as it may."
+    rule = "A party has opened as many records in one day (UTC) as it may."
     step = "Wait for the next day, or let the authority raise the limit."
     limit: int
 
@@ -488,7 +488,7 @@ class OverrideReasonMissing(ContractError):
     """Thrown when the glass is broken without one of the reasons."""
 
     signature = "OverrideReasonMissing()"
-    rule = "Thrown when the glass is broken without one of the reasons."
+    rule = "The glass is broken without one of the reasons."
     step = "Give one of the five override reasons."
 
 
@@ -496,7 +496,7 @@ class RuleBitsReserved(ContractError):
     """Thrown when a rule sets bits that are reserved or that the contract itself sets."""
 
     signature = "RuleBitsReserved(uint256)"
-    rule = "Thrown when a rule sets bits that are reserved or that the contract itself sets."
+    rule = "A rule sets bits that are reserved or that the contract itself sets."
     step = "Clear the bits given; the code lists stand in docs/rule-word.md."
     bits: int
 
@@ -505,7 +505,7 @@ class RuleDataPeriodEmpty(ContractError):
     """Thrown when a rule's data period ends before it begins (days since 1970)."""
 
     signature = "RuleDataPeriodEmpty(uint256,uint256)"
-    rule = "Thrown when a rule's data period ends before it begins (days since 1970)."
+    rule = "A rule's data period ends before it begins (days since 1970)."
     step = "Give a later `dataUntil`; 65535 is no end."
     data_from: int
     data_until: int
@@ -515,7 +515,7 @@ class RuleFieldEmpty(ContractError):
     """Thrown when a field of a rule has no code set: the rule would permit or deny nothing."""
 
     signature = "RuleFieldEmpty(string)"
-    rule = "Thrown when a field of a rule has no code set: the rule would permit or deny nothing."
+    rule = "A field of a rule has no code set: the rule would permit or deny nothing."
     step = "Set at least one code of the field, or all of them to leave it open."
     field: str
 
@@ -524,7 +524,7 @@ class RuleIndexGap(ContractError):
     """Thrown when a rule's index leaves a gap: the rule before it does not exist."""
 
     signature = "RuleIndexGap(uint256)"
-    rule = "Thrown when a rule's index leaves a gap: the rule before it does not exist."
+    rule = "A rule's index leaves a gap: the rule before it does not exist."
     step = "Use the next free index of this subject and grantee."
     index: int
 
@@ -533,7 +533,7 @@ class RuleIndexOutOfRange(ContractError):
     """Thrown when an index is above 15."""
 
     signature = "RuleIndexOutOfRange(uint256)"
-    rule = "Thrown when an index is above 15."
+    rule = "An index is above 15."
     step = "Use an index from 0 to 15."
     index: int
 
@@ -542,7 +542,7 @@ class RulePeriodEmpty(ContractError):
     """Thrown when a rule ends before it begins (minutes since 1970)."""
 
     signature = "RulePeriodEmpty(uint256,uint256)"
-    rule = "Thrown when a rule ends before it begins (minutes since 1970)."
+    rule = "A rule ends before it begins (minutes since 1970)."
     step = "Give a later `validUntil`; 2^28 - 1 is no end."
     valid_from: int
     valid_until: int
@@ -552,7 +552,7 @@ class RuleResearchMismatch(ContractError):
     """Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not name every permission that its permissions include."""
 
     signature = "RuleResearchMismatch(uint256)"
-    rule = "Thrown when a rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not name every permission that its permissions include."
+    rule = "A rule's research field does not go with its purposes: research purposes without a permission, a research field without a research purpose, a deny rule with modifiers, or a permit that does not name every permission that its permissions include."
     step = "Set a DUO permission with HRESCH, CLINTRCH or DSRCH, none without; no modifier on a deny rule; with NRES also GRU, with GRU also HMB and POA, with HMB also DS."
     word: int
 
@@ -561,7 +561,7 @@ class SequenceStale(ContractError):
     """Thrown when a rule does not carry the sequence that follows the stored one."""
 
     signature = "SequenceStale(uint256,uint256)"
-    rule = "Thrown when a rule does not carry the sequence that follows the stored one."
+    rule = "A rule does not carry the sequence that follows the stored one."
     step = "Read the rule again and write the sequence `stored + 1`; the last, 65535, is kept for revocation."
     stored: int
     given: int
@@ -571,7 +571,7 @@ class TermsAlreadyPublished(ContractError):
     """Thrown when terms are published a second time."""
 
     signature = "TermsAlreadyPublished(uint256)"
-    rule = "Thrown when terms are published a second time."
+    rule = "Terms are published a second time."
     step = "Use the number given."
     number: int
 
@@ -580,7 +580,7 @@ class TermsExhausted(ContractError):
     """Thrown when all 4,095 numbers for terms are used."""
 
     signature = "TermsExhausted()"
-    rule = "Thrown when all 4,095 numbers for terms are used."
+    rule = "All 4,095 numbers for terms are used."
     step = "Deploy a further registry for further terms."
 
 
@@ -588,7 +588,7 @@ class TermsMissing(ContractError):
     """Thrown when terms are published with a zero hash."""
 
     signature = "TermsMissing()"
-    rule = "Thrown when terms are published with a zero hash."
+    rule = "Terms are published with a zero hash."
     step = "Give the keccak-256 hash of the consent form."
 
 
@@ -596,7 +596,7 @@ class TermsUnknown(ContractError):
     """Thrown when a signed rule names terms that were never published."""
 
     signature = "TermsUnknown(uint256)"
-    rule = "Thrown when a signed rule names terms that were never published."
+    rule = "A signed rule names terms that were never published."
     step = "Name a number that the event `TermsPublished` gave, or 0 for none."
     number: int
 
@@ -605,7 +605,7 @@ class AnswerUnchanged(ContractError):
     """Thrown when a subject gives the answer that already stands."""
 
     signature = "AnswerUnchanged(bytes32)"
-    rule = "Thrown when a subject gives the answer that already stands."
+    rule = "A subject gives the answer that already stands."
     step = "Nothing needs doing."
     pointer: bytes
 
@@ -614,7 +614,7 @@ class BatchEmpty(ContractError):
     """Thrown when a batch has no pointers."""
 
     signature = "BatchEmpty(bytes32)"
-    rule = "Thrown when a batch has no pointers."
+    rule = "A batch has no pointers."
     step = "Give the number of its leaves."
     root: bytes
 
@@ -623,7 +623,7 @@ class BatchExists(ContractError):
     """Thrown when a custodian posts the same batch again."""
 
     signature = "BatchExists(address,bytes32)"
-    rule = "Thrown when a custodian posts the same batch again."
+    rule = "A custodian posts the same batch again."
     step = "Nothing needs doing."
     custodian: str
     root: bytes
@@ -633,7 +633,7 @@ class CommitmentMissing(ContractError):
     """Thrown when a pointer has no commitment."""
 
     signature = "CommitmentMissing()"
-    rule = "Thrown when a pointer has no commitment."
+    rule = "A pointer has no commitment."
     step = "Give the salted hash of the canonical record."
 
 
@@ -641,7 +641,7 @@ class CustodianRequired(ContractError):
     """Thrown when the caller's party is not the pointer's custodian."""
 
     signature = "CustodianRequired(bytes32,address)"
-    rule = "Thrown when the caller's party is not the pointer's custodian."
+    rule = "The caller's party is not the pointer's custodian."
     step = "Send from the custodian's account."
     pointer: bytes
     custodian: str
@@ -651,7 +651,7 @@ class CustodyNotOffered(ContractError):
     """Thrown when a party takes custody that was not offered to it."""
 
     signature = "CustodyNotOffered(bytes32,address)"
-    rule = "Thrown when a party takes custody that was not offered to it."
+    rule = "A party takes custody that was not offered to it."
     step = "Have the present custodian offer it."
     pointer: bytes
     party: str
@@ -661,7 +661,7 @@ class DataClassUnknown(ContractError):
     """Thrown when a data class is no bit of the rule word's classes that stands for a code."""
 
     signature = "DataClassUnknown(uint256)"
-    rule = "Thrown when a data class is no bit of the rule word's classes that stands for a code."
+    rule = "A data class is no bit of the rule word's classes that stands for a code."
     step = "Give a number from 0 to 21, see docs/rule-word.md."
     data_class: int
 
@@ -670,7 +670,7 @@ class OpeningNotYours(ContractError):
     """Thrown when a pointer of a batch is opened by neither its subject nor its custodian: it would show on chain whom the record is about."""
 
     signature = "OpeningNotYours(address,address)"
-    rule = "Thrown when a pointer of a batch is opened by neither its subject nor its custodian: it would show on chain whom the record is about."
+    rule = "A pointer of a batch is opened by neither its subject nor its custodian: it would show on chain whom the record is about."
     step = "Send or sign with the subject, or send with the account of the party that posted the batch."
     subject: str
     account: str
@@ -680,7 +680,7 @@ class PointerChanged(ContractError):
     """Thrown when a signed answer names another sequence than the pointer's."""
 
     signature = "PointerChanged(bytes32,uint256)"
-    rule = "Thrown when a signed answer names another sequence than the pointer's."
+    rule = "A signed answer names another sequence than the pointer's."
     step = "Read the pointer again and sign for its present sequence."
     pointer: bytes
     sequence: int
@@ -690,7 +690,7 @@ class PointerExists(ContractError):
     """Thrown when the same subject, custodian and commitment are posted again."""
 
     signature = "PointerExists(bytes32)"
-    rule = "Thrown when the same subject, custodian and commitment are posted again."
+    rule = "The same subject, custodian and commitment are posted again."
     step = "Nothing needs doing; a new salt makes a new pointer."
     pointer: bytes
 
@@ -699,7 +699,7 @@ class PointerNotDisputed(ContractError):
     """Thrown when a custodian denies a dispute that does not stand."""
 
     signature = "PointerNotDisputed(bytes32)"
-    rule = "Thrown when a custodian denies a dispute that does not stand."
+    rule = "A custodian denies a dispute that does not stand."
     step = "Nothing needs doing; to change the record, amend it."
     pointer: bytes
 
@@ -708,7 +708,7 @@ class PointerNotInBatch(ContractError):
     """Thrown when the proof does not show the pointer in a batch of its custodian."""
 
     signature = "PointerNotInBatch(bytes32,bytes32)"
-    rule = "Thrown when the proof does not show the pointer in a batch of its custodian."
+    rule = "The proof does not show the pointer in a batch of its custodian."
     step = "Check subject, custodian, class and commitment, and ask the custodian for the proof again."
     leaf: bytes
     root: bytes
@@ -718,7 +718,7 @@ class PointerOutdated(ContractError):
     """Thrown when a pointer that a newer version has replaced is answered, amended or transferred."""
 
     signature = "PointerOutdated(bytes32)"
-    rule = "Thrown when a pointer that a newer version has replaced is answered, amended or transferred."
+    rule = "A pointer that a newer version has replaced is answered, amended or transferred."
     step = "Use the newer version's pointer."
     pointer: bytes
 
@@ -727,7 +727,7 @@ class PointerUnknown(ContractError):
     """Thrown when there is no such pointer."""
 
     signature = "PointerUnknown(bytes32)"
-    rule = "Thrown when there is no such pointer."
+    rule = "There is no such pointer."
     step = "Check subject, first custodian and commitment: the three make the id."
     pointer: bytes
 
@@ -736,7 +736,7 @@ class ProviderRequired(ContractError):
     """Thrown when the caller does not act for an active provider."""
 
     signature = "ProviderRequired(address)"
-    rule = "Thrown when the caller does not act for an active provider."
+    rule = "The caller does not act for an active provider."
     step = "Have the party accredited as a provider, renewed or reinstated by the authority."
     account: str
 
@@ -745,7 +745,7 @@ class ReasonMissing(ContractError):
     """Thrown when a custodian denies a dispute without a reason."""
 
     signature = "ReasonMissing()"
-    rule = "Thrown when a custodian denies a dispute without a reason."
+    rule = "A custodian denies a dispute without a reason."
     step = "Give a commitment to the written denial that the subject is sent."
 
 
@@ -753,7 +753,7 @@ class SubjectMissing(ContractError):
     """Thrown when a pointer has no subject."""
 
     signature = "SubjectMissing()"
-    rule = "Thrown when a pointer has no subject."
+    rule = "A pointer has no subject."
     step = "Give the subject's pseudonym with this custodian."
 
 
@@ -761,7 +761,7 @@ class VersionsExhausted(ContractError):
     """Thrown when a record has 65,535 versions and is amended once more."""
 
     signature = "VersionsExhausted(bytes32)"
-    rule = "Thrown when a record has 65,535 versions and is amended once more."
+    rule = "A record has 65,535 versions and is amended once more."
     step = "Post the record anew, under a new salt."
     pointer: bytes
 
@@ -770,7 +770,7 @@ class AlreadyBilled(ContractError):
     """Thrown when the service was billed before: its nullifier belongs to another claim."""
 
     signature = "AlreadyBilled(bytes32,bytes32)"
-    rule = "Thrown when the service was billed before: its nullifier belongs to another claim."
+    rule = "The service was billed before: its nullifier belongs to another claim."
     step = "Replace or void the earlier claim `by`; do not bill the service a second time."
     nullifier: bytes
     by: bytes
@@ -780,7 +780,7 @@ class ClaimExists(ContractError):
     """Thrown when the same claim is submitted again."""
 
     signature = "ClaimExists(bytes32)"
-    rule = "Thrown when the same claim is submitted again."
+    rule = "The same claim is submitted again."
     step = "Nothing needs doing; a claim that was voided is submitted anew under a new salt."
     claim: bytes
 
@@ -789,7 +789,7 @@ class ClaimIncomplete(ContractError):
     """Thrown when a claim lacks a commitment or a nullifier."""
 
     signature = "ClaimIncomplete()"
-    rule = "Thrown when a claim lacks a commitment or a nullifier."
+    rule = "A claim lacks a commitment or a nullifier."
     step = "Give the salted hash of the claim and the keyed hash of the service."
 
 
@@ -797,7 +797,7 @@ class KindNotAdmitted(ContractError):
     """Thrown when the account that takes a step acts for an active party of the wrong kind."""
 
     signature = "KindNotAdmitted(address,uint8)"
-    rule = "Thrown when the account that takes a step acts for an active party of the wrong kind."
+    rule = "The account that takes a step acts for an active party of the wrong kind."
     step = "Providers and pharmacies submit claims, payers publish rules."
     account: str
     kind: int
@@ -807,7 +807,7 @@ class OutcomeMissing(ContractError):
     """Thrown when an adjudication has no outcome or no commitment to it."""
 
     signature = "OutcomeMissing()"
-    rule = "Thrown when an adjudication has no outcome or no commitment to it."
+    rule = "An adjudication has no outcome or no commitment to it."
     step = "Give approved, partial or denied, and the salted hash of the response."
 
 
@@ -815,7 +815,7 @@ class ReplacementMismatch(ContractError):
     """Thrown when a claim is replaced by one of another provider or payer."""
 
     signature = "ReplacementMismatch(bytes32)"
-    rule = "Thrown when a claim is replaced by one of another provider or payer."
+    rule = "A claim is replaced by one of another provider or payer."
     step = "Void the claim instead, and submit the new one."
     claim: bytes
 
@@ -824,7 +824,7 @@ class RulesMismatch(ContractError):
     """Thrown when an adjudication names other rules than the claim."""
 
     signature = "RulesMismatch(bytes32,uint256)"
-    rule = "Thrown when an adjudication names other rules than the claim."
+    rule = "An adjudication names other rules than the claim."
     step = "Adjudicate under the rules that the claim was submitted under."
     claim: bytes
     rules: int
@@ -834,7 +834,7 @@ class RulesMissing(ContractError):
     """Thrown when rules are published with a zero hash."""
 
     signature = "RulesMissing()"
-    rule = "Thrown when rules are published with a zero hash."
+    rule = "Rules are published with a zero hash."
     step = "Give the keccak-256 hash of the rules' text."
 
 
@@ -842,7 +842,7 @@ class RulesRetroactive(ContractError):
     """Thrown when a payer's rules other than its first would begin before today."""
 
     signature = "RulesRetroactive(uint256,uint256)"
-    rule = "Thrown when a payer's rules other than its first would begin before today."
+    rule = "A payer's rules other than its first would begin before today."
     step = "Give a first day (days since 1970-01-01) from `earliest` on; only a payer's first rules reach back."
     valid_from: int
     earliest: int
@@ -852,7 +852,7 @@ class RulesUnknown(ContractError):
     """Thrown when a claim names rules that its payer has not published, or that have not begun."""
 
     signature = "RulesUnknown(address,uint256)"
-    rule = "Thrown when a claim names rules that its payer has not published, or that have not begun."
+    rule = "A claim names rules that its payer has not published, or that have not begun."
     step = "Name the number that `rulesInForce` gives for the service date."
     payer: str
     rules: int
@@ -862,7 +862,7 @@ class StepNotPossible(ContractError):
     """Thrown when a step is taken from a state it does not start from."""
 
     signature = "StepNotPossible(bytes32,uint8)"
-    rule = "Thrown when a step is taken from a state it does not start from."
+    rule = "A step is taken from a state it does not start from."
     step = "Read the claim's state; the specification lists the steps from each state."
     claim: bytes
     status: int
@@ -872,7 +872,7 @@ class StepNotYours(ContractError):
     """Thrown when the account that takes or signs a step does not act, active, for the party that owns it."""
 
     signature = "StepNotYours(address,address)"
-    rule = "Thrown when the account that takes or signs a step does not act, active, for the party that owns it."
+    rule = "The account that takes or signs a step does not act, active, for the party that owns it."
     step = "Send or sign with the owner's present account; have the party reinstated where it is inactive."
     owner: str
     account: str
@@ -882,7 +882,7 @@ class ConsistencyUnproven(ContractError):
     """Thrown when the proof does not show that the log of `size` leaves begins with the `latest` anchored."""
 
     signature = "ConsistencyUnproven(uint64,uint64)"
-    rule = "Thrown when the proof does not show that the log of `size` leaves begins with the `latest` anchored."
+    rule = "The proof does not show that the log of `size` leaves begins with the `latest` anchored."
     step = "Prove consistency from the latest anchored size; where there is no proof, the log was rewritten."
     size: int
     latest: int
@@ -892,7 +892,7 @@ class LogNotGrown(ContractError):
     """Thrown when a log would not grow: it has `latest` leaves already."""
 
     signature = "LogNotGrown(uint64,uint64)"
-    rule = "Thrown when a log would not grow: it has `latest` leaves already."
+    rule = "A log would not grow: it has `latest` leaves already."
     step = "Anchor a later state of the log; where its root differs at the same size, the log was rewritten."
     size: int
     latest: int
@@ -902,7 +902,7 @@ class PublisherNotYours(ContractError):
     """Thrown when the account that sends or signs a batch does not act, active, for its publisher."""
 
     signature = "PublisherNotYours(address,address)"
-    rule = "Thrown when the account that sends or signs a batch does not act, active, for its publisher."
+    rule = "The account that sends or signs a batch does not act, active, for its publisher."
     step = "Send or sign with the publisher's present account; have the party reinstated where it is inactive."
     publisher: str
     account: str
@@ -912,7 +912,7 @@ class RootMissing(ContractError):
     """Thrown when a batch has no root."""
 
     signature = "RootMissing()"
-    rule = "Thrown when a batch has no root."
+    rule = "A batch has no root."
     step = "Give the root of the log over all its leaves."
 
 
@@ -920,7 +920,7 @@ class ComplaintAnsweredAlready(ContractError):
     """Thrown when a complaint is answered twice."""
 
     signature = "ComplaintAnsweredAlready(bytes32)"
-    rule = "Thrown when a complaint is answered twice."
+    rule = "A complaint is answered twice."
     step = "Nothing needs doing."
     complaint: bytes
 
@@ -929,7 +929,7 @@ class ComplaintExists(ContractError):
     """Thrown when the same entry is complained of twice."""
 
     signature = "ComplaintExists(bytes32)"
-    rule = "Thrown when the same entry is complained of twice."
+    rule = "The same entry is complained of twice."
     step = "Nothing needs doing."
     complaint: bytes
 
@@ -938,7 +938,7 @@ class ComplaintUnknown(ContractError):
     """Thrown when a complaint that nobody filed is answered."""
 
     signature = "ComplaintUnknown(bytes32)"
-    rule = "Thrown when a complaint that nobody filed is answered."
+    rule = "A complaint that nobody filed is answered."
     step = "Check custodian, log and entry."
     complaint: bytes
 
@@ -947,7 +947,7 @@ class EntryNotIncluded(ContractError):
     """Thrown when the proof does not show the entry in the log as it was anchored last."""
 
     signature = "EntryNotIncluded(bytes32,uint256)"
-    rule = "Thrown when the proof does not show the entry in the log as it was anchored last."
+    rule = "The proof does not show the entry in the log as it was anchored last."
     step = "Prove it for the latest anchored size; where it is not in the log, append and anchor it first."
     complaint: bytes
     index: int
@@ -957,7 +957,7 @@ class LogOpenAlready(ContractError):
     """Thrown when a log is opened again: whose key signs its promises stands for good."""
 
     signature = "LogOpenAlready(address,uint256)"
-    rule = "Thrown when a log is opened again: whose key signs its promises stands for good."
+    rule = "A log is opened again: whose key signs its promises stands for good."
     step = "Open another number; what the lost key promised is still to be kept."
     custodian: str
     log: int
@@ -967,7 +967,7 @@ class LogUnknown(ContractError):
     """Thrown when a promise is of a log that its custodian never opened."""
 
     signature = "LogUnknown(address,uint256)"
-    rule = "Thrown when a promise is of a log that its custodian never opened."
+    rule = "A promise is of a log that its custodian never opened."
     step = "Check custodian and log; a promise of no open log binds nobody on chain."
     custodian: str
     log: int
@@ -977,7 +977,7 @@ class PartyRequired(ContractError):
     """Thrown when the caller does not act for an active party."""
 
     signature = "PartyRequired(address)"
-    rule = "Thrown when the caller does not act for an active party."
+    rule = "The caller does not act for an active party."
     step = "Have the party accredited, renewed or reinstated by the authority."
     account: str
 
@@ -986,7 +986,7 @@ class PromiseNotDue(ContractError):
     """Thrown when somebody complains before the promise is due."""
 
     signature = "PromiseNotDue(uint256,uint256)"
-    rule = "Thrown when somebody complains before the promise is due."
+    rule = "Somebody complains before the promise is due."
     step = "Wait until `due` (seconds since 1970) has passed."
     due: int
     timestamp: int
@@ -996,7 +996,7 @@ class SignerMissing(ContractError):
     """Thrown when a log is opened without a key for its promises."""
 
     signature = "SignerMissing()"
-    rule = "Thrown when a log is opened without a key for its promises."
+    rule = "A log is opened without a key for its promises."
     step = "Name the account whose key signs them."
 
 
@@ -1004,7 +1004,7 @@ class DeviceBitsUnknown(ContractError):
     """Thrown when a device's word has bits that mean nothing."""
 
     signature = "DeviceBitsUnknown(uint256)"
-    rule = "Thrown when a device's word has bits that mean nothing."
+    rule = "A device's word has bits that mean nothing."
     step = "Leave all above bit 96 zero."
     word: int
 
@@ -1013,7 +1013,7 @@ class DeviceClassesNotPossible(ContractError):
     """Thrown when a device is registered for no class, or for one that the rule word does not know."""
 
     signature = "DeviceClassesNotPossible(uint256)"
-    rule = "Thrown when a device is registered for no class, or for one that the rule word does not know."
+    rule = "A device is registered for no class, or for one that the rule word does not know."
     step = "Set at least one of the bits 0 to 21, see docs/rule-word.md; to end it, revoke it."
     classes: int
 
@@ -1022,7 +1022,7 @@ class DeviceNotPossible(ContractError):
     """Thrown when a device is nobody, or the subject itself."""
 
     signature = "DeviceNotPossible(address)"
-    rule = "Thrown when a device is nobody, or the subject itself."
+    rule = "A device is nobody, or the subject itself."
     step = "Name the account of the device's own key."
     device: str
 
@@ -1031,7 +1031,7 @@ class DevicePeriodEmpty(ContractError):
     """Thrown when a registration ends before it begins (minutes since 1970)."""
 
     signature = "DevicePeriodEmpty(uint256,uint256)"
-    rule = "Thrown when a registration ends before it begins (minutes since 1970)."
+    rule = "A registration ends before it begins (minutes since 1970)."
     step = "Give a later `validUntil`; 2^28 - 1 is no end."
     valid_from: int
     valid_until: int
@@ -1041,7 +1041,7 @@ class DeviceStale(ContractError):
     """Thrown when a registration does not carry the sequence that follows the stored one, or a revocation none above it."""
 
     signature = "DeviceStale(uint256,uint256)"
-    rule = "Thrown when a registration does not carry the sequence that follows the stored one, or a revocation none above it."
+    rule = "A registration does not carry the sequence that follows the stored one, or a revocation none above it."
     step = "Read the device again and write the sequence `stored + 1`; the last, 65535, is kept for revocation."
     stored: int
     given: int
@@ -1068,7 +1068,7 @@ class AccessManagerExpired(ContractError):
     """Thrown when a scheduled operation is executed a week or more after it became ready."""
 
     signature = "AccessManagerExpired(bytes32)"
-    rule = "Thrown when a scheduled operation is executed a week or more after it became ready."
+    rule = "A scheduled operation is executed a week or more after it became ready."
     step = "Schedule it again."
     operation_id: bytes
 
@@ -1095,7 +1095,7 @@ class AccessManagerNotReady(ContractError):
     """Thrown when a scheduled operation is executed before its delay has passed."""
 
     signature = "AccessManagerNotReady(bytes32)"
-    rule = "Thrown when a scheduled operation is executed before its delay has passed."
+    rule = "A scheduled operation is executed before its delay has passed."
     step = "Execute it later."
     operation_id: bytes
 
@@ -1104,7 +1104,7 @@ class AccessManagerNotScheduled(ContractError):
     """Thrown when an operation is executed that was not scheduled."""
 
     signature = "AccessManagerNotScheduled(bytes32)"
-    rule = "Thrown when an operation is executed that was not scheduled."
+    rule = "An operation is executed that was not scheduled."
     step = "Schedule it first."
     operation_id: bytes
 
@@ -1113,7 +1113,7 @@ class AccessManagerUnauthorizedAccount(ContractError):
     """Thrown when an account without role `roleId` manages the Authority."""
 
     signature = "AccessManagerUnauthorizedAccount(address,uint64)"
-    rule = "Thrown when an account without role `roleId` manages the Authority."
+    rule = "An account without role `roleId` manages the Authority."
     step = "Send from an account that has the role; the admin's role is 0."
     msgsender: str
     role_id: int
@@ -1192,7 +1192,7 @@ class AccessManagedInvalidAuthority(ContractError):
     """Thrown when the authority is handed to an address without code."""
 
     signature = "AccessManagedInvalidAuthority(address)"
-    rule = "Thrown when the authority is handed to an address without code."
+    rule = "The authority is handed to an address without code."
     step = "Name a deployed Authority."
     authority: str
 
@@ -1201,7 +1201,7 @@ class AccessManagedRequiredDelay(ContractError):
     """Thrown when a role's delay has not been kept: the call was not scheduled, or not long enough ago."""
 
     signature = "AccessManagedRequiredDelay(address,uint32)"
-    rule = "Thrown when a role's delay has not been kept: the call was not scheduled, or not long enough ago."
+    rule = "A role's delay has not been kept: the call was not scheduled, or not long enough ago."
     step = "Schedule the call in the Authority and execute it after `delay` seconds."
     caller: str
     delay: int
@@ -1211,7 +1211,7 @@ class AccessManagedUnauthorized(ContractError):
     """Thrown when a function of the authority is called by an account without the role for it."""
 
     signature = "AccessManagedUnauthorized(address)"
-    rule = "Thrown when a function of the authority is called by an account without the role for it."
+    rule = "A function of the authority is called by an account without the role for it."
     step = "Have the admin of the Authority grant the account the role, or send from an account that has it."
     caller: str
 

@@ -179,7 +179,8 @@ def error_module(units: Mapping[str, Any]) -> str:
         blocks += ["", f"class {name}(ContractError):"]
         blocks += [f'    """{sentence(notice)}"""', ""]
         blocks += [f'    signature = "{signature_of(entry)}"']
-        blocks += [f"    rule = {json.dumps(sentence(notice))}", f"    step = {json.dumps(sentence(mend))}"]
+        rule = sentence(notice.removeprefix("Thrown when "))  # what follows is a sentence: it tells what happened
+        blocks += [f"    rule = {json.dumps(rule)}", f"    step = {json.dumps(sentence(mend))}"]
         for argument in entry["inputs"]:
             blocks.append(f"    {snake_case(argument['name'])}: {python_type(argument['type'])}")
         blocks.append("")
