@@ -35,6 +35,7 @@ from web3.providers.rpc import HTTPProvider
 
 from medproof.decoding import Event, decode_error, decode_log, decode_logs, revert_data
 from medproof.errors import (
+    AccountFundsError,
     ArgumentError,
     ConfirmationTimeoutError,
     ContractError,
@@ -353,14 +354,22 @@ class Chain:
             sender: who sends and pays.
             signed: called with the hash when it is signed and not yet sent, for whoever keeps a record; again with
                 another where the nonce was lost. Not called where the node signs.
+
+        Raises:
+            AccountFundsError: the sender cannot pay.
         """
         request = {**transaction, "from": sender.address, "value": transaction.get("value", 0)}
         if "gas" not in request:
             request["gas"] = self.gas(request)
         request |= self.fees()
-        if isinstance(sender, NodeSigner):
-            return _ask(lambda: "0x" + bytes(self.web3.eth.send_transaction(cast(Any, request))).hex())
-        return self._send_signed({**request, "chainId": self.chain_id}, sender, signed)
+        try:
+            if isinstance(sender, NodeSigner):
+                return _ask(lambda: "0x" + bytes(self.web3.eth.send_transaction(cast(Any, request))).hex())
+            return self._send_signed({**request, "chainId": self.chain_id}, sender, signed)
+        except NodeError as error:
+            if not _POOR.search(str(error)):
+                raise
+            raise AccountFundsError(sender.address, self.balance(sender.address)) from error
 
     def broadcast(self, raw: bytes) -> str:
         """Send a signed transaction and return its hash: the same bytes again while the answer is unclear.
@@ -625,6 +634,7 @@ def _short(error: Exception) -> str:
 # What nodes say: geth, Besu, Erigon, Nethermind ("OldNonce"), Anvil ("already imported"), Ganache. An underpriced
 # transaction is one that would replace another, unless its tip is below the node's floor.
 _KNOWN = re.compile("already ?known|known transaction|already imported", re.IGNORECASE)
+_POOR = re.compile("insufficient (funds|balance|sender ?balance)|enough funds|upfront cost", re.IGNORECASE)
 _REVERTED = re.compile("revert|out of gas|invalid opcode", re.IGNORECASE)
 _NONCE_LOST = re.compile(
     "nonce (is )?too low|oldnonce|correct nonce|underpriced(?!: )|could not replace existing|replacementnotallowed",

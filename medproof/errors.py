@@ -229,6 +229,18 @@ class NodeError(MedProofError):
     """The node does not answer, or its answer cannot be used."""
 
 
+class AccountFundsError(NodeError):
+    """The account that sends a transaction has too little ether for it."""
+
+    def __init__(self, address: str, balance: int) -> None:
+        """Name the account, and what it has, in wei."""
+        self.address, self.balance = address, balance
+        super().__init__(
+            f"{address} has {balance / 10**18:.6f} ether on this chain, which does not pay for the transaction. "
+            "Send it ether, or let another account pay. Nothing was sent."
+        )
+
+
 class WrongChainError(MedProofError):
     """Another chain answers than the one that was meant."""
 
@@ -631,8 +643,8 @@ class LogDamagedError(StoreError):
         """Name the log and what is wrong with it."""
         self.log = log  # its number
         super().__init__(
-            f"Log {log} is damaged: {why}. Nothing is appended or anchored. Put back a copy that is whole, and find out "
-            "who can write to the database."
+            f"Log {log} is damaged: {why}. Nothing is appended or anchored. Put back a copy that is whole, and find "
+            "out who can write to the database."
         )
 
 
@@ -643,8 +655,8 @@ class AnchorMismatchError(MedProofError):
         """Name the log, the anchored size, and how the two differ."""
         self.log, self.size = log, size
         super().__init__(
-            f"Log {log} and the chain differ at {size} leaves: {why}. Nothing more is anchored. Find out who changed the "
-            "log or anchored another one under its number; put back a whole copy, or go on under a new number."
+            f"Log {log} and the chain differ at {size} leaves: {why}. Nothing more is anchored. Find out who changed "
+            "the log or anchored another one under its number; put back a whole copy, or go on under a new number."
         )
 
 

@@ -19,6 +19,7 @@ from medproof.client import MedProof
 from medproof.contract_errors import GroupAlreadyJoined, PartyAlreadySuspended
 from medproof.deployments import Deployment
 from medproof.errors import (
+    AccountFundsError,
     ArgumentError,
     ConfirmationTimeoutError,
     NodeError,
@@ -289,8 +290,9 @@ def test_node_that_is_silent_while_we_wait_is_asked_again(
 
 def test_insufficient_funds(chain: Chain) -> None:
     pauper = LocalSigner.from_key(b"\x05" * 32)
-    with pytest.raises(NodeError, match=r"(?i)insufficient funds|enough funds"):
+    with pytest.raises(AccountFundsError, match=r"has 0\.000000 ether .* Send it ether") as caught:
         chain.send({"to": SINK, "value": 5}, sender=pauper)
+    assert (caught.value.address, caught.value.balance) == (pauper.address, 0)
 
 
 def test_arguments_that_do_not_fit(chain: Chain, suite: MedProof, admin: LocalSigner) -> None:
