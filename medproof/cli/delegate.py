@@ -51,8 +51,9 @@ def set_delegate(
     delegation = Delegation(_named(_KINDS, "--kind", kind), scopes, starts, _end(period, born))
     message = suite.delegations.sign_delegation(by, to, delegation, subject=whose, lifetime=sending.lifetime)
     about = documents.delegation_document(to, delegation, scopes)
-    names, ends = ", ".join(map(str, documents.scope_names(scopes))), about["valid_until"] or "no end"
-    output.aside(f"{to} as {kind} for {whose}: {names}; until {ends}.")
+    names = ", ".join(map(str, documents.scope_names(scopes)))
+    ends = f"until {about['valid_until']}" if about["valid_until"] else "without end"
+    output.aside(f"{to} as {kind} for {whose}: {names}; {ends}.")
     deliver(suite, [message], sending, output, {"subject": whose, "delegation": about})
 
 

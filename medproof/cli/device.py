@@ -49,8 +49,9 @@ def register(
     registration = Device(codes(DataClass, "--class", data_class), starts, until)
     message = suite.devices.sign_registration(by, to, registration, subject=whose, lifetime=sending.lifetime)
     about = documents.device_document(to, registration, registration.classes)
-    names, ends = ", ".join(registration.classes.codes), about["valid_until"] or "no end"
-    output.aside(f"{to} may report {names} of {whose}, until {ends}.")
+    names = ", ".join(registration.classes.codes)
+    ends = f"until {about['valid_until']}" if about["valid_until"] else "without end"
+    output.aside(f"{to} may report {names} of {whose}, {ends}.")
     deliver(suite, [message], sending, output, {"subject": whose, "device": about})
 
 

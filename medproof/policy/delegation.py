@@ -109,7 +109,7 @@ def encode_delegation(delegation: Delegation) -> int:
         "delegator": int(delegation.delegator or "0x0", 16),
     }
     if values["validFrom"] >= values["validUntil"]:
-        raise DelegationError(f"A delegation from {delegation.valid_from} until {until} has no minute. End it later.")
+        raise DelegationError(f"A delegation from {delegation.valid_from} is over by {until}. End it later.")
     word = 0
     for name, value in values.items():
         field = DELEGATION_FIELDS[name]
@@ -145,6 +145,9 @@ def age_out(birth_date: date, *, age: int = 18) -> datetime:
 
 def _minute(when: datetime) -> int:
     number = minute(when)
+    if not 0 <= number < NO_END_MINUTE:
+        last = from_minute(NO_END_MINUTE - 1)
+        raise DelegationError(f"{when.isoformat()} is not between 1970 and {last.year}. Choose a moment in between.")
     if from_minute(number) != when:
         raise DelegationError(f"{when.isoformat()} is no whole minute. Drop seconds and microseconds.")
     return number

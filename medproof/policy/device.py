@@ -60,7 +60,7 @@ def encode_device(device: Device) -> int:
         "validUntil": NO_END_MINUTE if until is None else _minute(until),
     }
     if values["validFrom"] >= values["validUntil"]:
-        raise DeviceError(f"A registration from {device.valid_from} until {until} has no minute. End it later.")
+        raise DeviceError(f"A registration from {device.valid_from} is over by {until}. End it later.")
     word = 0
     for name, value in values.items():
         field = DEVICE_FIELDS[name]
@@ -83,6 +83,9 @@ def decode_device(word: int) -> Device:
 
 def _minute(when: datetime) -> int:
     number = minute(when)
+    if not 0 <= number < NO_END_MINUTE:
+        last = from_minute(NO_END_MINUTE - 1)
+        raise DeviceError(f"{when.isoformat()} is not between 1970 and {last.year}. Choose a moment in between.")
     if from_minute(number) != when:
         raise DeviceError(f"{when.isoformat()} is no whole minute. Drop seconds and microseconds.")
     return number

@@ -106,10 +106,11 @@ def test_the_word() -> None:
     ("changes", "words"),
     [
         ({"classes": DataClass.EMPTY}, "nothing to report"),
-        ({"valid_until": datetime(2026, 1, 1, tzinfo=UTC)}, "has no minute"),
+        ({"valid_until": datetime(2026, 1, 1, tzinfo=UTC)}, "is over by 2026-01-01"),
         ({"valid_from": datetime(2026, 1, 1, 0, 0, 1, tzinfo=UTC)}, "no whole minute"),
         ({"sequence": 65536}, "which 16 bits do not hold"),
-        ({"valid_from": datetime(1969, 1, 1, tzinfo=UTC)}, "which 28 bits do not hold"),
+        ({"valid_from": datetime(1969, 1, 1, tzinfo=UTC)}, "is not between 1970 and 2480"),
+        ({"valid_from": datetime(2490, 1, 1, tzinfo=UTC)}, "is not between 1970 and 2480"),
     ],
 )
 def test_what_is_no_registration(changes: dict[str, object], words: str) -> None:
