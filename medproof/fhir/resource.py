@@ -179,11 +179,11 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             text = file.read(hashing.MAX_BYTES + 1)
     except FileNotFoundError:
-        raise RecordFileError(str(path), "There is no file at this path", "check .path for its spelling") from None
+        raise RecordFileError(str(path), "There is no file at this path", "check its spelling") from None
     except IsADirectoryError:
         raise RecordFileError(str(path), "The path is a folder", "give the path of one JSON file") from None
     except (OSError, ValueError):
-        raise RecordFileError(str(path), "The file cannot be read", "check .path and its permissions") from None
+        raise RecordFileError(str(path), "The file cannot be read", "check its permissions") from None
     if len(text) > hashing.MAX_BYTES:
         raise JsonError(f"The file is longer than {hashing.MAX_BYTES} bytes: split the bundle.")
     return text

@@ -94,7 +94,7 @@ class Context:
         if address is None and not reference and system == vocabulary.GRANTEE:
             address = value
         if address is None:
-            refuse(path, "leads to no grantee", "give its account on chain in grantees=")
+            refuse(path, "leads to no grantee", "name its account on chain (grantees; --party)")
         if not _ADDRESS.fullmatch(address) or int(address, 16) == 0:
             refuse(path, "leads to a grantee that is no address", "give a party's identity or a group")
         return str(to_checksum_address(address))
@@ -180,7 +180,7 @@ class Limits:
                 authors.append(f"authoredby:{self._reference(reference, path)}")
             elif codes == {vocabulary.CUSTODIAN}:
                 if self._reference(reference, path) != self._context.custodian:
-                    step = "give its reference in custodian= if the subject is the patient's pseudonym there"
+                    step = "name it (custodian; --custodian-reference) if the subject is the patient's pseudonym there"
                     refuse(f"{path}.reference", "is a custodian other than the one whose subject writes", step)
             else:
                 step = "use PRCP or IRCP for who receives, CST for who holds, AUT for who wrote the data"

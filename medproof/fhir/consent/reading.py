@@ -121,7 +121,7 @@ def _root_effect(element: JsonObject, path: str, untyped: Effect | None) -> Effe
     if not any(name in element for name in _LIMITING):
         return Effect.FRAME
     if not nested:
-        step = "give it a type, or say root='permit' or root='deny' after reading the consent's text"
+        step = "give it a type, or say permit or deny (root; --root) after reading the consent's text"
         refuse(f"{path}.type", "is missing, and HL7's own examples use such a root in both senses", step)
     return Effect.FRAME if Effect.PERMIT in nested else Effect.PERMIT
 
