@@ -75,6 +75,9 @@ def command_line(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     options = parser.parse_args(argv)
     try:
+        if not options.url:  # as `make deploy` alone gives it
+            step = "make deploy URL=https://…, or URL=sepolia. To try it on this machine, see docs/first-steps.md."
+            raise MedProofError(f"No chain is named. {step}")
         run(
             options.url,
             keystore=options.keystore,
