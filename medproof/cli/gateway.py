@@ -35,6 +35,8 @@ def new_key(file: Annotated[Path, Argument(metavar="FILE", help="A new file.", s
     from medproof.store import MasterKey
 
     MasterKey.create(file)
+    output = Output(as_json=False)
+    output.say(f"Written to {file}. Keep it apart from the database; without it no record can be read again.")
 
 
 @app.command(

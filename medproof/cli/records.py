@@ -62,7 +62,14 @@ def post(
     output.document({"subject": to, "records": [*rows]})
     output.table(
         ("file", "record", "pointer"),
-        ((str(row["file"]), str(row["record"] or row["refused"]), str(row["pointer"] or "refused")) for row in rows),
+        (
+            (
+                str(row["file"]),
+                str(row["record"] or "refused"),
+                str(row["pointer"] or f"{row['refused']}: {row['said']}"),
+            )
+            for row in rows
+        ),
         empty="No records.",
     )
     if any(row["refused"] for row in rows):
