@@ -10,11 +10,14 @@ the same bytecode.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ import solcx
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = ROOT / ".cache" / "compiled.json"
 CONTRACTS = (
     "Authority",
     "Registrar",
@@ -86,21 +90,32 @@ def sources() -> dict[str, dict[str, str]]:
 
 
 def compile_all() -> dict[str, Any]:
-    """The compiler's output for every contract and interface of the suite."""
+    """The compiler's output for every contract and interface of the suite: the last, while what it read is the same."""
     version, settings = configuration()
     os.environ.setdefault("SOLCX_BINARY_PATH", str(ROOT / ".cache" / "solc"))
     selection = ["abi", "userdoc", "devdoc", "storageLayout", "evm.bytecode.object"]
     selection += ["evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences"]
-    output = solcx.compile_standard(
-        {
-            "language": "Solidity",
-            "sources": sources(),
-            "settings": {**settings, "outputSelection": {"*": {"*": selection}}},
-        },
-        solc_version=version,
-        allow_paths=str(ROOT),
-    )
-    return {name: unit for units in output["contracts"].values() for name, unit in units.items()}
+    question = {
+        "language": "Solidity",
+        "sources": sources(),
+        "settings": {**settings, "outputSelection": {"*": {"*": selection}}},
+    }
+    asked = hashlib.sha256(json.dumps([version, question]).encode()).hexdigest()
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        kept = json.loads(KEPT.read_text())
+        if kept["asked"] == asked and kept["read"] == digests(kept["read"]):
+            return dict(kept["units"])
+    output = solcx.compile_standard(question, solc_version=version, allow_paths=str(ROOT))
+    units = {name: unit for found in output["contracts"].values() for name, unit in found.items()}
+    with tempfile.NamedTemporaryFile("w", dir=KEPT.parent, delete=False) as file:
+        json.dump({"asked": asked, "read": digests(output["sources"]), "units": units}, file)
+    Path(file.name).replace(KEPT)
+    return units
+
+
+def digests(paths: Iterable[str]) -> dict[str, str]:
+    """The SHA-256 of each source that the compiler reads, by its path."""
+    return {path: hashlib.sha256((ROOT / path).read_bytes()).hexdigest() for path in paths}
 
 
 def artifact(name: str, unit: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+import solcx
 
 from medproof.artifacts import CONTRACTS, artifact
+from scripts import build
 from scripts.local_chain import ROOT, tool_environment
 
 
@@ -21,6 +26,35 @@ def test_everything_derived_is_up_to_date() -> None:
         text=True,
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_compiler_is_asked_again_when_what_it_read_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    own, library, config = tmp_path / "contracts" / "A.sol", tmp_path / "library.sol", tmp_path / "brownie-config.yaml"
+
+    def compile_standard(question: Any, **options: Any) -> Any:
+        asked.append(question)
+        return {
+            "contracts": {"contracts/A.sol": {"A": len(asked)}},
+            "sources": {"contracts/A.sol": 0, "library.sol": 1},
+        }
+
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "KEPT", tmp_path / "compiled.json")
+    monkeypatch.setattr(solcx, "compile_standard", compile_standard)
+    shutil.copy(ROOT / config.name, config)
+    own.parent.mkdir()
+    for path in (own, library):
+        path.write_text("first")
+    assert [build.compile_all() for _ in range(2)] == [{"A": 1}] * 2
+    own.write_text("second")
+    assert build.compile_all() == {"A": 2}
+    library.write_text("second")
+    assert [build.compile_all() for _ in range(2)] == [{"A": 3}] * 2
+    config.write_text(config.read_text().replace("runs: 1000000", "runs: 200"))
+    assert build.compile_all() == {"A": 4}
+    build.KEPT.write_text("{")
+    assert [build.compile_all() for _ in range(2)] == [{"A": 5}] * 2
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
