@@ -73,13 +73,6 @@ def test_own_bundle(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "3 FHIR records" in output
 
 
-def test_one_record(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = tmp_path / "observation.json"
-    own.write_text(json.dumps(content("Observation-blood-pressure")))
-    assert command_line(["--url", url, "--bundle", str(own)]) == 0
-    assert "1 FHIR records" in capsys.readouterr().out
-
-
 def test_records_and_claims_that_cannot_be_used_are_left_out(tmp_path: Path) -> None:
     many = content("Observation-bmi")
     many |= {"id": "many", "performer": [{"reference": "Patient/another"}], "focus": [{"reference": "Patient/third"}]}
@@ -262,7 +255,7 @@ def brownie(brownie_chain: LocalChain, brownie_project: Path) -> Callable[..., s
     return run
 
 
-def test_brownie_tells_the_story(brownie: Any) -> None:
+def test_brownie_tells_the_story_of_one_record(brownie: Any) -> None:
     finished = brownie("demo", BUNDLE=str(EXAMPLES / f"{EXAMPLE_RECORDS[0]}.json"))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "1 FHIR records" in finished.stdout
