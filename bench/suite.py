@@ -10,6 +10,7 @@ from typing import Any
 
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from tiny_keccak import keccak256
 
 from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
@@ -504,7 +505,7 @@ class _Suite:
 
     def logs(self) -> None:
         """Anchor a log of a million leaves and a batch of a thousand more; with and without the consistency proof."""
-        log = MerkleLog(keccak(number.to_bytes(32, "big")) for number in range(LEAVES + 2 * BATCH))
+        log = MerkleLog(keccak256(number.to_bytes(32, "big")) for number in range(LEAVES + 2 * BATCH))
         clinic, anchor = self._clinic, self._contracts["BatchAnchor"]
 
         def batch(number: int, size: int) -> tuple[str, int, int, bytes]:
