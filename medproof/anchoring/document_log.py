@@ -84,7 +84,7 @@ class DocumentLog:
 
         Args:
             path: its file, which only its owner may read.
-            number: which log; the number under which it is anchored.
+            number: which of the party's logs on the chain: each of them has a number of its own.
 
         Raises:
             LogDamagedError, StoreError: the file cannot be used.
@@ -165,7 +165,7 @@ class DocumentLog:
             raise DocumentLogError(f"does not have {document.source} as it is now", "Append it, or name what was")
         (index, salt), size = place, self.leaves.anchored()
         if home is None or size <= index:
-            raise DocumentLogError(f"has {document.source} and is not anchored yet", "Anchor it")
+            raise DocumentLogError(f"has {document.source} and is not anchored yet", "Anchor it (medproof anchor append, again)")
         leaf = LeafProof(
             home.chain_id,
             home.anchor,

@@ -33,7 +33,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Access logs: who read what, and whether the log is whole.", no_args_is_help=True)
 
-LogNumber = Annotated[int, Option("--log", min=0, max=2**32 - 1, help="Which of the custodian's logs.")]
+LogNumber = Annotated[int, Option("--log", min=0, max=2**32 - 1, help="Which of the custodian's logs on chain.")]
 Keeper = Annotated[str, Option("--of", metavar="ADDRESS", help="The custodian whose log it is, by its identity.")]
 Database = Annotated[str, Option(metavar="FILE|URL", help="Where the custodian keeps it.")]
 

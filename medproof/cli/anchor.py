@@ -29,9 +29,12 @@ __all__ = ["app"]
 app = typer.Typer(help="Logs of documents: append, anchor, prove one without the rest.", no_args_is_help=True)
 
 _HASH = re.compile("0x[0-9a-fA-F]{64}")
+_DOCUMENTS = 3  # 0 and 1 are a gatekeeper's own, 2 is of read receipts; docs/access-log.md
 
 LogFile = Annotated[Path, Option(metavar="FILE", help="The log; its file is as secret as the documents.")]
-LogNumber = Annotated[int, Option(min=0, max=2**32 - 1, help="Which of the party's logs it is on chain.")]
+LogNumber = Annotated[
+    int, Option(min=0, max=2**32 - 1, help="Which of the party's logs it is on chain; each has a number of its own.")
+]
 Line = Annotated[int | None, Option(min=1, help="Only this line of the file, which was appended with --lines.")]
 
 
@@ -43,7 +46,7 @@ def append(
     who: KeyOptions,
     chain: ChainOptions,
     lines: Annotated[bool, Option("--lines", help="Each line of a file is an entry.")] = False,
-    number: LogNumber = 0,
+    number: LogNumber = _DOCUMENTS,
 ) -> None:
     """Append files or their lines, all or none, and anchor the log where a key file is named. What is there already
     stays as it is, so that the same command may be repeated."""
@@ -69,7 +72,7 @@ def prove(
     file: Annotated[Path, Argument(metavar="FILE", help="What was appended.", show_default=False)],
     log: LogFile,
     line: Line = None,
-    number: LogNumber = 0,
+    number: LogNumber = _DOCUMENTS,
     out: Annotated[
         Path | None, Option(metavar="FILE", help="Where the proof goes; standard output by default.")
     ] = None,
@@ -123,7 +126,7 @@ def verify(
 @expanded
 def show(
     log: LogFile,
-    number: LogNumber = 0,
+    number: LogNumber = _DOCUMENTS,
     as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Show how long a log is, and when it was anchored."""

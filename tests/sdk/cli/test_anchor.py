@@ -40,7 +40,7 @@ def test_lines_are_appended_anchored_and_proved(
     with (here / results).open("a") as file:
         file.write("sample 20;7.00\n")
     assert "Appended 1, 20 were there already" in run("anchor", "append", results, "--lines", *LOG, *lab).out
-    assert [batch.size for batch in suite.batch_anchor.batches(clinic.address)] == [20, 21]
+    assert [batch.size for batch in suite.batch_anchor.batches(clinic.address, log=3)] == [20, 21]
 
     assert run("anchor", "prove", results, "--line", 7, *LOG, "--out", "proof.json").code == 0
     proof = json.loads((here / "proof.json").read_text())
@@ -50,7 +50,7 @@ def test_lines_are_appended_anchored_and_proved(
     told = run("anchor", "verify", "proof.json", "--document", "one.txt", "--json")
     assert (told.code, told.document["proved"]) == (0, True)
     offline = run("anchor", "verify", "proof.json", "--root", proof["root"], "--network", "http://127.0.0.1:1")
-    assert offline.out.startswith("Proved: entry 6 of 21 in log 0, under the root")
+    assert offline.out.startswith("Proved: entry 6 of 21 in log 3, under the root")
     assert "was not checked" in offline.err
 
     (here / "one.txt").write_text("sample 6;6.61")
@@ -62,19 +62,19 @@ def test_lines_are_appended_anchored_and_proved(
         verified = run("anchor", "verify", "altered.json", "--json")
         assert (verified.code, verified.document["proved"]) == (0, True) if name == "root" else (1, False)
     shown, listed = run("anchor", "show", *LOG), run("anchor", "show", *LOG, "--json")
-    assert shown.out.startswith(f"Log 0 has 21 entries, anchored by {clinic.address}.")
+    assert shown.out.startswith(f"Log 3 has 21 entries, anchored by {clinic.address}.")
     assert [one["size"] for one in listed.document["anchored"]] == [20, 21]
 
 
 def test_files(run: Run, here: Path, lab: Words) -> None:
     for name in ("a.pdf", "b.pdf"):
         (here / name).write_bytes(b"%PDF" + name.encode())
-    assert run("anchor", "append", "a.pdf", "b.pdf", *LOG, "--number", 3, *lab).code == 0
-    assert run("anchor", "prove", "b.pdf", *LOG, "--number", 3, "--out", "b.proof").code == 0
+    assert run("anchor", "append", "a.pdf", "b.pdf", *LOG, "--number", 4, *lab).code == 0
+    assert run("anchor", "prove", "b.pdf", *LOG, "--number", 4, "--out", "b.proof").code == 0
     assert run("anchor", "verify", "b.proof", "--document", "b.pdf").code == 0
     assert run("anchor", "verify", "b.proof", "--document", "a.pdf").code == 1
     (here / "b.pdf").write_bytes(b"%PDF other")
-    changed = run("anchor", "prove", "b.pdf", *LOG, "--number", 3)
+    changed = run("anchor", "prove", "b.pdf", *LOG, "--number", 4)
     assert (changed.code, "does not have b.pdf as it is now" in changed.err) == (2, True)
 
 
