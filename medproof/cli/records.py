@@ -10,6 +10,7 @@ from eth_utils.crypto import keccak
 from typer import Argument, Option
 
 from medproof import fhir, hashing
+from medproof.access import PromiseFile
 from medproof.cli import documents
 from medproof.cli.custodians import Gatekeepers, asking
 from medproof.cli.options import ChainOptions, KeyOptions, SubjectOptions, WalletOptions, expanded
@@ -202,6 +203,9 @@ def fetch(
     purpose: Annotated[Codes, Option(metavar="CODE", help="What for, such as TREAT; all where none is given.")] = None,
     action: Annotated[Codes, Option(metavar="CODE", help="What is done with it, such as access.")] = None,
     research: Annotated[Codes, Option(metavar="CODE", help="Terms of DUO, for research.")] = None,
+    promises: Annotated[
+        Path | None, Option(metavar="FILE", help="Keep the access log's promises here, for medproof access complain.")
+    ] = None,
 ) -> None:
     """Fetch records that one may have, check each against the chain, and write it with its proof."""
     from medproof.gateway import Claims
@@ -213,7 +217,7 @@ def fetch(
         codes(ResearchUse, "--research", research) if research else ResearchUse.EMPTY,
     )
     rows: list[JsonObject] = []
-    with _client(gatekeeper, suite, signer(who), claims) as client:
+    with _client(gatekeeper, suite, signer(who), claims, promises) as client:
         for one in output.each(what, "Fetching"):
             type_, _, id_ = one.partition("/")
             for fetched in [client.fetch(type_, id_)] if id_ else client.search(type_, subject(who)):
@@ -222,7 +226,7 @@ def fetch(
     output.table(
         ("record", "status", "why", "file", "proof"),
         ([str(row[name]) for name in ("record", "status", "reason", "file", "proof")] for row in rows),
-        empty="There is nothing that you may have.",
+        empty="There is nothing that you may have. A --purpose or --action that is not named is asked for in full.",
     )
 
 
@@ -249,8 +253,13 @@ def _key(options: KeyOptions) -> Signer:
     return signer(SubjectOptions(keystore=options.keystore, password_file=options.password_file))
 
 
-def _client(origin: str, suite: MedProof, by: Signer, claims: object = None) -> GatekeeperClient:
+def _client(
+    origin: str, suite: MedProof, by: Signer, claims: object = None, promises: Path | None = None
+) -> GatekeeperClient:
     """A gatekeeper's client; its import needs the extra, which other commands run without."""
     from medproof.gateway import Claims, GatekeeperClient
 
-    return GatekeeperClient(origin, suite, by, claims=claims if isinstance(claims, Claims) else Claims())
+    claimed = claims if isinstance(claims, Claims) else Claims()
+    if promises is None:
+        return GatekeeperClient(origin, suite, by, claims=claimed)
+    return GatekeeperClient(origin, suite, by, claims=claimed, keep=PromiseFile(promises).add, insist=True)

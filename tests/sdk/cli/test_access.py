@@ -113,6 +113,19 @@ def test_a_patient_sees_who_read_what(
     assert (stranger.code, "NOT_THE_SUBJECT" in stranger.err or "Only the subject" in stranger.err) == (4, True)
 
 
+def test_a_reader_at_the_command_line_keeps_promises(
+    run: Run, read: None, here: Path, keys: Path, pseudonym: LocalSigner
+) -> None:
+    fetched = run(
+        *("records", "fetch", "Observation", "--subject", pseudonym.address, "--gatekeeper", ORIGIN),
+        *("--keystore", keys / "2.json", "--purpose", "TREAT", "--action", "access"),
+        *("--promises", "mine.jsonl", "--json"),
+    )
+    assert fetched.code == 0, fetched.err
+    assert len(fetched.document["records"]) == 1
+    assert len([*PromiseFile(here / "mine.jsonl")]) == 1
+
+
 def test_an_auditor_checks_a_copy(
     run: Run, read: None, gatekeeper: Gatekeeper, here: Path, keys: Path, clinic: LocalSigner
 ) -> None:
