@@ -285,24 +285,24 @@ def _resume(chain: Chain, manifest: Path, deployer: str, admin: str, overwrite: 
     if state.chain_id != chain.chain_id:
         raise DeploymentError(
             f"{manifest} keeps a deployment on chain {state.chain_id}, but the node serves chain {chain.chain_id}. "
-            "Name another manifest, or say that this one may be overwritten."
+            "Name another manifest, or overwrite it (make deploy … ARGS=--overwrite)."
         )
     if state.admin != admin:
         raise DeploymentError(
             f"{manifest} keeps a deployment whose admin is {state.admin}, not {admin}. "
-            "Name another manifest, or say that this one may be overwritten."
+            "Name another manifest, or overwrite it (make deploy … ARGS=--overwrite)."
         )
     begun = state.contracts.get("Authority")
     if begun is not None and not state.complete and begun.arguments != (deployer,):
         raise DeploymentError(
             f"{manifest} keeps a deployment that {', '.join(begun.arguments)} began, and only that account can go on. "
-            "Send from it, or say that the manifest may be overwritten."
+            "Send from it, or overwrite the manifest (make deploy … ARGS=--overwrite)."
         )
     for name, entry in state.contracts.items():
         if entry.address and artifact(name).code_hash(chain.code(entry.address)) != artifact(name).expected_code_hash:
             raise DeploymentError(
                 f"{manifest} keeps {name} at {entry.address}, but this build is not there: the chain was reset, or "
-                "another version deployed it. Name another manifest, or say that this one may be overwritten."
+                "another version deployed it. Name another manifest, or overwrite it (make deploy … ARGS=--overwrite)."
             )
     return state
 
