@@ -165,7 +165,8 @@ class DocumentLog:
             raise DocumentLogError(f"does not have {document.source} as it is now", "Append it, or name what was")
         (index, salt), size = place, self.leaves.anchored()
         if home is None or size <= index:
-            raise DocumentLogError(f"has {document.source} and is not anchored yet", "Anchor it (medproof anchor append, again)")
+            step = "Anchor it (medproof anchor append, again)"
+            raise DocumentLogError(f"has {document.source} and is not anchored yet", step)
         leaf = LeafProof(
             home.chain_id,
             home.anchor,
