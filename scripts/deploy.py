@@ -42,7 +42,7 @@ def run(network: str, *, keystore: str | None, admin: str | None, overwrite: boo
     manifest = manifest_of(chain.chain_id)
     balance = chain.balance(payer.address) / 10**18
     print(f"Chain {chain.chain_id}. {payer.address} pays and has {balance:.4f} ether; the contracts and their roles")
-    print(f"take about 18 million gas. Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
+    print(f"take about 21 million gas. Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
     if chain.chain_id not in DEVELOPMENT and not yes:
         answer = input("Deploy? [y/N] ") if sys.stdin.isatty() else ""
         if answer.strip().lower() not in ("y", "yes"):

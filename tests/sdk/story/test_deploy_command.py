@@ -48,7 +48,7 @@ def test_deploys_and_goes_on(
     admin = funded(11).address
     assert command_line(["--url", node.url, "--admin", admin]) == 0
     output = capsys.readouterr().out
-    assert "take about 18 million gas" in output
+    assert "take about 21 million gas" in output
     assert "deploy Authority" in output
     assert f"Recorded in deployments/local/1337.json, admin {admin}." in output
     blocks = chain.block_number()
