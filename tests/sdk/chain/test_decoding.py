@@ -218,7 +218,7 @@ ANSWERS: dict[str, Callable[[Call, str], bytes]] = {
 def test_nodes_answers_to_a_call(node: LocalChain, suite: MedProof, answer: Callable[[Call, str], bytes]) -> None:
     with odd_node(lambda call: answer(call, DATA) if call.method == "eth_call" else ..., upstream=node.url) as server:
         asking = MedProof(Chain.connect(server.url), suite.deployment)
-        with pytest.raises(PartyUnknown, match="no accredited party"):
+        with pytest.raises(PartyUnknown, match="No accredited party"):
             asking.registrar.party("0x" + "33" * 20)
 
 
