@@ -51,13 +51,7 @@ contract AccessLog is IAccessLog, SignedMessages {
 
     /// @inheritdoc IAccessLog
     /// @dev A promise outlives whatever becomes of its custodian: neither its standing nor its account is asked for.
-    function complain(
-        address custodian,
-        uint32 log,
-        bytes32 entry,
-        uint256 due,
-        bytes calldata signature
-    ) external {
+    function complain(address custodian, uint32 log, bytes32 entry, uint256 due, bytes calldata signature) external {
         address signer = signerOf[custodian][log];
         if (signer == address(0)) revert LogUnknown(custodian, log);
         if (block.timestamp <= due) revert PromiseNotDue(due, block.timestamp);
@@ -73,13 +67,7 @@ contract AccessLog is IAccessLog, SignedMessages {
     }
 
     /// @inheritdoc IAccessLog
-    function answer(
-        address custodian,
-        uint32 log,
-        bytes32 entry,
-        uint64 index,
-        bytes32[] calldata proof
-    ) external {
+    function answer(address custodian, uint32 log, bytes32 entry, uint64 index, bytes32[] calldata proof) external {
         bytes32 id = _complaintId(custodian, log, entry);
         Complaint memory complaint = _complaints[id];
         if (complaint.filedAt == 0) revert ComplaintUnknown(id);

@@ -22,7 +22,8 @@ contract Devices is IDevices, Delegated {
 
     mapping(address subject => mapping(address device => uint256 word)) private _devices;
 
-    constructor(IDelegations delegations_) Delegated(delegations_) EIP712("MedProof Devices", "1") {} // solhint-disable-line no-empty-blocks
+    // solhint-disable-next-line no-empty-blocks
+    constructor(IDelegations delegations_) Delegated(delegations_) EIP712("MedProof Devices", "1") {}
 
     /// @inheritdoc IDevices
     function setDevice(
@@ -66,8 +67,8 @@ contract Devices is IDevices, Delegated {
     }
 
     /// @inheritdoc IDevices
-    /// @dev The registration stays as a tombstone, so that no old signature revives it. To overtake what the subject may
-    /// have signed, or to close a device for good, takes every scope.
+    /// @dev The registration stays as a tombstone, so that no old signature revives it. To overtake what the subject
+    /// may have signed, or to close a device for good, takes every scope.
     function revokeDevice(
         address subject,
         address device,

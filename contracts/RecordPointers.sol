@@ -133,8 +133,8 @@ contract RecordPointers is IRecordPointers, SignedMessages {
     }
 
     /// @inheritdoc IRecordPointers
-    /// @dev The custodian was an active provider when it posted the batch; what became of it since keeps no subject from
-    /// answering.
+    /// @dev The custodian was an active provider when it posted the batch; what became of it since keeps no subject
+    /// from answering.
     function open(
         address subject,
         address origin,

@@ -205,8 +205,8 @@ contract Registrar is IRegistrar, AccessManaged {
 
     /// @inheritdoc IRegistrar
     /// @dev The account is checked again: another party may have taken it since it was named. A suspended party's
-    /// offer waits until it is reinstated; its recovery does not, and it stays suspended. Whoever lost one key may have lost
-    /// the other: a recovery withdraws the encryption key.
+    /// offer waits until it is reinstated; its recovery does not, and it stays suspended. Whoever lost one key may have
+    /// lost the other: a recovery withdraws the encryption key.
     function takeAccount(address party) external {
         AccountChange memory change = _changes[party];
         if (change.to == address(0)) revert AccountChangeUnknown(party);

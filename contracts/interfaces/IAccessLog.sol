@@ -81,24 +81,13 @@ interface IAccessLog is ISignedMessages {
     /// @param signature The log's signer's over `InclusionPromise`.
     /// @dev Warning: nothing is looked up; whoever complains of an entry that is in the log makes itself and the
     /// custodian pay for it.
-    function complain(
-        address custodian,
-        uint32 log,
-        bytes32 entry,
-        uint256 due,
-        bytes calldata signature
-    ) external;
+    function complain(address custodian, uint32 log, bytes32 entry, uint256 due, bytes calldata signature) external;
 
-    /// @notice Answers a complaint with the proof that the entry is in the log as it was anchored last. Anyone sends it.
+    /// @notice Answers a complaint with the proof that the entry is in the log as it was anchored last. Anyone sends
+    /// it.
     /// @param index The entry's index in the log, from 0.
     /// @param proof The inclusion proof, the leaf's neighbour first.
-    function answer(
-        address custodian,
-        uint32 log,
-        bytes32 entry,
-        uint64 index,
-        bytes32[] calldata proof
-    ) external;
+    function answer(address custodian, uint32 log, bytes32 entry, uint64 index, bytes32[] calldata proof) external;
 
     /// @notice Returns whose key signs a log's promises; zero where it was never opened.
     function signerOf(address custodian, uint32 log) external view returns (address);

@@ -50,8 +50,8 @@ interface IDevices is IDelegated {
     ) external;
 
     /// @notice Revokes a device. The author is the subject, or its delegate for revoking.
-    /// @param sequence Any sequence above the stored one: the revocation overtakes what was signed below it and not sent
-    /// yet; after 65535 the device is closed for good. A delegate names the very next.
+    /// @param sequence Any sequence above the stored one: the revocation overtakes what was signed below it and not
+    /// sent yet; after 65535 the device is closed for good. A delegate names the very next.
     function revokeDevice(
         address subject,
         address device,

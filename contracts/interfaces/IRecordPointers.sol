@@ -160,12 +160,12 @@ interface IRecordPointers is ISignedMessages {
 
     /// @notice Posts many pointers at once, by the root of a `MerkleLog` whose leaves are theirs (`leafOf`). The caller
     /// acts for an active provider.
-    /// @dev Nothing tells which they are, nor whose. Each is proved by its place, and opened where it is to be answered,
-    /// amended or handed over.
+    /// @dev Nothing tells which they are, nor whose. Each is proved by its place, and opened where it is to be
+    /// answered, amended or handed over.
     function postBatch(bytes32 root, uint64 size) external;
 
-    /// @notice Takes a pointer out of a batch and gives it a slot of its own, as if it had been posted alone. The caller
-    /// is its subject, or acts for the party that posted the batch; or anyone, with the subject's signature.
+    /// @notice Takes a pointer out of a batch and gives it a slot of its own, as if it had been posted alone. The
+    /// caller is its subject, or acts for the party that posted the batch; or anyone, with the subject's signature.
     /// @param origin The identity of the party that posted the batch.
     /// @param place Where in which batch it stands.
     /// @param deadline The last time at which the signature counts, in seconds since 1970.

@@ -149,7 +149,8 @@ interface IRegistrar {
     /// @notice Emitted when another account begins to act for a party.
     event AccountChanged(address indexed party, address indexed from, address indexed to);
 
-    /// @notice Emitted when a party publishes the key to encrypt to; zero where it withdraws it, or loses it by a recovery.
+    /// @notice Emitted when a party publishes the key to encrypt to; zero where it withdraws it, or loses it by
+    /// a recovery.
     event EncryptionKeyPublished(address indexed party, bytes32 key);
 
     /// @notice Accredits a party under a fresh account, which becomes its identity. Authority only.
