@@ -231,7 +231,7 @@ class ConsentMachine:
         else:
             refusal = self._refusal_of_rule(grantee, word)
             function, numbers = self.registry.setRuleFor, (word,)
-        if message.delegated and not self.delegated:
+        if message.delegated and not (self.delegated and self._is_delegates(grantee, word, message.revocation)):
             refusal = ("SignatureInvalid", self.patient.address)
         if self._now() > message.deadline:
             refusal = ("MessageExpired", message.deadline, self._now())
@@ -347,6 +347,12 @@ class ConsentMachine:
                 return None
             index -= 1
         return None
+
+    def _is_delegates(self, grantee: str, word: int, revocation: bool) -> bool:
+        """Whether a delegate for granting and revoking may write it: it ends what stands, and overtakes nothing."""
+        stored, sequence = self.words.get((grantee, index_of(word)), 0), sequence_of(word)
+        stands = stored != 0 and not stored & REVOKED
+        return not revocation or (stands and sequence == sequence_of(stored) + 1 and sequence != LAST_SEQUENCE)
 
     def _refusal_of_revocation(self, grantee: str, word: int) -> tuple[Any, ...] | None:
         stored = sequence_of(self.words.get((grantee, index_of(word)), 0))
