@@ -165,7 +165,9 @@ class StateMachine:
     def rule_post(self, st_subject, st_origin, st_commitment, st_class):
         key = self.key(st_subject, st_origin, st_commitment)
         subject, identity, commitment = key
-        error = ("DataClassUnknown", st_class) if st_class > 21 else self.inactive(identity)
+        error = self.inactive(identity)
+        if error is None and st_class > 21:
+            error = ("DataClassUnknown", st_class)
         if error is None and key in self.pointers:
             error = ("PointerExists", self.id_of(key))
         sender = self.accounts[identity]
