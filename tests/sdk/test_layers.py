@@ -139,6 +139,8 @@ LAYERS = (
     {"fhir.claims", "fhir.classification", "fhir.differences", "fhir.period"},
     {"fhir.resource"},
     {"fhir.structure"},
+    {"claims"},
+    {"claims.claim"},
     {"policy"},
     {"policy.document", "policy.duo", "policy.emergency", "policy.explanation"},
     {"policy.delegation", "policy.device", "policy.evaluation"},
