@@ -145,7 +145,7 @@ class StateMachine:
 
     def rule_revoke(self, st_by, st_device, st_step, st_kept):
         device = self.devices[st_device]
-        self.say("revokeDevice", device, (self.words[device] & LAST) + st_step, st_by, st_kept)
+        self.say("revokeDevice", device, min((self.words[device] & LAST) + st_step, LAST), st_by, st_kept)
 
     def rule_relay(self, st_pick):
         """Any message that was ever signed is sent, perhaps once more."""
