@@ -82,6 +82,17 @@ class Lane:
         verdict = "ok" if self.exit_code == 0 else f"FAILED (exit code {self.exit_code})"
         return f"{self.name:10} {counts}, {self.seconds:.0f} s: {verdict}"
 
+    def failed(self) -> list[str]:
+        """The tests that failed, as its report names them: the other lane may have printed much since."""
+        if self.exit_code in (None, 0) or not self.report.exists():
+            return []
+        cases = ElementTree.parse(self.report).getroot().iter("testcase")
+        return [
+            f"{case.get('classname', '').replace('.', '/')}::{case.get('name')}"
+            for case in cases
+            if case.find("failure") is not None or case.find("error") is not None
+        ]
+
 
 def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
     """The lanes of a run; `whole` says that no argument leaves tests out, so that coverage can be judged."""
@@ -173,6 +184,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print("\nSummary")
     for lane in chosen:
         print("  " + lane.summary())
+        for test in lane.failed():
+            print(f"    {test}")
     if runner.received is not None:
         return 128 + runner.received
     return 1 if any(lane.exit_code for lane in chosen) else 0
