@@ -1,0 +1,38 @@
+"""What the end of a run says of its lanes."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts import test as lanes
+
+REPORT = """<testsuites><testsuite tests="4" failures="1" errors="1" skipped="1">
+<testcase classname="tests.unit.Registrar.test_remove" name="test_removes"/>
+<testcase classname="tests.unit.Registrar.test_remove" name="test_twice[a-b]"><failure message="no"/></testcase>
+<testcase classname="tests.sdk.test_chain" name="test_waits"><error message="no chain"/></testcase>
+<testcase classname="tests.sdk.test_chain" name="test_data"><skipped message="no data"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def lane(monkeypatch, tmp_path):
+    monkeypatch.setattr(lanes, "REPORTS", tmp_path)
+    lane = lanes.Lane("contracts", ("tests/unit",), exit_code=1)
+    lane.report.write_text(REPORT)
+    return lane
+
+
+def test_a_lane_counts_what_passed_failed_and_was_skipped(lane):
+    assert lane.summary() == "contracts  1 passed, 2 failed, 1 skipped, 0 s: FAILED (exit code 1)"
+
+
+def test_a_lane_that_failed_names_the_tests(lane):
+    assert lane.failed() == ["tests/unit/Registrar/test_remove::test_twice[a-b]", "tests/sdk/test_chain::test_waits"]
+
+
+def test_a_lane_that_passed_or_wrote_nothing_names_none(lane):
+    lane.exit_code = 0
+    assert lane.failed() == []
+    lane.exit_code = 2
+    lane.report.unlink()
+    assert lane.failed() == []
