@@ -37,6 +37,7 @@ class Artifact:
     deployed_bytecode: bytes  # what stands on the chain, immutables zero
     immutables: Sequence[Mapping[str, int]]  # where they lie in it: start and length, in bytes
     compiler: Mapping[str, Any]  # version and settings
+    storage_layout: Mapping[str, Any]  # where its variables lie, as solc says it
 
     def code_hash(self, code: bytes) -> str:
         """The keccak-256 hash of a contract's code with its immutables blanked, 0x…"""
@@ -64,4 +65,5 @@ def artifact(name: str) -> Artifact:
         deployed_bytecode=bytes.fromhex(content["deployedBytecode"][2:]),
         immutables=content["immutableReferences"],
         compiler=content["compiler"],
+        storage_layout=content["storageLayout"],
     )

@@ -130,7 +130,29 @@ def artifact(name: str, unit: Mapping[str, Any]) -> dict[str, Any]:
         "bytecode": "0x" + unit["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + deployed["object"],
         "immutableReferences": sorted(references, key=lambda place: int(place["start"])),
+        "storageLayout": storage_layout(unit),
     }
+
+
+def storage_layout(unit: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a contract keeps its variables, as the compiler says it, without the compiler's running numbers."""
+    text = json.dumps(unit["storageLayout"])
+    layout = json.loads(re.sub(r"(t_(?:struct|enum|contract|userDefinedValueType)\([\w.]+\))\d+", r"\1", text))
+    types = layout["types"] or {}  # null where there are no variables
+    members = {name: [_variable(one) for one in found.get("members", ())] for name, found in types.items()}
+    parts = ("encoding", "numberOfBytes", "key", "value", "base")
+    return {
+        "storage": [_variable(one) for one in layout["storage"]],
+        "types": {
+            name: {part: found[part] for part in parts if part in found}
+            | ({"members": members[name]} if members[name] else {})
+            for name, found in types.items()
+        },
+    }
+
+
+def _variable(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item[name] for name in ("slot", "offset", "label", "type")}
 
 
 def errors(units: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any], str, str]]:
@@ -227,15 +249,7 @@ def snapshot(units: Mapping[str, Any]) -> str:
     """Code sizes in bytes and storage layouts, to see what a change does to them."""
     result = {}
     for name in CONTRACTS:
-        layout = [
-            {
-                "slot": item["slot"],
-                "offset": item["offset"],
-                "label": item["label"],
-                "type": re.sub(r"\)\d+", ")", item["type"]),  # without the compiler's running numbers
-            }
-            for item in units[name]["storageLayout"]["storage"]
-        ]
+        layout = storage_layout(units[name])["storage"]
         code = units[name]["evm"]["deployedBytecode"]["object"]
         result[name] = {"code_size": len(code) // 2, "storage": layout}
     return json.dumps(result, indent=2) + "\n"
