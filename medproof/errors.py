@@ -130,12 +130,44 @@ class ManyPatientsError(RecordError):
 
 
 class ClaimElementError(RecordError):
-    """A claim lacks an element that its nullifier is made of, or gives it in a form of no use."""
+    """A claim, or an answer to one, lacks an element or gives it in a form of no use; nothing of it was read.
+
+    The classes below it say what kind of thing is wrong. A path is an element of FHIR or a segment of X12.
+    """
 
     def __init__(self, path: str, rule: str, step: str) -> None:
-        """Name the element, what is wrong with it and what to do."""
+        """Name the element or segment, what is wrong with it and what to do."""
         self.path = path  # the element, such as "Claim.provider"
-        super().__init__(f"{path} {rule}, and the claim nullifier needs it: {step}.")
+        self.rule = rule  # what is wrong with it
+        super().__init__(f"{path} {rule}: {step}.")
+
+
+class ClaimCodeError(ClaimElementError):
+    """A code is not one that the field is written in."""
+
+
+class ClaimDateError(ClaimElementError):
+    """A day of service is missing, is none, or contradicts another."""
+
+
+class ClaimAmountError(ClaimElementError):
+    """An amount or a quantity is below zero, or not the product that it is said to be."""
+
+
+class ClaimCurrencyError(ClaimElementError):
+    """A currency is not in ISO 4217, or another than the rest of the claim is in."""
+
+
+class ClaimTotalError(ClaimElementError):
+    """Amounts do not add up to their total, or an adjudication does not balance."""
+
+
+class ClaimLineError(ClaimElementError):
+    """Two lines have one number, or an answer is to a line that the claim does not have."""
+
+
+class ClaimStateError(ClaimElementError):
+    """A resource is no bill or no decision as it stands: a draft, a cancelled one, a question, one still under way."""
 
 
 class ConsentNotCompilableError(RecordError):
@@ -335,8 +367,8 @@ class LeafProofError(MedProofError):
         super().__init__(f"The proof {rule}. Give the one that the log's keeper wrote, and connect to its chain.")
 
 
-class DocumentLogError(MedProofError):
-    """A log of documents lacks what is asked of it, or is anchored elsewhere."""
+class NamedLogError(MedProofError):
+    """A log lacks what is asked of it, or is anchored elsewhere."""
 
     def __init__(self, rule: str, step: str) -> None:
         """Say what is wrong and the next step."""

@@ -91,6 +91,7 @@ class ServiceLine:
     unit: str | None = None  # UCUM or X12 SV104's (UN, MJ)
     charge: Money | None = None
     encounter: str | None = None  # the registered encounter's id, where the line names one
+    details: tuple[ServiceLine, ...] = ()  # what a line that bundles services is made of; their charges are in its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,8 @@ class Claim:
     subscriber: Identifier | None = field(default=None, repr=False)  # the insured, where another than the patient
     diagnoses: tuple[Code, ...] = field(default=(), repr=False)  # the principal one first
     prescription: str | None = field(default=None, repr=False)  # the registered prescription's id
+    coverage: Identifier | None = field(default=None, repr=False)  # the policy that it is billed under, the focal one
+    priority: str | None = None  # how soon it is to be processed (HL7 processpriority: stat, normal, deferred)
 
 
 @dataclass(frozen=True, slots=True)
