@@ -800,3 +800,30 @@ class ReadReceiptError(SharingError):
         self.field = field  # such as "signature"; empty for the whole
         said = f"{field} of the read receipt" if field else "The read receipt"
         super().__init__(f"{said} {rule}. {step}.")
+
+
+class ClaimDocumentError(MedProofError):
+    """A JSON value is no claim and no response to one; the message gives the path and shows no values."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        """Name the place and the rule that it breaks."""
+        self.path = path  # such as "lines[0].service"
+        super().__init__(f"{path or 'The whole'} {rule}. Give what medproof.claims wrote, unchanged.")
+
+
+class DisclosureError(MedProofError):
+    """A disclosure of a claim does not show what it says, or asks for a field that the claim does not have."""
+
+    def __init__(self, path: str, rule: str, step: str = "Do not rely on it, and ask for another") -> None:
+        """Name the field, what is wrong with it and the next step."""
+        self.path = path  # such as "lines[0].service"; empty for the whole
+        super().__init__(f"{path or 'The disclosure'} {rule}. {step}.")
+
+
+class EvidenceError(MedProofError):
+    """A proof about the chain's state or events does not hold, or cannot be made."""
+
+    def __init__(self, part: str, rule: str, step: str = "Do not rely on it, and ask for another") -> None:
+        """Name the part that does not hold, what is wrong with it and the next step."""
+        self.part = part  # such as "account", or "slot 0x…"
+        super().__init__(f"The evidence's {part} {rule}. {step}.")

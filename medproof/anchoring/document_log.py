@@ -6,25 +6,20 @@ on chain is the root over the commitments, and a proof shows one document and no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from eth_utils.crypto import keccak
-from sqlalchemy import Connection, insert, select
 
 from medproof import hashing
-from medproof.anchoring.leaf_log import LeafLog
-from medproof.client import MedProof
-from medproof.errors import DocumentLogError
+from medproof.anchoring.named_log import NamedLog
+from medproof.errors import NamedLogError
 from medproof.hashing import Json, JsonObject, encode_parts
 from medproof.leaf_proof import LeafProof
-from medproof.store.database import Database
-from medproof.store.schema import document_logs, documents
+from medproof.store.schema import documents
 
-__all__ = ["Document", "DocumentLog", "DocumentProof", "Home"]
-
-_BATCH = 500  # names of one statement
+__all__ = ["Document", "DocumentLog", "DocumentProof"]
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,6 @@ class Document:
     def name(self) -> bytes:
         """What it is found by: 32 bytes."""
         return keccak(encode_parts(["medproof:document:v1", self.source, self.content]))
-
-
-@dataclass(frozen=True)
-class Home:
-    """Where a log is anchored."""
-
-    chain_id: int
-    anchor: str  # address of the BatchAnchor
-    publisher: str  # the identity of the party
 
 
 @dataclass(frozen=True)
@@ -76,8 +62,10 @@ class DocumentProof:
         return cls(LeafProof.from_json(said), salt)
 
 
-class DocumentLog:
+class DocumentLog(NamedLog[Document]):
     """A log of documents, in an SQLite file."""
+
+    _table = documents
 
     def __init__(self, path: Path, *, number: int = 0) -> None:
         """Open a log, or begin it.
@@ -89,106 +77,24 @@ class DocumentLog:
         Raises:
             LogDamagedError, StoreError: the file cannot be used.
         """
-        self._database = Database(path, connections=2, patience=10.0)
-        try:
-            self.leaves = LeafLog(self._database, number=number)
-        except BaseException:
-            self._database.close()
-            raise
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
-
-    def append(self, given: Iterable[Document]) -> tuple[range, int]:
-        """Add those that are not in it yet, in order, all or none.
-
-        Returns:
-            The indices of those that were added, and how many were in it before.
-
-        Raises:
-            StoreError: the file cannot take it now.
-        """
-        wanted = {one.name: one for one in given}
-
-        def make(connection: Connection, first: int, _: bytes | None) -> Sequence[bytes]:
-            there = self._places(connection, list(wanted))
-            rows: list[dict[str, object]] = []
-            leaves: list[bytes] = []
-            for name, one in wanted.items():
-                if name not in there:
-                    salt = hashing.new_salt()
-                    position = first + len(leaves)
-                    rows.append({"log": self.leaves.number, "position": position, "name": name, "salt": salt})
-                    leaves.append(hashing.commit_bytes(one.content, salt))
-            if rows:
-                connection.execute(insert(documents), rows)
-            return leaves
-
-        added = self.leaves.write(make)
-        return added, len(wanted) - len(added)
-
-    def settle(self, suite: MedProof, publisher: str) -> None:
-        """Write down where the log is anchored, before it is: once and for all.
-
-        Raises:
-            DocumentLogError: it is anchored elsewhere.
-            StoreError: the file cannot take it now.
-        """
-        here = Home(suite.chain.chain_id, suite.batch_anchor.address, publisher)
-        with self._database.writing() as connection:
-            home = self._home(connection)
-            if home is None:
-                values = {"chain": here.chain_id, "anchor": here.anchor, "publisher": publisher}
-                connection.execute(insert(document_logs).values(log=self.leaves.number, **values))
-            elif home != here:
-                raise DocumentLogError(
-                    f"is anchored by {home.publisher} in {home.anchor} on chain {home.chain_id}",
-                    "Anchor it there, or begin another log",
-                )
-
-    def home(self) -> Home | None:
-        """Where the log is anchored; None before the first time."""
-        with self._database.reading() as connection:
-            return self._home(connection)
+        super().__init__(path, number=number)
 
     def prove(self, document: Document) -> DocumentProof:
         """Return the proof of a document, in the log as it was anchored last.
 
         Raises:
-            DocumentLogError: it is not in the log, or not anchored yet.
+            NamedLogError: it is not in the log, or not anchored yet.
             StoreError: the file cannot be read.
         """
         with self._database.reading() as connection:
-            home, place = self._home(connection), self._places(connection, [document.name]).get(document.name)
-        if place is None:
-            raise DocumentLogError(f"does not have {document.source} as it is now", "Append it, or name what was")
-        (index, salt), size = place, self.leaves.anchored()
-        if home is None or size <= index:
-            step = "Anchor it (medproof anchor append, again)"
-            raise DocumentLogError(f"has {document.source} and is not anchored yet", step)
-        leaf = LeafProof(
-            home.chain_id,
-            home.anchor,
-            home.publisher,
-            self.leaves.number,
-            hashing.commit_bytes(document.content, salt),
-            index,
-            size,
-            self.leaves.root(size),
-            self.leaves.inclusion_proof(index, size),
+            row = self._rows(connection, [document.name]).get(document.name)
+        if row is None:
+            raise NamedLogError(f"does not have {document.source} as it is now", "Append it, or name what was")
+        salt = bytes(row.salt)
+        return DocumentProof(
+            self._prove(hashing.commit_bytes(document.content, salt), row.position, document.source), salt
         )
-        return DocumentProof(leaf, salt)
 
-    def _home(self, connection: Connection) -> Home | None:
-        row = connection.execute(select(document_logs).where(document_logs.c.log == self.leaves.number)).one_or_none()
-        return None if row is None else Home(row.chain, row.anchor, row.publisher)
-
-    def _places(self, connection: Connection, names: Sequence[bytes]) -> dict[bytes, tuple[int, bytes]]:
-        """Index and salt of those that are in the log, by name."""
-        found: dict[bytes, tuple[int, bytes]] = {}
-        for start in range(0, len(names), _BATCH):
-            some = documents.c.name.in_(names[start : start + _BATCH])
-            rows = connection.execute(select(documents).where(documents.c.log == self.leaves.number, some))
-            found.update((bytes(row.name), (row.position, bytes(row.salt))) for row in rows)
-        return found
+    def _written(self, entry: Document) -> tuple[bytes, Mapping[str, object]]:
+        salt = hashing.new_salt()
+        return hashing.commit_bytes(entry.content, salt), {"salt": salt}

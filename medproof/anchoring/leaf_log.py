@@ -12,20 +12,31 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from medproof.errors import ArgumentError, LogDamagedError, MerkleLeafError
+from medproof.leaf_proof import LeafProof
 from medproof.merkle import MerkleLog
 from medproof.store.database import Database
 from medproof.store.schema import leaf_logs, leaves, log_anchors, upgrade
 
-__all__ = ["LeafLog"]
+__all__ = ["Home", "LeafLog"]
 
 _HASH = 32  # bytes in a leaf
 _CHUNK = 1 << 16  # leaves read at a time
 _MOST_LOGS = 1 << 32  # the contract counts them in 32 bits
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where a log is anchored."""
+
+    chain_id: int
+    anchor: str  # address of the BatchAnchor
+    publisher: str  # the identity of the party
 
 
 class LeafLog:
@@ -61,7 +72,7 @@ class LeafLog:
             raise ArgumentError(f"{number} is no number of a log. Give one from 0 to {_MOST_LOGS - 1}.")
         self.number = number
         self._own = not isinstance(database, Database)
-        self._database = (
+        self.database = (
             database
             if isinstance(database, Database)
             else Database(database, connections=connections, patience=patience)
@@ -70,7 +81,7 @@ class LeafLog:
         self._tree, self._last = MerkleLog(), b""
         self._lock = threading.RLock()
         try:
-            with self._database.upgrading() as connection:
+            with self.database.upgrading() as connection:
                 upgrade(connection)
                 if connection.execute(select(leaf_logs).where(leaf_logs.c.log == number)).one_or_none() is None:
                     connection.execute(insert(leaf_logs).values(log=number, size=0))
@@ -83,7 +94,7 @@ class LeafLog:
     def close(self) -> None:
         """Let go of the database."""
         if self._own:
-            self._database.close()
+            self.database.close()
 
     # -- appending ------------------------------------------------------------------------------------------------
 
@@ -118,7 +129,7 @@ class LeafLog:
         """
         with self._lock:
             try:
-                with self._database.writing() as connection:
+                with self.database.writing() as connection:
                     self._read_on(connection, lock=True)
                     first = len(self._tree)
                     made = make(connection, first, self._last or None)
@@ -154,7 +165,7 @@ class LeafLog:
             LogDamagedError: leaves are missing.
             StoreError: the database cannot be read now.
         """
-        with self._lock, self._database.reading() as connection:
+        with self._lock, self.database.reading() as connection:
             self._read_on(connection)
             return len(self._tree)
 
@@ -167,6 +178,19 @@ class LeafLog:
         """What shows that a leaf is at `index` among the first `size`; see `MerkleLog.inclusion_proof`."""
         with self._lock:
             return self._tree.inclusion_proof(index, size)
+
+    def prove(self, leaf: bytes, index: int, home: Home) -> LeafProof | None:
+        """The proof of a leaf, in the log as it was anchored last; None where it was not anchored since.
+
+        Raises:
+            StoreError: the database cannot be read now.
+        """
+        size = min(self.anchored(), self.refresh())
+        if size <= index:
+            return None
+        with self._lock:
+            root, path = self._tree.root(size), self._tree.inclusion_proof(index, size)
+        return LeafProof(home.chain_id, home.anchor, home.publisher, self.number, leaf, index, size, root, path)
 
     def consistency_proof(self, first: int, second: int | None = None) -> tuple[bytes, ...]:
         """What shows that `second` leaves begin with the first `first`; see `MerkleLog.consistency_proof`."""
@@ -181,7 +205,7 @@ class LeafLog:
         """
         end = self.size if end is None else end
         while start < end:
-            with self._database.reading() as connection:
+            with self.database.reading() as connection:
                 found = self._stored(connection, start, min(end, start + _CHUNK))
             if not found:
                 return
@@ -195,7 +219,7 @@ class LeafLog:
             StoreError: the database cannot be read now.
         """
         here = select(func.min(leaves.c.position)).where(leaves.c.log == self.number, leaves.c.leaf == leaf)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             found: int | None = connection.execute(here).scalar()
             return found
 
@@ -204,13 +228,13 @@ class LeafLog:
     def anchors(self) -> dict[int, bytes]:
         """The sizes at which it was anchored, smallest first, with their roots."""
         here = select(log_anchors.c.size, log_anchors.c.root).where(log_anchors.c.log == self.number)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return {row.size: bytes(row.root) for row in connection.execute(here.order_by(log_anchors.c.size))}
 
     def anchored(self) -> int:
         """The size at which it was anchored last; 0 before the first."""
         newest = select(func.max(log_anchors.c.size)).where(log_anchors.c.log == self.number)
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return connection.execute(newest).scalar() or 0
 
     def keep_anchors(self, sizes: Iterable[int], *, above: int = 0) -> None:
@@ -221,7 +245,7 @@ class LeafLog:
             StoreError: the database cannot take it now.
         """
         rows = [{"log": self.number, "size": size, "root": self.root(size)} for size in sorted(set(sizes))]
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(self._row.with_for_update()).one()
             connection.execute(delete(log_anchors).where(log_anchors.c.log == self.number, log_anchors.c.size > above))
             if rows:

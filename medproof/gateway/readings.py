@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from medproof import hashing
-from medproof.anchoring import Anchorer, LeafLog
+from medproof.anchoring import Anchorer, Home, LeafLog
 from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
@@ -306,17 +306,6 @@ class Readings:
         return answer
 
     def _leaf(self, pointer: PointerKey, position: int) -> LeafProof | None:
-        size, anchor = min(self.log.anchored(), self.log.refresh()), self._suite.batch_anchor
-        if size <= position:
-            return None
-        return LeafProof(
-            anchor.chain.chain_id,
-            anchor.address,
-            pointer.origin,
-            self.log.number,
-            pointer.commitment,
-            position,
-            size,
-            self.log.root(size),
-            self.log.inclusion_proof(position, size),
-        )
+        anchor = self._suite.batch_anchor
+        home = Home(anchor.chain.chain_id, anchor.address, pointer.origin)
+        return self.log.prove(pointer.commitment, position, home)

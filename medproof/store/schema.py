@@ -34,12 +34,13 @@ __all__ = [
     "access_entries",
     "access_keys",
     "access_logs",
-    "document_logs",
+    "claim_events",
     "documents",
     "erasures",
     "leaf_logs",
     "leaves",
     "log_anchors",
+    "log_homes",
     "messages",
     "metadata",
     "pointer_batches",
@@ -191,10 +192,10 @@ readings = Table(
     sqlite_with_rowid=False,
 )
 
-document_logs = Table(
-    "document_logs",
+log_homes = Table(
+    "log_homes",
     metadata,
-    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="document_logs_log"), primary_key=True),
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="log_homes_log"), primary_key=True),
     Column("chain", _BIG, nullable=False),  # id of the chain on which it is anchored
     Column("anchor", String(42), nullable=False),  # address of the BatchAnchor
     Column("publisher", String(42), nullable=False),  # the party that anchors it
@@ -208,6 +209,23 @@ documents = Table(
     Column("name", LargeBinary(32), nullable=False),  # hash of where it comes from and what it says
     Column("salt", LargeBinary(32), nullable=False),  # opens the leaf: whoever has this table may guess what is in it
     UniqueConstraint("log", "name", name="documents_name"),
+)
+
+claim_events = Table(
+    "claim_events",
+    metadata,
+    Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="claim_events_log"), primary_key=True),
+    Column("position", _BIG, primary_key=True, autoincrement=False),  # of its leaf
+    Column("name", LargeBinary(32), nullable=False),  # the same event has the same, however often it is given
+    Column("kind", String(16), nullable=False),  # which step of the claim
+    Column("at", BigInteger, nullable=False),  # microseconds since 1970
+    Column("claim", LargeBinary(32), nullable=False),  # the claim's commitment
+    Column("nullifier", LargeBinary(32), nullable=False),
+    Column("response", LargeBinary(32)),  # commitment to the payer's response; none where the step has none
+    Column("salt", LargeBinary(32)),  # opens the claim's commitment; none where another keeps it, or erased
+    UniqueConstraint("log", "name", name="claim_events_name"),
+    Index("claim_events_claim", "log", "claim"),
+    sqlite_with_rowid=False,
 )
 
 messages = Table(

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from medproof import hashing
-from medproof.anchoring import Anchorer
-from medproof.anchoring.document_log import Document, DocumentLog, DocumentProof, Home
+from medproof.anchoring import Anchorer, Home
+from medproof.anchoring.document_log import Document, DocumentLog, DocumentProof
 from medproof.client import MedProof
-from medproof.errors import DocumentLogError, LeafProofError, MedProofError, MerkleProofError
+from medproof.errors import LeafProofError, MedProofError, MerkleProofError, NamedLogError
 from medproof.leaf_proof import LeafProof
 from medproof.signing import LocalSigner
 
@@ -117,12 +117,12 @@ def test_one_is_proved_to_strangers(anchored: DocumentLog, suite: MedProof, clin
 
 def test_what_is_not_there_is_not_proved(anchored: DocumentLog, suite: MedProof, payer: LocalSigner) -> None:
     late = Document("late", b"")
-    with pytest.raises(DocumentLogError, match="does not have late"):
+    with pytest.raises(NamedLogError, match="does not have late"):
         anchored.prove(late)
     anchored.append([late])
-    with pytest.raises(DocumentLogError, match="not anchored yet"):
+    with pytest.raises(NamedLogError, match="not anchored yet"):
         anchored.prove(late)
-    with pytest.raises(DocumentLogError, match="is anchored by"):
+    with pytest.raises(NamedLogError, match="is anchored by"):
         anchored.settle(suite, payer.address)
 
 

@@ -87,7 +87,7 @@ def test_what_cannot_be_done(run: Run, here: Path, results: str, lab: Words, key
     assert run("anchor", "append", results, "--lines", *LOG, *lab).code == 0
     assert "--line is 21" in run("anchor", "prove", results, "--line", 21, *LOG).err
     other = run("anchor", "append", results, *LOG, "--keystore", keys / "2.json", "--json")
-    assert (other.code, other.error["error"]) == (2, "DocumentLogError")
+    assert (other.code, other.error["error"]) == (2, "NamedLogError")
     assert "never anchored" in run("anchor", "show", *LOG, "--number", 9).out
     for content in ("", "[]", "{}", '{"leaf": 1}', "[" * 2000):
         (here / "proof.json").write_text(content)

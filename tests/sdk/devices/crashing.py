@@ -70,7 +70,7 @@ def take(
     elif point == "records put":
         readings.keep_fates = die  # type: ignore[assignment]
     elif point == "before the commit":
-        event.listen(gatekeeper.readings.log._database.engine, "commit", die)
+        event.listen(gatekeeper.readings.log.database.engine, "commit", die)
     elif point == "committed":
         Poster.add = die  # type: ignore[method-assign]
     elif point == "anchored":
