@@ -30,11 +30,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from medproof import hashing
-from medproof.errors import EncryptionKeyError, EnvelopeError, JsonError
+from medproof.errors import EncryptionKeyError, EnvelopeError
 from medproof.hashing import encode_parts
+from medproof.json_reader import JsonReader, hex_text
 from medproof.sharing.content import MAX_CONTENT, Content
-from medproof.sharing.json_reader import JsonReader, hex_text
 from medproof.sharing.keys import WRAPPED_LENGTH, EncryptionKeys, checked_key, wrap
 from medproof.sharing.typed_data import SharingData, sharing_data
 from medproof.signatures import digest
@@ -218,17 +217,7 @@ class Envelope:
         Raises:
             EnvelopeError: it is none, is too long, of an unknown version, or names a recipient twice.
         """
-        if len(text) > MAX_ENVELOPE:
-            raise EnvelopeError("", f"has more than {MAX_ENVELOPE} bytes")
-        try:
-            value = hashing.parse(text.encode("utf-8") if isinstance(text, str) else text)
-        except (JsonError, UnicodeEncodeError):
-            raise EnvelopeError("", "is no JSON text") from None
-        said = JsonReader(value, EnvelopeError)
-        if said.text("format") != _FORMAT:
-            raise EnvelopeError("format", "is not that of a message")
-        if said.number("version") != _VERSION:
-            raise EnvelopeError("version", f"is not {_VERSION}, the one that is known here")
+        said = JsonReader.document(text, EnvelopeError, format=_FORMAT, version=_VERSION, longest=MAX_ENVELOPE)
         heading = Heading(
             chain_id=said.number("chainId", bits=256),
             registrar=said.address("registrar"),

@@ -12,14 +12,13 @@ import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from medproof import hashing
 from medproof.anchoring import Anchorer, LeafLog
 from medproof.chain import Sender
 from medproof.client import MedProof
-from medproof.errors import JsonError, MedProofError, MerkleProofError, ReadReceiptError
+from medproof.errors import MedProofError, MerkleProofError, ReadReceiptError
 from medproof.hashing import JsonObject
+from medproof.json_reader import JsonReader, hex_text
 from medproof.sharing.envelope import Envelope
-from medproof.sharing.json_reader import JsonReader, hex_text
 from medproof.sharing.sealing import SKEW, Clock, Opened
 from medproof.sharing.typed_data import SharingData, sharing_data
 from medproof.signatures import digest, is_signed_by
@@ -104,17 +103,7 @@ class ReadReceipt:
         Raises:
             ReadReceiptError: it is none, or of an unknown version.
         """
-        if len(text) > _LONGEST:
-            raise ReadReceiptError("", f"has more than {_LONGEST} bytes")
-        try:
-            value = hashing.parse(text.encode("utf-8") if isinstance(text, str) else text)
-        except (JsonError, UnicodeEncodeError):
-            raise ReadReceiptError("", "is no JSON text") from None
-        said = JsonReader(value, ReadReceiptError)
-        if said.text("format") != _FORMAT:
-            raise ReadReceiptError("format", "is not that of a read receipt")
-        if said.number("version") != _VERSION:
-            raise ReadReceiptError("version", f"is not {_VERSION}, the one that is known here")
+        said = JsonReader.document(text, ReadReceiptError, format=_FORMAT, version=_VERSION, longest=_LONGEST)
         receipt = cls(
             chain_id=said.number("chainId", bits=256),
             registrar=said.address("registrar"),

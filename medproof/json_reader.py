@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from eth_utils.address import is_checksum_address
 
-from medproof.errors import SharingError
+from medproof import hashing
+from medproof.errors import JsonError, MedProofError
 from medproof.hashing import Json
 
 __all__ = ["JsonReader", "hex_text"]
@@ -25,7 +26,7 @@ def hex_text(value: bytes) -> str:
 class JsonReader:
     """A JSON object whose members are taken by name; what is wrong is named, and never shown."""
 
-    def __init__(self, value: Json, error: Callable[[str, str], SharingError], where: str = "") -> None:
+    def __init__(self, value: Json, error: Callable[[str, str], MedProofError], where: str = "") -> None:
         """Read an object.
 
         Args:
@@ -34,12 +35,38 @@ class JsonReader:
             where: the path of the object, which ends with a dot; empty for the whole.
 
         Raises:
-            SharingError: it is no object.
+            the error: it is no object.
         """
         self._error, self._where = error, where
         if not isinstance(value, dict):
             raise error(where.removesuffix("."), "is no JSON object")
         self._value, self._left = value, set(value)
+
+    @classmethod
+    def document(
+        cls, text: str | bytes, error: Callable[[str, str], MedProofError], *, format: str, version: int, longest: int
+    ) -> JsonReader:
+        """Read a document that says its `format` and `version`.
+
+        Args:
+            text: JSON in UTF-8, of at most `longest` bytes.
+            error: as above.
+
+        Raises:
+            the error: it is too long or no JSON object, or of another format or version.
+        """
+        if len(text) > longest:
+            raise error("", f"has more than {longest} bytes")
+        try:
+            value = hashing.parse(text.encode("utf-8") if isinstance(text, str) else text)
+        except (JsonError, UnicodeEncodeError):
+            raise error("", "is no JSON text") from None
+        said = cls(value, error)
+        if said.text("format") != format:
+            raise error("format", f"is not {format}")
+        if said.number("version") != version:
+            raise error("version", f"is not {version}, the one that is known here")
+        return said
 
     def path(self, name: str) -> str:
         """The path of a member."""
