@@ -28,7 +28,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NoReturn, TypeAlias
 
 import rfc8785
-from eth_utils.crypto import keccak
+from tiny_keccak import keccak256
 
 from medproof.errors import IdentifierError, JsonError, SaltError
 
@@ -59,8 +59,8 @@ MAX_DEPTH = 100
 SALT_LENGTH = 32
 """Bytes in a salt."""
 
-_RECORD_TAG = keccak(text="medproof:record:v1")
-_BYTES_TAG = keccak(text="medproof:bytes:v1")
+_RECORD_TAG = keccak256(b"medproof:record:v1")
+_BYTES_TAG = keccak256(b"medproof:bytes:v1")
 _KEYED_TAG = "medproof:keyed:v1"
 _MIN_KEY_LENGTH = 32
 _MAX_NUMBER_LENGTH = 400
@@ -153,7 +153,7 @@ def commit(record: Json, salt: bytes) -> bytes:
         SaltError: the salt is not 32 random bytes.
         JsonError: the record has no canonical form (see `canonical`).
     """
-    return keccak(_RECORD_TAG + _checked_salt(salt) + canonical(record))
+    return keccak256(_RECORD_TAG + _checked_salt(salt) + canonical(record))
 
 
 def commit_bytes(data: bytes, salt: bytes) -> bytes:
@@ -162,7 +162,7 @@ def commit_bytes(data: bytes, salt: bytes) -> bytes:
     Raises:
         SaltError: the salt is not 32 random bytes.
     """
-    return keccak(_BYTES_TAG + _checked_salt(salt) + data)
+    return keccak256(_BYTES_TAG + _checked_salt(salt) + data)
 
 
 def seal(record: Json, *, salt: bytes | None = None) -> SaltedRecord:

@@ -141,6 +141,8 @@ LAYERS = (
     {"fhir.claims", "fhir.classification", "fhir.differences", "fhir.period"},
     {"fhir.resource"},
     {"fhir.structure"},
+    {"claims.disclosure"},
+    {"claims.document"},
     {"claims"},
     {"claims.claim"},
     {"policy"},

@@ -1,0 +1,220 @@
+"""What goes on chain of a claim, and how single fields of it are shown to somebody without the others.
+
+A claim is taken apart into fields, each with its path and a salt of its own; the commitment is the root of a Merkle
+tree (`medproof.merkle`) over the salted fields. A disclosure carries some fields with their salts and proofs. Formulas::
+
+    field_salt(salt, path)      keyed_identifier(salt, path, purpose="claim-field:v1")
+    leaf(kind, path, value)     commit([kind, path, value], field_salt)          both of medproof.hashing
+    padding(salt, n)            keyed_identifier(salt, n, purpose="claim-padding:v1")
+    commitment                  merkle.root(sorted(leaves + padding))
+
+`kind` is "claim" or "response", so that neither passes for the other. The leaves stand in the order of their hashes and
+are padded to a power of two of at least 32: neither a place nor the tree's size tells how many lines, codes or
+adjustments there are. A list is a field that holds its length, and a field for each item; what a claim leaves out is a
+field that holds null, so that its absence can be shown too. Whoever deletes the one salt erases: without it nothing can
+be disclosed any more, and the commitment tells nothing.
+
+The tree's maker could put one path into it twice. Whoever is given the whole claim, as the payer is, therefore takes
+the root again with `commit` before it signs; a disclosure to others rests on that signature.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from medproof import hashing, merkle
+from medproof.claims.claim import Claim, ClaimResponse, LineResponse, ServiceLine
+from medproof.claims.document import value_json
+from medproof.errors import DisclosureError, MerkleProofError, SaltError
+from medproof.hashing import Json, JsonObject, keyed_identifier
+
+__all__ = ["DisclosedField", "Disclosure", "commit", "disclose", "paths"]
+
+_OPENED = (Claim, ClaimResponse, LineResponse, ServiceLine)  # taken apart; all others are one field
+_SMALLEST = 32  # leaves
+_LONGEST_PROOF = 64
+_HASH = re.compile("0x[0-9a-f]{64}", re.ASCII)
+_PATH = re.compile(r"[a-z_]+(\[[0-9]+\])?(\.[a-z_]+(\[[0-9]+\])?)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class DisclosedField:
+    """One field of a claim, opened."""
+
+    path: str  # such as "lines[0].charge"
+    value: Json = field(repr=False)  # as medproof.claims.document writes it; a list's is its length
+    salt: bytes = field(repr=False)  # 32 bytes, of this field alone
+    index: int  # its place in the tree
+    proof: tuple[bytes, ...] = field(repr=False)  # the hashes that lead to the root
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """Some fields of a claim or a response, each with what shows that it belongs to the commitment."""
+
+    kind: str  # "claim" or "response"
+    commitment: bytes  # 32 bytes
+    size: int  # leaves in the tree
+    fields: tuple[DisclosedField, ...]
+
+    def verify(self, commitment: bytes | None = None) -> Mapping[str, Json]:
+        """Return the fields by path, if all of them belong to the commitment: to one known from elsewhere if given.
+
+        Raises:
+            DisclosureError: one does not; it is named.
+        """
+        if commitment is not None and commitment != self.commitment:
+            raise DisclosureError("", f"is of 0x{self.commitment.hex()}, not of 0x{commitment.hex()}")
+        said: dict[str, Json] = {}
+        for one in self.fields:
+            if one.path in said:
+                raise DisclosureError(one.path, "is disclosed twice")
+            leaf = _leaf(self.kind, one.path, one.value, one.salt)
+            try:
+                merkle.verify_inclusion(leaf, one.index, self.size, one.proof, self.commitment)
+            except MerkleProofError as error:
+                raise DisclosureError(one.path, f"does not belong to this {self.kind}'s commitment") from error
+            said[one.path] = one.value
+        return said
+
+    def to_json(self) -> JsonObject:
+        """The disclosure as JSON."""
+        return {
+            "kind": self.kind,
+            "commitment": f"0x{self.commitment.hex()}",
+            "size": self.size,
+            "fields": [
+                {
+                    "path": one.path,
+                    "value": one.value,
+                    "salt": f"0x{one.salt.hex()}",
+                    "index": one.index,
+                    "proof": [f"0x{step.hex()}" for step in one.proof],
+                }
+                for one in self.fields
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Json) -> Disclosure:
+        """Read what `to_json` gave.
+
+        Raises:
+            DisclosureError: it is none.
+        """
+        try:
+            said: Any = value
+            if said["kind"] not in ("claim", "response") or not isinstance(said["fields"], list):
+                raise ValueError
+            opened = tuple(_read_field(one) for one in said["fields"])
+            return cls(said["kind"], _hash(said["commitment"]), _number(said["size"]), opened)
+        except (ValueError, TypeError, LookupError):
+            raise DisclosureError("", "is none, or a part of it is missing") from None
+
+
+def paths(content: Claim | ClaimResponse) -> tuple[str, ...]:
+    """The paths of all fields, in the order of the model."""
+    return tuple(path for path, _ in _fields(content, ""))
+
+
+def commit(content: Claim | ClaimResponse, salt: bytes) -> bytes:
+    """The commitment to a claim or a response, 32 bytes; the module's head gives the formula.
+
+    Raises:
+        SaltError: the salt is not 32 random bytes.
+    """
+    return merkle.MerkleLog(sorted([*_leaves(content, salt).values(), *_padding(content, salt)])).root()
+
+
+def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) -> Disclosure:
+    """Open fields of a claim or a response, and nothing else of it.
+
+    Args:
+        content: the whole.
+        salt: the one it was committed with.
+        shown: paths, each with all below it: "lines[0]" opens the whole line.
+
+    Raises:
+        DisclosureError: there is no such field.
+        SaltError: the salt is not 32 random bytes.
+    """
+    chosen = [*shown]
+    leaves = _leaves(content, salt)
+    for path in chosen:
+        if not any(_below(one, path) for one in leaves):
+            raise DisclosureError(path, f"is no field of this {_kind(content)}", "Name one that `paths` gives")
+    ordered = sorted([*leaves.values(), *_padding(content, salt)])
+    tree = merkle.MerkleLog(ordered)
+    places = {leaf: place for place, leaf in enumerate(ordered)}
+    opened = []
+    for path, value in _fields(content, ""):
+        if any(_below(path, one) for one in chosen):
+            place = places[leaves[path]]
+            opened.append(DisclosedField(path, value, _salt(salt, path), place, tree.inclusion_proof(place)))
+    return Disclosure(_kind(content), tree.root(), len(tree), tuple(opened))
+
+
+def _fields(value: object, path: str) -> Iterator[tuple[str, Json]]:
+    """Every field with its path, in the order of the model."""
+    if isinstance(value, _OPENED):
+        for one in fields(value):
+            yield from _fields(getattr(value, one.name), f"{path}.{one.name}".lstrip("."))
+    elif isinstance(value, tuple):
+        yield path, len(value)
+        for place, item in enumerate(value):
+            yield from _fields(item, f"{path}[{place}]")
+    else:
+        yield path, value_json(value)
+
+
+def _leaves(content: Claim | ClaimResponse, salt: bytes) -> dict[str, bytes]:
+    kind = _kind(content)
+    return {path: _leaf(kind, path, value, _salt(salt, path)) for path, value in _fields(content, "")}
+
+
+def _padding(content: Claim | ClaimResponse, salt: bytes) -> Iterator[bytes]:
+    count = len(paths(content))
+    whole = max(_SMALLEST, 1 << (count - 1).bit_length())
+    return (keyed_identifier(salt, str(place), purpose="claim-padding:v1") for place in range(count, whole))
+
+
+def _leaf(kind: str, path: str, value: Json, salt: bytes) -> bytes:
+    return hashing.commit([kind, path, value], salt)
+
+
+def _salt(salt: bytes, path: str) -> bytes:
+    if len(salt) != hashing.SALT_LENGTH or not any(salt):
+        raise SaltError(f"The claim's salt is not {hashing.SALT_LENGTH} random bytes: draw it with new_salt().")
+    return keyed_identifier(salt, path, purpose="claim-field:v1")
+
+
+def _kind(content: Claim | ClaimResponse) -> str:
+    return "claim" if isinstance(content, Claim) else "response"
+
+
+def _below(path: str, above: str) -> bool:
+    return path == above or (path.startswith(above) and path[len(above)] in ".[")
+
+
+def _read_field(said: Any) -> DisclosedField:
+    if not isinstance(said["path"], str) or not _PATH.fullmatch(said["path"]):
+        raise ValueError(said["path"])
+    if not isinstance(said["proof"], list) or len(said["proof"]) > _LONGEST_PROOF:
+        raise ValueError(said["proof"])
+    proof = tuple(_hash(one) for one in said["proof"])
+    return DisclosedField(said["path"], said["value"], _hash(said["salt"]), _number(said["index"]), proof)
+
+
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 32:
+        raise ValueError(value)
+    return value
+
+
+def _hash(text: object) -> bytes:
+    if not isinstance(text, str) or not _HASH.fullmatch(text):
+        raise ValueError(text)
+    return bytes.fromhex(text[2:])
