@@ -170,6 +170,10 @@ class ClaimStateError(ClaimElementError):
     """A resource is no bill or no decision as it stands: a draft, a cancelled one, a question, one still under way."""
 
 
+class NullifierKeyError(MedProofError):
+    """The consortium's keys for nullifiers cannot be used so; no message shows a key."""
+
+
 class ConsentNotCompilableError(RecordError):
     """A FHIR Consent says what neither rule words nor a policy document can hold without changing its meaning."""
 
@@ -365,6 +369,16 @@ class LeafProofError(MedProofError):
     def __init__(self, rule: str) -> None:
         """Say what is wrong with it."""
         super().__init__(f"The proof {rule}. Give the one that the log's keeper wrote, and connect to its chain.")
+
+
+class ClaimEventError(MedProofError):
+    """An event of a claim cannot stand in a log."""
+
+    def __init__(self, part: str, rule: str) -> None:
+        """Name the part and what is wrong with it."""
+        self.part = part  # such as "claim"; empty where it is the whole
+        what = f"{part} of the event" if part else "The event"
+        super().__init__(f"{what} {rule}. Give commitments of 32 bytes and a time with its zone.")
 
 
 class NamedLogError(MedProofError):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,8 +24,9 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from eth_utils.crypto import keccak
 
-from medproof.errors import EncryptionKeyError
+from medproof.errors import EncryptionKeyError, KeystoreError
 from medproof.hashing import encode_parts
+from medproof.key_file import read_key_file, rewriting
 from medproof.store.keys import KEY_LENGTH, new_key, seal, unseal
 from medproof.wallet import Wallet
 
@@ -48,7 +48,6 @@ _HIGHEST_COST = 1 << 20
 _SALT_LENGTH = 16
 _MOST_KEYS = 1000
 _LONGEST_FILE = 1 << 17
-_OTHERS = 0o077
 
 
 def checked_key(key: bytes) -> bytes:
@@ -175,9 +174,7 @@ class EncryptionKeys:
             EncryptionKeyError: the file is there already, or cannot be written; the password is empty.
         """
         keys = cls([new_key()])
-        with _rewriting(path) as file:
-            if path.exists():
-                raise EncryptionKeyError(f"The file {path} is there already. Name a new one, or rotate its key.")
+        with _rewriting(path, new=True) as file:
             file.write(keys._sealed(password, cost))
         return keys
 
@@ -201,13 +198,9 @@ class EncryptionKeys:
             EncryptionKeyError: it cannot be read, others may read it, it is no such file, or the password is another.
         """
         try:
-            with path.open("rb") as file:
-                open_to_others = os.fstat(file.fileno()).st_mode & _OTHERS
-                text = file.read(_LONGEST_FILE)
-        except OSError as error:
-            raise EncryptionKeyError(f"The file {path} cannot be read ({error.strerror}). Check the path.") from None
-        if open_to_others:
-            raise EncryptionKeyError(f"Others may read the key file {path}. Run chmod 600 on it.")
+            text = read_key_file(path, limit=_LONGEST_FILE)
+        except KeystoreError as error:
+            raise EncryptionKeyError(str(error)) from None
         try:
             said = json.loads(text)
             cost, salt, sealed = said["cost"], bytes.fromhex(said["salt"]), bytes.fromhex(said["keys"])
@@ -234,26 +227,12 @@ class EncryptionKeys:
 
 
 @contextmanager
-def _rewriting(path: Path) -> Iterator[TextIO]:
-    """A new file, for its owner alone, that takes a file's place whole or not at all; one at a time."""
-    draft = path.with_name(f".{path.name}.new")
+def _rewriting(path: Path, *, new: bool = False) -> Iterator[TextIO]:
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise EncryptionKeyError(
-            f"Another changes the key file {path}, or was ended while it did. Remove {draft} if nobody does."
-        ) from None
-    except OSError as error:
-        raise EncryptionKeyError(f"The file {path} cannot be written ({error.strerror}). Check the folder.") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        with rewriting(path, new=new) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    except KeystoreError as error:
+        raise EncryptionKeyError(str(error)) from None
 
 
 def _public(private_key: bytes) -> bytes:

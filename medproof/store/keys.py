@@ -17,8 +17,9 @@ from typing import Self
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from medproof.errors import MasterKeyError
+from medproof.errors import KeystoreError, MasterKeyError
 from medproof.hashing import keyed_identifier
+from medproof.key_file import read_key_file, rewriting
 
 __all__ = ["KEY_LENGTH", "KeyRing", "MasterKey", "new_key", "padded", "seal", "unseal"]
 
@@ -28,7 +29,6 @@ KEY_LENGTH = 32
 _NONCE_LENGTH = 12
 _TAG_LENGTH = 16
 _HEX = re.compile(r"(0x)?[0-9a-fA-F]{64}", re.ASCII)
-_OTHERS = 0o077
 
 
 def new_key() -> bytes:
@@ -90,17 +90,10 @@ class MasterKey:
         """
         secret = new_key()
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            with rewriting(path, new=True) as file:
                 file.write(secret.hex() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            raise MasterKeyError(
-                f"The file {path} is there already. Name a new one: no key is ever overwritten."
-            ) from None
-        except OSError as error:
-            raise MasterKeyError(f"The file {path} cannot be written ({error.strerror}). Check the folder.") from None
+        except KeystoreError as error:
+            raise MasterKeyError(str(error)) from None
         return cls(secret)
 
     @classmethod
@@ -111,15 +104,9 @@ class MasterKey:
             MasterKeyError: the file cannot be read, others may read it, or it holds no key.
         """
         try:
-            with path.open(encoding="ascii", errors="replace") as file:
-                open_to_others = os.fstat(file.fileno()).st_mode & _OTHERS
-                text = file.read(200)
-        except OSError as error:
-            raise MasterKeyError(
-                f"The master key file {path} cannot be read ({error.strerror}). Check the path."
-            ) from None
-        if open_to_others:
-            raise MasterKeyError(f"Others may read the master key file {path}. Run chmod 600 on it.")
+            text = read_key_file(path, limit=200).decode("ascii", errors="replace")
+        except KeystoreError as error:
+            raise MasterKeyError(str(error)) from None
         return cls._from_text(text, f"The master key file {path}")
 
     @classmethod

@@ -143,6 +143,9 @@ LAYERS = (
     {"fhir.structure"},
     {"claims.disclosure"},
     {"claims.document"},
+    {"claims.keyring"},
+    {"claims.nullifier"},
+    {"claims.currency", "claims.names"},
     {"claims"},
     {"claims.claim"},
     {"policy"},
@@ -153,7 +156,7 @@ LAYERS = (
     {"policy.phrases"},
     {"policy.codes"},
     {"json_reader"},
-    {"hashing", "merkle"},
+    {"hashing", "key_file", "merkle"},
     {"errors"},
     {""},  # medproof itself, which knows its version
 )

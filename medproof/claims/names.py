@@ -1,0 +1,124 @@
+"""One spelling for what claims name: so that a service has one nullifier, whichever standard its bill is written in.
+
+What is made alike, in this order:
+
+1. Text: compatibility forms of Unicode are replaced (NFKC); blanks and invisible characters are dropped, so that none
+   makes a bill look new.
+2. Systems: the object identifiers that HL7 lists beside the URIs (https://hl7.org/fhir/R4/terminologies-systems.html,
+   https://hl7.org/fhir/R4/identifier-registry.html) become those URIs. A consortium adds its own.
+3. Codes are in capitals. CPT is level I of HCPCS: four digits with a digit or letter behind are CPT, a letter with four
+   digits is HCPCS, under whichever of the two they stand. A drug (NDC) is in its eleven digits, as billed.
+4. Identifiers are in capitals where they have a system; a reference without one stays as written. What the consortium
+   calls a person or an organisation stands in for the identifiers that it lists.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from medproof.claims.claim import Code, Identifier
+from medproof.errors import ClaimCodeError, ClaimElementError
+
+__all__ = ["CPT", "HCPCS", "NDC", "NPI", "Names", "plain"]
+
+CPT = "http://www.ama-assn.org/go/cpt"
+HCPCS = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
+NDC = "http://hl7.org/fhir/sid/ndc"
+NPI = "http://hl7.org/fhir/sid/us-npi"
+
+_CDT = "http://www.ada.org/cdt"
+_RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+_SNOMED = "http://snomed.info/sct"
+_SYSTEMS: Mapping[str, str] = MappingProxyType(
+    {
+        "urn:oid:2.16.840.1.113883.6.12": CPT,
+        "urn:oid:2.16.840.1.113883.6.285": HCPCS,
+        "urn:oid:2.16.840.1.113883.6.14": HCPCS,
+        "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets": HCPCS,
+        "urn:oid:2.16.840.1.113883.6.69": NDC,
+        "urn:oid:2.16.840.1.113883.6.13": _CDT,
+        "urn:oid:2.16.840.1.113883.6.88": _RXNORM,
+        "urn:oid:2.16.840.1.113883.6.96": _SNOMED,
+        "urn:oid:2.16.840.1.113883.4.6": NPI,
+    }
+)
+_RANKS = ((CPT, HCPCS, _CDT), (NDC,), (_RXNORM,), (_SNOMED,))  # which code of a line is the one that is billed
+_CPT_CODE = re.compile(r"[0-9]{4}[0-9A-Z]", re.ASCII)
+_HCPCS_CODE = re.compile(r"[A-Z][0-9]{4}", re.ASCII)
+_NDC_PARTS = re.compile(r"([0-9]{4,5})-([0-9]{3,4})-([0-9]{1,2})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a consortium agreed to call systems, people and organisations. The same for all who compute keys."""
+
+    systems: Mapping[str, str] = field(default_factory=dict)  # other spellings of a system, beside those of HL7
+    identifiers: Mapping[Identifier, Identifier] = field(default_factory=dict, repr=False)  # given to agreed ones
+
+    def system(self, system: str) -> str:
+        """A system by its agreed name."""
+        spelled = plain(system)
+        return self.systems.get(spelled) or _SYSTEMS.get(spelled, spelled)
+
+    def identifier(self, identifier: Identifier, path: str) -> str:
+        """Who is meant, as `system|value`, or the reference where no system is given.
+
+        Raises:
+            ClaimElementError: it names nobody outside the claim; `path` says which element.
+        """
+        agreed = self.identifiers.get(identifier, identifier)
+        system, value = self.system(agreed.system), plain(agreed.value)
+        if not value:
+            raise ClaimElementError(path, "names nobody", "complete the claim")
+        if not system and value.startswith("#"):
+            step = "give an identifier, or agree on one in medproof.claims.names.Names"
+            raise ClaimElementError(path, "points inside the claim itself, where another claim differs", step)
+        return f"{system}|{value.upper()}" if system else value
+
+    def code(self, code: Code, path: str) -> Code:
+        """A code as all write it.
+
+        Raises:
+            ClaimCodeError: it is empty, or has a letter that only looks like a code's.
+        """
+        system, text = self.system(code.system), plain(code.code).upper()
+        if not text or not text.isascii():
+            raise ClaimCodeError(path, "is empty, or no ASCII as codes are", "take it from its code system")
+        if system in (CPT, HCPCS):
+            system = CPT if _CPT_CODE.fullmatch(text) else HCPCS if _HCPCS_CODE.fullmatch(text) else system
+        elif system == NDC:
+            text = _eleven_digits(text)
+        return Code(system, text)
+
+    def service(self, codes: tuple[Code, ...], path: str) -> tuple[Code, ...]:
+        """What a line bills: of its codes and their translations those of the system that bills are paid by.
+
+        The first of: CPT, HCPCS and CDT; NDC; RxNorm; SNOMED CT. Where a line has none of them, all its codes.
+
+        Raises:
+            ClaimCodeError: as `code`, or there is none.
+        """
+        if not codes:
+            raise ClaimCodeError(path, "has no code", "code what was done or given")
+        agreed = {self.code(one, path) for one in codes}
+        for rank in _RANKS:
+            billed = {one for one in agreed if one.system in rank}
+            if billed:
+                return tuple(sorted(billed))
+        return tuple(sorted(agreed))
+
+
+def plain(text: str) -> str:
+    """A text without what nobody sees: compatibility forms, blanks, invisible characters."""
+    shown = unicodedata.normalize("NFKC", text)
+    return "".join(one for one in shown if unicodedata.category(one)[0] not in "CZ")
+
+
+def _eleven_digits(code: str) -> str:
+    """An NDC of ten digits with hyphens (4-4-2, 5-3-2, 5-4-1) as it is billed, 5-4-2 without them."""
+    parts = _NDC_PARTS.fullmatch(code)
+    return f"{parts[1]:0>5}{parts[2]:0>4}{parts[3]:0>2}" if parts else code.replace("-", "")
