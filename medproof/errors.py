@@ -174,6 +174,14 @@ class NullifierKeyError(MedProofError):
     """The consortium's keys for nullifiers cannot be used so; no message shows a key."""
 
 
+class InterchangeError(ClaimElementError):
+    """A file is no whole X12 interchange: cut off, put together wrongly, or its counts do not hold; nothing was read."""
+
+
+class InterchangeVersionError(InterchangeError):
+    """A transaction is of a kind or a version of X12 that is not read, such as 4010."""
+
+
 class ConsentNotCompilableError(RecordError):
     """A FHIR Consent says what neither rule words nor a policy document can hold without changing its meaning."""
 
