@@ -144,12 +144,16 @@ class JsonReader:
 
     def hashes(self, name: str, most: int) -> tuple[bytes, ...]:
         """A list of 32 bytes each."""
+        return self.octet_strings(name, most, least=32, longest=32)
+
+    def octet_strings(self, name: str, most: int, *, least: int = 1, longest: int) -> tuple[bytes, ...]:
+        """A list of bytes, each from `least` to `longest`."""
         value = self.take(name)
         if not isinstance(value, list) or len(value) > most:
             raise self._error(self.path(name), f"is no list of at most {most}")
         places = {str(place): item for place, item in enumerate(value)}
         inner = JsonReader(dict(places), self._error, f"{self.path(name)}.")
-        return tuple(inner.hash(place) for place in places)
+        return tuple(inner.octets(place, least, longest) for place in places)
 
     def items(self, name: str, most: int) -> list[JsonReader]:
         """A list of objects, one at least."""

@@ -1,7 +1,7 @@
 """What goes on chain of a claim, and how single fields of it are shown to somebody without the others.
 
 A claim is taken apart into fields, each with its path and a salt of its own; the commitment is the root of a Merkle
-tree (`medproof.merkle`) over the salted fields. A disclosure carries some fields with their salts and proofs. Formulas::
+tree (`medproof.merkle`) over the salted fields. A disclosure carries some fields, their salts and proofs. Formulas::
 
     field_salt(salt, path)      keyed_identifier(salt, path, purpose="claim-field:v1")
     leaf(kind, path, value)     commit([kind, path, value], field_salt)          both of medproof.hashing
@@ -23,20 +23,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 from medproof import hashing, merkle
 from medproof.claims.claim import Claim, ClaimResponse, LineResponse, ServiceLine
 from medproof.claims.document import value_json
 from medproof.errors import DisclosureError, MerkleProofError, SaltError
 from medproof.hashing import Json, JsonObject, keyed_identifier
+from medproof.json_reader import JsonReader, hex_text
 
 __all__ = ["DisclosedField", "Disclosure", "commit", "disclose", "paths"]
 
 _OPENED = (Claim, ClaimResponse, LineResponse, ServiceLine)  # taken apart; all others are one field
 _SMALLEST = 32  # leaves
 _LONGEST_PROOF = 64
-_HASH = re.compile("0x[0-9a-f]{64}", re.ASCII)
+_MOST_FIELDS = 10_000
 _PATH = re.compile(r"[a-z_]+(\[[0-9]+\])?(\.[a-z_]+(\[[0-9]+\])?)*", re.ASCII)
 
 
@@ -84,15 +84,15 @@ class Disclosure:
         """The disclosure as JSON."""
         return {
             "kind": self.kind,
-            "commitment": f"0x{self.commitment.hex()}",
+            "commitment": hex_text(self.commitment),
             "size": self.size,
             "fields": [
                 {
                     "path": one.path,
                     "value": one.value,
-                    "salt": f"0x{one.salt.hex()}",
+                    "salt": hex_text(one.salt),
                     "index": one.index,
-                    "proof": [f"0x{step.hex()}" for step in one.proof],
+                    "proof": [hex_text(step) for step in one.proof],
                 }
                 for one in self.fields
             ],
@@ -105,14 +105,13 @@ class Disclosure:
         Raises:
             DisclosureError: it is none.
         """
-        try:
-            said: Any = value
-            if said["kind"] not in ("claim", "response") or not isinstance(said["fields"], list):
-                raise ValueError
-            opened = tuple(_read_field(one) for one in said["fields"])
-            return cls(said["kind"], _hash(said["commitment"]), _number(said["size"]), opened)
-        except (ValueError, TypeError, LookupError):
-            raise DisclosureError("", "is none, or a part of it is missing") from None
+        said = JsonReader(value, _unreadable)
+        if (kind := said.text("kind")) not in ("claim", "response"):
+            raise _unreadable("kind", "is neither claim nor response")
+        commitment, size = said.hash("commitment"), said.number("size", bits=32)
+        opened = tuple(_read_field(one) for one in said.items("fields", _MOST_FIELDS))
+        said.finish()
+        return cls(kind, commitment, size, opened)
 
 
 def paths(content: Claim | ClaimResponse) -> tuple[str, ...]:
@@ -199,22 +198,20 @@ def _below(path: str, above: str) -> bool:
     return path == above or (path.startswith(above) and path[len(above)] in ".[")
 
 
-def _read_field(said: Any) -> DisclosedField:
-    if not isinstance(said["path"], str) or not _PATH.fullmatch(said["path"]):
-        raise ValueError(said["path"])
-    if not isinstance(said["proof"], list) or len(said["proof"]) > _LONGEST_PROOF:
-        raise ValueError(said["proof"])
-    proof = tuple(_hash(one) for one in said["proof"])
-    return DisclosedField(said["path"], said["value"], _hash(said["salt"]), _number(said["index"]), proof)
+def _read_field(said: JsonReader) -> DisclosedField:
+    path = said.text("path")
+    if not _PATH.fullmatch(path):
+        raise _unreadable(said.path("path"), "is no path of a field")
+    found = DisclosedField(
+        path=path,
+        value=said.take("value"),
+        salt=said.hash("salt"),
+        index=said.number("index", bits=32),
+        proof=said.hashes("proof", _LONGEST_PROOF),
+    )
+    said.finish()
+    return found
 
 
-def _number(value: object) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 32:
-        raise ValueError(value)
-    return value
-
-
-def _hash(text: object) -> bytes:
-    if not isinstance(text, str) or not _HASH.fullmatch(text):
-        raise ValueError(text)
-    return bytes.fromhex(text[2:])
+def _unreadable(path: str, rule: str) -> DisclosureError:
+    return DisclosureError(f"{path} of the disclosure" if path else "", rule)
