@@ -5,7 +5,7 @@ A record is read with `load`, committed to with `medproof.hashing.seal(resource.
 consent with `render_consent`. The other functions say where a record stands in the rule word.
 """
 
-from medproof.fhir.claims import CLAIM_NULLIFIER, claim_nullifier
+from medproof.fhir.claims import CLAIM_NULLIFIER, claim_nullifier, read_claim
 from medproof.fhir.classification import care_setting, conditions, data_class, sensitivities
 from medproof.fhir.consent import Bound, CompiledConsent, compile_consent, record_tags, render_consent
 from medproof.fhir.differences import Change, Difference, differences
@@ -27,6 +27,7 @@ __all__ = [
     "differences",
     "load",
     "patient_of",
+    "read_claim",
     "record_tags",
     "records",
     "render_consent",

@@ -1,32 +1,398 @@
-"""The hard nullifier of an HL7 Claim: 32 bytes that two bills for one service share, and nobody can guess.
+"""FHIR R4 Claim, and the claim that an ExplanationOfBenefit repeats, as `medproof.claims.Claim`.
 
-Elements read, in this order (all under the consortium's key):
-
-1. `Claim.patient`: its identifier (`system|value`) where it has one, else its reference as written;
-2. `Claim.provider`: likewise;
-3. the day the service began: the earliest of `Claim.billablePeriod.start`, `Claim.item.servicedDate` and
-   `Claim.item.servicedPeriod.start`, as the calendar day written there (an X12 837 has no more);
-4. for each `Claim.item`: the codings of `productOrService` and of every `modifier` (`system|code`), and where
-   given the day and the place on the body (`bodySite`, `subSite`); sorted, so that the order of lines does
-   not matter, while a line billed twice counts twice;
-5. the registered encounter or prescription: `Claim.prescription`, else every `Claim.item.encounter`.
-
-Not read: amounts, diagnoses, payer, claim number, dates of entry. A bill sent again with another amount or to
-another payer has the same nullifier. Two claims agree only where they name patient, provider, encounter and
-codes alike: where the records do not, pass the names that the consortium has agreed on, and fix one code
-system a line by contract, since an added translation of a code is another line here.
+docs/claims.md says element by element what is read. In doubt nothing is: what is refused is named by its path.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
+from decimal import Decimal
 
-from medproof.errors import ClaimElementError
+from medproof.claims.checking import ClaimPaths, check_amount, check_claim, same_currency
+from medproof.claims.claim import Claim, ClaimKind, Code, Frequency, Identifier, Money, ServiceLine
+from medproof.claims.currency import rounded
+from medproof.claims.names import NPI
+from medproof.errors import (
+    ClaimAmountError,
+    ClaimCodeError,
+    ClaimDateError,
+    ClaimElementError,
+    ClaimLineError,
+    ClaimStateError,
+)
+from medproof.fhir.elements import (
+    OUTDATED,
+    URI,
+    active,
+    code_of,
+    codes,
+    identifier,
+    items,
+    money,
+    name_of,
+    number_of,
+    objects,
+    period,
+    plain,
+    serviced,
+    target_of,
+    text_of,
+)
 from medproof.fhir.resource import Resource
 from medproof.hashing import Json, JsonObject, encode_parts, keyed_identifier
 
-__all__ = ["CLAIM_NULLIFIER", "claim_nullifier"]
+__all__ = ["CLAIM_NULLIFIER", "billed", "claim_kind", "claim_nullifier", "claim_number", "named_claim", "read_claim"]
+
+_TYPES = "http://terminology.hl7.org/CodeSystem/claim-type"
+_PRIORITIES = "http://terminology.hl7.org/CodeSystem/processpriority"
+_RELATED = "http://terminology.hl7.org/CodeSystem/ex-relatedclaimrelationship"
+_ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
+_PRINCIPAL = "principal"  # of ex-diagnosistype
+_BILL_TYPES = ("https://www.nubc.org/CodeSystem/TypeOfBill", "https://www.cms.gov/codes/billtype")
+"""Systems of the type of bill of NUBC, whose last digit is the frequency."""
+_FREQUENCIES = ("http://hl7.org/fhir/us/davinci-pct/CodeSystem/PCTGFEFrequency",)
+"""Systems of that digit alone."""
+
+
+def read_claim(
+    resource: Resource,
+    *,
+    patient: Identifier | None = None,
+    provider: Identifier | None = None,
+    payer: Identifier | None = None,
+    prefer: Sequence[str] = (NPI,),
+) -> Claim:
+    """Read a Claim, or the claim that an ExplanationOfBenefit explains: the one in its bundle, else what it repeats.
+
+    Args:
+        resource: from `fhir.load`, or of a bundle from `fhir.records`, where references lead further.
+        patient: who it is, in place of what the claim says.
+        provider: who bills, likewise.
+        payer: who is billed, likewise.
+        prefer: systems of identifiers to name people and organisations by, where they have several; the best first.
+
+    Raises:
+        ClaimStateError: it is no bill as it stands.
+        ClaimElementError: an element is missing or of no use; the classes below it say in what way.
+    """
+    if resource.resource_type == "ExplanationOfBenefit":
+        explained = target_of(resource, resource.content.get("claim"))
+        if explained is not None and explained.resource_type == "Claim":
+            active(resource)
+            resource = explained
+    return _Reader(resource, prefer).claim(patient, provider, payer)
+
+
+def billed(resource: Resource) -> JsonObject:
+    """The content of a claim, or of an answer to one, that counts and is about a bill.
+
+    Raises:
+        ClaimStateError: it asks for authorisation, or does not count.
+        ClaimElementError: it cannot be understood.
+    """
+    content = active(resource)
+    use = content.get("use")
+    if use != "claim":
+        shown = use if use in ("preauthorization", "predetermination") else "another code"
+        raise ClaimStateError(f"{resource.resource_type}.use", f"is {shown}, which bills nothing", "give a claim")
+    return content
+
+
+def claim_kind(resource: Resource) -> ClaimKind:
+    """What is billed.
+
+    Raises:
+        ClaimCodeError: `type` has no code of HL7's claim types.
+    """
+    path = f"{resource.resource_type}.type"
+    return ClaimKind(code_of(resource.content.get("type"), _TYPES, tuple(ClaimKind), path))
+
+
+def claim_number(resource: Resource) -> str:
+    """The number of a Claim, or of the one that an ExplanationOfBenefit names.
+
+    That is its first identifier that is in use, else its id.
+
+    Raises:
+        ClaimElementError: it has neither.
+    """
+    root = resource.resource_type
+    if root != "Claim" and "claim" in resource.content:
+        return named_claim(resource, resource.content["claim"], f"{root}.claim")
+    for one in objects(resource.content.get("identifier")):
+        number = text_of(one.get("value"))
+        if number is not None and one.get("use") not in OUTDATED:
+            return number
+    if resource.id is None:
+        raise ClaimElementError(f"{root}.identifier", f"is missing, and so is {root}.id", "number the claim")
+    return resource.id
+
+
+def named_claim(resource: Resource, reference: Json, path: str) -> str:
+    """The number of the claim that a Reference names: its identifier, else that of the claim at hand, else its id.
+
+    Raises:
+        ClaimElementError: it names none.
+    """
+    said = reference if isinstance(reference, dict) else {}
+    own = said.get("identifier")
+    number = text_of(own.get("value")) if isinstance(own, dict) else None
+    literal = text_of(said.get("reference"))
+    if number is not None:
+        return number
+    target = resource.resolve(literal) if literal else None
+    if target is not None and target.resource_type == "Claim":
+        return claim_number(target)
+    if literal is None or literal.startswith("#"):
+        raise ClaimElementError(path, "names no claim", "name the claim by its identifier or a reference")
+    return re.split("[/:]", literal.partition("/_history/")[0])[-1]
+
+
+class _Reader:
+    """One claim on its way from FHIR."""
+
+    def __init__(self, resource: Resource, prefer: Sequence[str]) -> None:
+        self._resource, self._prefer = resource, prefer
+        self._root = resource.resource_type
+
+    def claim(self, patient: Identifier | None, provider: Identifier | None, payer: Identifier | None) -> Claim:
+        if self._root not in ("Claim", "ExplanationOfBenefit"):
+            raise ClaimElementError(self._root, "is no claim", "give an HL7 FHIR R4 Claim or ExplanationOfBenefit")
+        content = billed(self._resource)
+        policy = self._policy(content)
+        coverage = target_of(self._resource, policy.get("coverage"))
+        lines = self._lines(content)
+        frequency, original = self._correction(content)
+        claim = Claim(
+            kind=claim_kind(self._resource),
+            number=claim_number(self._resource),
+            frequency=frequency,
+            patient=patient or self._name(content, "patient"),
+            provider=provider or self._name(content, "provider"),
+            payer=payer or self._payer(content, policy, coverage),
+            start=min(line.start for line in lines),
+            end=max(line.end for line in lines),
+            lines=lines,
+            total=self._total(content),
+            original=original,
+            subscriber=self._subscriber(coverage),
+            diagnoses=self._diagnoses(content),
+            prescription=self._prescription(content),
+            coverage=self._coverage(policy, coverage),
+            priority=self._priority(content),
+        )
+        return check_claim(claim, _paths(self._root))
+
+    # -- who and which --------------------------------------------------------------------------------------------
+
+    def _name(self, content: JsonObject, name: str) -> Identifier:
+        step = f"complete the claim, or pass {name}="
+        return name_of(self._resource, content.get(name), f"{self._root}.{name}", step=step, prefer=self._prefer)
+
+    def _payer(self, content: JsonObject, policy: JsonObject, coverage: Resource | None) -> Identifier:
+        """The insurer; else who pays by the policy. No key is made of it, so that a name in words will do."""
+        owner, element, path = self._resource, content.get("insurer"), f"{self._root}.insurer"
+        if element is None and coverage is not None:
+            payors = objects(coverage.content.get("payor"))
+            owner, element, path = coverage, payors[0] if payors else None, "Coverage.payor[0]"
+        elif element is None:
+            element = {name: one for name, one in policy_reference(policy).items() if name == "display"}
+        step = "complete the claim, or pass payer="
+        return name_of(owner, element, path, step=step, prefer=self._prefer, named=True)
+
+    def _policy(self, content: JsonObject) -> JsonObject:
+        policies = objects(content.get("insurance"))
+        focal = [one for one in policies if one.get("focal") is True]
+        if len(focal) != 1:
+            rule = f"is true for {len(focal)} of {len(policies)} policies"
+            raise ClaimElementError(f"{self._root}.insurance.focal", rule, "mark the one that is billed")
+        return focal[0]
+
+    def _coverage(self, policy: JsonObject, coverage: Resource | None) -> Identifier | None:
+        reference = policy_reference(policy)
+        if "identifier" not in reference and "reference" not in reference:
+            return None
+        if coverage is not None:
+            return identifier(coverage.content.get("identifier"), self._prefer)
+        path = f"{self._root}.insurance.coverage"
+        return name_of(self._resource, reference, path, step="name the policy", prefer=self._prefer)
+
+    def _subscriber(self, coverage: Resource | None) -> Identifier | None:
+        """The insured, where the policy says that it is another than the patient."""
+        said = coverage.content if coverage else {}
+        if coverage is None or "subscriber" not in said or is_own_policy(said):
+            return None
+        step = "give the subscriber an identifier"
+        return name_of(coverage, said["subscriber"], "Coverage.subscriber", step=step, prefer=self._prefer)
+
+    def _correction(self, content: JsonObject) -> tuple[Frequency, str | None]:
+        """Whether it is new or corrects another, and which: by the type of bill, or by what it is related to."""
+        said: list[tuple[str, str]] = []  # path and frequency code
+        prior: list[tuple[str, JsonObject]] = []
+        related = list(items(content, "related", self._root))
+        bill_types = [(f"{self._root}.subType", content.get("subType"))]
+        bill_types += [(f"{path}.code", one.get("code")) for path, one in items(content, "supportingInfo", self._root)]
+        for path, concept in bill_types:
+            said += [(path, code.code[-1]) for code in codes(concept) if code.system in _BILL_TYPES]
+        for path, one in related:
+            for code in codes(one.get("relationship")):
+                if code.system in _FREQUENCIES:
+                    said.append((f"{path}.relationship", code.code))
+                elif code.code == "prior":
+                    said.append((f"{path}.relationship", Frequency.REPLACEMENT))
+                elif code.code != "associated":
+                    step = "give prior, associated or a frequency code"
+                    raise ClaimCodeError(f"{path}.relationship", "is no code that says whether it corrects", step)
+                if code.code != "associated":
+                    prior.append((path, one))
+        for path, code_said in said:
+            if code_said not in tuple(Frequency):
+                raise ClaimCodeError(path, "is a frequency that is neither 1, 7 nor 8", "bill it as one of these")
+            if code_said != said[0][1]:
+                raise ClaimCodeError(path, f"says another frequency than {said[0][0]}", "say one")
+        frequency = Frequency(said[0][1]) if said else Frequency.ORIGINAL
+        if frequency is Frequency.ORIGINAL:
+            return frequency, None
+        for path, one in prior or related:
+            filed = one.get("reference")
+            number = text_of(filed.get("value")) if isinstance(filed, dict) else None
+            if number is not None or "claim" in one:
+                return frequency, number or named_claim(self._resource, one.get("claim"), f"{path}.claim")
+        raise ClaimElementError(f"{self._root}.related", "does not name the claim that is corrected", "name it")
+
+    def _prescription(self, content: JsonObject) -> str | None:
+        return self._registered(content.get("prescription"), f"{self._root}.prescription")
+
+    def _registered(self, reference: Json, path: str) -> str | None:
+        if reference is None:
+            return None
+        name = name_of(self._resource, reference, path, step="name what was registered", prefer=self._prefer)
+        return f"{name.system}|{name.value}" if name.system not in ("", URI) else name.value
+
+    def _priority(self, content: JsonObject) -> str | None:
+        found = [code for code in codes(content.get("priority")) if code.system in (_PRIORITIES, "")]
+        if not found:
+            return None
+        return code_of(content["priority"], _PRIORITIES, ("stat", "normal", "deferred"), f"{self._root}.priority")
+
+    def _diagnoses(self, content: JsonObject) -> tuple[Code, ...]:
+        found: list[tuple[bool, int, Code]] = []
+        for path, one in items(content, "diagnosis", self._root):
+            concept = one.get("diagnosisCodeableConcept")
+            if concept is None:
+                path = f"{path}.diagnosisReference"
+                condition = target_of(self._resource, one.get("diagnosisReference"))
+                if condition is None:
+                    step = "give the bundle that the claim came in, or code the diagnosis"
+                    raise ClaimElementError(path, "leads to no resource at hand", step)
+                concept = condition.content.get("code")
+            coded = codes(concept)
+            if not coded:
+                raise ClaimCodeError(path, "has no code", "code the diagnosis")
+            principal = any(code.code == _PRINCIPAL for kind in objects(one.get("type")) for code in codes(kind))
+            found.append((not principal, int(str(one["sequence"])), coded[0]))
+        if len({sequence for _, sequence, _ in found}) != len(found):
+            raise ClaimLineError(f"{self._root}.diagnosis.sequence", "is there twice", "number each diagnosis")
+        return tuple(code for _, _, code in sorted(found))
+
+    # -- lines ----------------------------------------------------------------------------------------------------
+
+    def _total(self, content: JsonObject) -> Money | None:
+        if self._root == "Claim":
+            return money(content.get("total"), "Claim.total")
+        for path, one in items(content, "total", self._root):
+            if any(code.system in (_ADJUDICATION, "") and code.code == "submitted" for code in codes(one["category"])):
+                return money(one.get("amount"), f"{path}.amount")
+        return None
+
+    def _lines(self, content: JsonObject) -> tuple[ServiceLine, ...]:
+        whole = period(content.get("billablePeriod"), f"{self._root}.billablePeriod")
+        lines = []
+        for path, item in items(content, "item", self._root):
+            days = serviced(item, path)
+            if days is None and whole is None:
+                rule = f"is missing, and so is {self._root}.billablePeriod.start"
+                raise ClaimDateError(f"{path}.serviced", rule, "add the day of service")
+            if days is not None and whole is not None and not whole[0] <= days[0] <= days[1] <= whole[1]:
+                rule = f"lies outside of {self._root}.billablePeriod"
+                raise ClaimDateError(f"{path}.serviced", rule, "correct one of them")
+            lines.append(self._line(item, path, days or whole or (date.max, date.min)))
+        if not lines:
+            raise ClaimElementError(f"{self._root}.item", "is missing", "bill at least one service or product")
+        return tuple(lines)
+
+    def _line(self, item: JsonObject, path: str, days: tuple[date, date]) -> ServiceLine:
+        plain(item, path)
+        quantity = item.get("quantity")
+        quantity = quantity if isinstance(quantity, dict) else {}
+        encounters = list(items(item, "encounter", path))
+        if len(encounters) > 1:
+            raise ClaimElementError(f"{path}.encounter", "names several encounters", "bill each by a line of its own")
+        details = [
+            (inner, one) for name in ("detail", "subDetail") for inner, one in items(item, name, path)
+        ]  # a detail has subDetail
+        return ServiceLine(
+            number=int(str(item["sequence"])),
+            service=self._codes(item["productOrService"], f"{path}.productOrService"),
+            start=days[0],
+            end=days[1],
+            modifiers=tuple(code for inner, one in items(item, "modifier", path) for code in self._codes(one, inner)),
+            places=tuple(
+                code
+                for inner, one in [(f"{path}.bodySite", item.get("bodySite")), *items(item, "subSite", path)]
+                if one is not None
+                for code in self._codes(one, inner)
+            ),
+            quantity=number_of(quantity.get("value")),
+            unit=text_of(quantity.get("code")) or text_of(quantity.get("unit")),
+            charge=_charge(item, path),
+            encounter=next((self._registered(one, inner) for inner, one in encounters), None),
+            details=tuple(self._line(one, inner, days) for inner, one in details),
+        )
+
+    def _codes(self, concept: Json, path: str) -> tuple[Code, ...]:
+        found = codes(concept)
+        if not found:
+            raise ClaimCodeError(path, "has no coding with a code", "code what was done or given")
+        return found
+
+
+def _charge(item: JsonObject, path: str) -> Money | None:
+    """What a line costs: `net`, else what unit price, quantity and factor come to, as R4 defines it."""
+    net, price = money(item.get("net"), f"{path}.net"), money(item.get("unitPrice"), f"{path}.unitPrice")
+    quantity = item.get("quantity")
+    factors = [number_of(quantity.get("value")) if isinstance(quantity, dict) else None, number_of(item.get("factor"))]
+    if price is None:
+        return net
+    check_amount(price.amount, f"{path}.unitPrice")
+    amount = price.amount
+    for factor in factors:
+        amount *= Decimal(1) if factor is None else factor
+    product = Money(rounded(amount, price.currency), price.currency)
+    same_currency([(f"{path}.unitPrice", price), *([(f"{path}.net", net)] if net else [])])
+    if net is not None and rounded(net.amount, net.currency) != product.amount:
+        step = "correct one of them"
+        raise ClaimAmountError(f"{path}.net", "is not the unit price times quantity and factor", step)
+    return net or product
+
+
+def is_own_policy(coverage: JsonObject) -> bool:
+    """Whether a Coverage is the beneficiary's own."""
+    own = any(code.code == "self" for code in codes(coverage.get("relationship")))
+    return own or coverage.get("subscriber") == coverage.get("beneficiary")
+
+
+def policy_reference(policy: JsonObject) -> JsonObject:
+    """The Reference to the Coverage of an insurance element."""
+    reference = policy.get("coverage")
+    return reference if isinstance(reference, dict) else {}
+
+
+def _paths(root: str) -> ClaimPaths:
+    return ClaimPaths(f"{root}.item", "sequence", "net", "quantity", "serviced", "detail", f"{root}.total")
+
 
 CLAIM_NULLIFIER = "claim-nullifier:v1"
 """The purpose under which `medproof.hashing.keyed_identifier` keys the nullifier."""
