@@ -179,14 +179,14 @@ class LeafLog:
         with self._lock:
             return self._tree.inclusion_proof(index, size)
 
-    def prove(self, leaf: bytes, index: int, home: Home) -> LeafProof | None:
-        """The proof of a leaf, in the log as it was anchored last; None where it was not anchored since.
+    def prove(self, leaf: bytes, index: int, home: Home, *, size: int | None = None) -> LeafProof | None:
+        """The proof of a leaf, in the log as it was anchored last or at that size; None where it is not in there.
 
         Raises:
             StoreError: the database cannot be read now.
         """
-        size = min(self.anchored(), self.refresh())
-        if size <= index:
+        size = self.anchored() if size is None else size
+        if size <= index or (size > self.size and size > self.refresh()):
             return None
         with self._lock:
             root, path = self._tree.root(size), self._tree.inclusion_proof(index, size)

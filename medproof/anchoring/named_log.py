@@ -122,10 +122,10 @@ class NamedLog(ABC, Generic[Entry]):
                 self._home = self._settled(connection)
         return self._home
 
-    def _prove(self, leaf: bytes, index: int, what: str) -> LeafProof:
-        """The proof of a leaf, in the log as it was anchored last."""
+    def _prove(self, leaf: bytes, index: int, what: str, *, size: int | None = None) -> LeafProof:
+        """The proof of a leaf, in the log as it was anchored last, or at that size."""
         home = self.home()
-        proof = None if home is None else self.leaves.prove(leaf, index, home)
+        proof = None if home is None else self.leaves.prove(leaf, index, home, size=size)
         if proof is None:
             raise NamedLogError(f"has {what} and is not anchored yet", "Anchor it (Anchorer.work), and ask again")
         return proof
@@ -138,7 +138,8 @@ class NamedLog(ABC, Generic[Entry]):
 
     def _rows(self, connection: Connection, names: Sequence[bytes]) -> dict[bytes, Row[Any]]:
         """The rows of those that are in the log, by name."""
-        columns, found = self._table.c, {}
+        columns = self._table.c
+        found: dict[bytes, Row[Any]] = {}
         for start in range(0, len(names), _BATCH):
             some = columns.name.in_(names[start : start + _BATCH])
             rows = connection.execute(select(self._table).where(columns.log == self.leaves.number, some))

@@ -217,7 +217,7 @@ claim_events = Table(
     Column("log", _BIG, ForeignKey(leaf_logs.c.log, name="claim_events_log"), primary_key=True),
     Column("position", _BIG, primary_key=True, autoincrement=False),  # of its leaf
     Column("name", LargeBinary(32), nullable=False),  # the same event has the same, however often it is given
-    Column("kind", String(16), nullable=False),  # which step of the claim
+    Column("step", String(16), nullable=False),  # what happened to the claim
     Column("at", BigInteger, nullable=False),  # microseconds since 1970
     Column("claim", LargeBinary(32), nullable=False),  # the claim's commitment
     Column("nullifier", LargeBinary(32), nullable=False),

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("log", _BIG, sa.ForeignKey("leaf_logs.log", name="claim_events_log"), primary_key=True),
         sa.Column("position", _BIG, primary_key=True, autoincrement=False),
         sa.Column("name", sa.LargeBinary(32), nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("step", sa.String(16), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("claim", sa.LargeBinary(32), nullable=False),
         sa.Column("nullifier", sa.LargeBinary(32), nullable=False),
