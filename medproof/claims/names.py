@@ -59,6 +59,11 @@ class Names:
     systems: Mapping[str, str] = field(default_factory=dict)  # other spellings of a system, beside those of HL7
     identifiers: Mapping[Identifier, Identifier] = field(default_factory=dict, repr=False)  # given to agreed ones
 
+    def __post_init__(self) -> None:
+        """Spell the identifiers as all are, so that no blank or capital hides one."""
+        agreed = {self._spelled(given): self._spelled(name) for given, name in self.identifiers.items()}
+        object.__setattr__(self, "identifiers", agreed)
+
     def system(self, system: str) -> str:
         """A system by its agreed name."""
         spelled = plain(system)
@@ -70,14 +75,18 @@ class Names:
         Raises:
             ClaimElementError: it names nobody outside the claim; `path` says which element.
         """
-        agreed = self.identifiers.get(identifier, identifier)
-        system, value = self.system(agreed.system), plain(agreed.value)
-        if not value:
+        spelled = self._spelled(identifier)
+        agreed = self.identifiers.get(spelled, spelled)
+        if not agreed.value:
             raise ClaimElementError(path, "names nobody", "complete the claim")
-        if not system and value.startswith("#"):
+        if not agreed.system and agreed.value.startswith("#"):
             step = "give an identifier, or agree on one in medproof.claims.names.Names"
             raise ClaimElementError(path, "points inside the claim itself, where another claim differs", step)
-        return f"{system}|{value.upper()}" if system else value
+        return f"{agreed.system}|{agreed.value}" if agreed.system else agreed.value
+
+    def _spelled(self, identifier: Identifier) -> Identifier:
+        system, value = self.system(identifier.system), plain(identifier.value)
+        return Identifier(system, value.upper() if system else value)
 
     def code(self, code: Code, path: str) -> Code:
         """A code as all write it.
