@@ -180,10 +180,12 @@ def encode_parts(parts: Iterable[str | bytes]) -> bytes:
 
     Text is encoded as UTF-8; counts and lengths are 8 bytes, big end first. The result may itself be a part.
     """
-    encoded = [part.encode("utf-8") if isinstance(part, str) else part for part in parts]
-    lengths = (len(part).to_bytes(8, "big") for part in encoded)
-    joined = b"".join(length + part for length, part in zip(lengths, encoded, strict=True))
-    return len(encoded).to_bytes(8, "big") + joined
+    out = [b""]
+    for part in parts:
+        encoded = part.encode("utf-8") if isinstance(part, str) else part
+        out += (len(encoded).to_bytes(8, "big"), encoded)
+    out[0] = (len(out) // 2).to_bytes(8, "big")
+    return b"".join(out)
 
 
 def keyed_identifier(key: bytes, *parts: str | bytes, purpose: str) -> bytes:
