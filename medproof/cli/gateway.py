@@ -127,8 +127,8 @@ def serve(
             entry_log=entries,
             trouble=lambda error: log("posting", trouble=type(error).__name__),
         )
-        Output(as_json=chain.as_json).aside(f"Serving {origin} on {host}:{port}. Ctrl-C stops.")
-        serve(gatekeeper, host=host, port=port)
+        said = f"Serving {origin} on {host}:{port}. Ctrl-C stops."
+        serve(gatekeeper, host=host, port=port, ready=lambda: Output(as_json=chain.as_json).aside(said))
     finally:
         records.close()
         if entries is not None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
+from collections.abc import Callable
 from typing import TextIO, cast
 
 import uvicorn
@@ -19,7 +21,19 @@ _GRACE = 30  # seconds for requests that are under way when the end comes
 _MOST_AT_ONCE = 512  # connections; beyond it the answer is 503
 
 
-def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> uvicorn.Server:
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started and self.ready is not None:
+            self.ready()
+
+
+def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> _Server:
     """The server of a gatekeeper, ready to run.
 
     One process serves one origin: which requests were used is remembered in it. What a proxy says of the caller's
@@ -40,17 +54,26 @@ def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> uvicorn.Server
         timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=gatekeeper.settings.max_headers,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
-def serve(gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080) -> None:
+def serve(
+    gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080, ready: Callable[[], None] | None = None
+) -> None:
     """Serve until SIGINT or SIGTERM; what is under way is answered, and what was accepted is kept.
+
+    Args:
+        gatekeeper: what is served.
+        host: the address to listen on.
+        port: the port.
+        ready: called once, when it answers and ends in order.
 
     Raises:
         MedProofError: it does not start; see `Gatekeeper.start`.
     """
     log_to(sys.stdout)
     server = server_of(gatekeeper, host=host, port=port)
+    server.ready = ready
     try:
         server.run()
     except SystemExit:

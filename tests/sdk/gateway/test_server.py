@@ -88,6 +88,33 @@ def test_served_and_verified_over_a_socket(
             assert raw.recv(64).startswith(b"HTTP/1.1 4")
 
 
+def test_it_says_so_once_it_answers(gatekeeper: Gatekeeper, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    heard: list[bool] = []
+
+    def ready() -> None:
+        with socket.create_connection(("127.0.0.1", port), 5):
+            heard.append(True)
+        server.should_exit = True
+
+    server = server_of(gatekeeper, host="127.0.0.1", port=port)
+    monkeypatch.setattr("medproof.gateway.server.server_of", lambda *_, **__: server)
+    thread = threading.Thread(target=serve, args=(gatekeeper,), kwargs={"port": port, "ready": ready}, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert heard == [True]
+
+
+def test_it_does_not_say_so_where_it_does_not_start(
+    gatekeeper: Gatekeeper, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    heard: list[bool] = []
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(SystemExit):
+        serve(gatekeeper, port=port, ready=lambda: heard.append(True))
+    assert heard == []
+
+
 def test_what_is_under_way_is_answered_before_the_end(
     gatekeeper: Gatekeeper, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
