@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from medproof.access.export import LogLine, read_lines
 from medproof.access.verification import verify as verify_log
 from medproof.cli.options import ChainOptions, KeyOptions, RelayOptions, SubjectOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.rules import day
 from medproof.cli.session import account, acting, open_suite, party, phrase, sender, signer
 from medproof.client import MedProof
 from medproof.client.registrar import grantee_name
@@ -63,17 +64,19 @@ def show(
     ],
     who: SubjectOptions,
     chain: ChainOptions,
+    since: Annotated[str, Option(metavar="DATE", help="Only what was asked for on this day (UTC) or later.")] = "",
 ) -> None:
     """Show who asked for a patient's records, when, under which rule, and where the glass was broken.
 
     With a wallet and CUSTODIAN=URL for each custodian: over all of its pseudonyms. Every entry is checked.
     """
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    first = day("--since", since) if since else date.min
     rows: list[tuple[str, str, Access, bool]] = []
     for origin, by, subject in output.each([*_sources(suite, gatekeepers, who, output)], "Asking gatekeepers"):
         with _client(origin, suite, by) as client:
             for one in client.accesses(subject):
-                if one.access is not None:
+                if one.access is not None and one.access.when.astimezone(UTC).date() >= first:
                     rows.append((origin, one.promise.custodian, one.access, one.anchored))
     rows.sort(key=lambda row: row[2].when)
     output.document([_access_document(*row) for row in rows])
@@ -90,7 +93,7 @@ def show(
             )
             for _, _, one, anchored in rows
         ),
-        empty="Nobody has asked for these records.",
+        empty="Nobody has asked for these records" + (f" since {first}." if since else "."),
     )
     if broken := sum(one.break_glass for _, _, one, _ in rows):
         output.say(f"The glass was broken {broken} times; see medproof emergency list.", style="bold red")

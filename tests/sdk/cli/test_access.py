@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import httpx
@@ -109,6 +110,12 @@ def test_a_patient_sees_who_read_what(
     assert (fetched["action"], fetched["party"], fetched["permitted"]) == ("read", second_clinic.address, True)
     assert fetched["records"][0]["rule"] == {"grantee": second_clinic.address, "index": 0, "sequence": 1, "terms": 0}
     assert (fetched["break_glass"], fetched["purposes"]) == (False, ["TREAT"])
+    day = fetched["when"][:10]
+    assert len(run("access", "log", "--from", ORIGIN, *me, "--since", day, "--json").document) == 2
+    tomorrow = str(date.fromisoformat(day) + timedelta(days=1))
+    later = run("access", "log", "--from", ORIGIN, *me, "--since", tomorrow)
+    assert f"Nobody has asked for these records since {tomorrow}." in later.out + later.err
+    assert run("access", "log", "--from", ORIGIN, *me, "--since", "yesterday").code == 2
     stranger = run("access", "log", "--from", ORIGIN, "--keystore", keys / "3.json", "--subject", fetched["subject"])
     assert (stranger.code, "NOT_THE_SUBJECT" in stranger.err or "Only the subject" in stranger.err) == (4, True)
 
