@@ -14,6 +14,7 @@ from tiny_keccak import keccak256
 
 from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
+from medproof.artifacts import CONTRACTS
 from medproof.client.record_pointers import PointerKey
 from medproof.merkle import MerkleLog
 from medproof.messages import Domain
@@ -31,18 +32,6 @@ from medproof.policy.device import Device, encode_device
 from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
-
-CONTRACTS = (
-    "Authority",
-    "Registrar",
-    "Delegations",
-    "ConsentRegistry",
-    "RecordPointers",
-    "ClaimAnchor",
-    "BatchAnchor",
-    "AccessLog",
-    "Devices",
-)
 
 PROVIDER, PAYER = 1, 2  # Registrar kinds
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
@@ -172,6 +161,7 @@ class _Suite:
             "Delegations": (),
             "ConsentRegistry": ("Authority", "Registrar", "Delegations"),
             "RecordPointers": ("Registrar",),
+            "Prescriptions": ("Registrar",),
             "ClaimAnchor": ("Registrar",),
             "BatchAnchor": ("Registrar",),
             "AccessLog": ("Registrar", "BatchAnchor"),

@@ -20,6 +20,7 @@ CONTRACTS = (
     "Delegations",
     "ConsentRegistry",
     "RecordPointers",
+    "Prescriptions",
     "ClaimAnchor",
     "BatchAnchor",
     "AccessLog",

@@ -766,6 +766,232 @@ class VersionsExhausted(ContractError):
     pointer: bytes
 
 
+class AlreadyCancelled(ContractError):
+    """Thrown when a prescription is used, or cancelled, that its prescriber cancelled before."""
+
+    signature = "AlreadyCancelled(bytes32)"
+    rule = "A prescription is used, or cancelled, that its prescriber cancelled before."
+    step = "Ask the prescriber for another."
+    prescription: bytes
+
+
+class AlreadyFilled(ContractError):
+    """Thrown when a fill that was given is given again."""
+
+    signature = "AlreadyFilled(bytes32,uint256)"
+    rule = "A fill that was given is given again."
+    step = "Nothing needs doing; the next is fill `next`, where one is left."
+    prescription: bytes
+    next: int
+
+
+class AlreadyOpened(ContractError):
+    """Thrown when a prescription of a batch is filled with the batch, and lives in a slot of its own by now."""
+
+    signature = "AlreadyOpened(bytes32)"
+    rule = "A prescription of a batch is filled with the batch, and lives in a slot of its own by now."
+    step = "Fill it alone, with `fill`."
+    prescription: bytes
+
+
+class BatchNotPossible(ContractError):
+    """Thrown when a batch names a patient, no pharmacy, or more than 14 fills."""
+
+    signature = "BatchNotPossible()"
+    rule = "A batch names a patient, no pharmacy, or more than 14 fills."
+    step = "Issue such a prescription alone, with size 0."
+
+
+class FillChanged(ContractError):
+    """Thrown when a fill does not go on from how much of it was given."""
+
+    signature = "FillChanged(bytes32,uint256)"
+    rule = "A fill does not go on from how much of it was given."
+    step = "Read the prescription again: of this fill `filled` was given."
+    prescription: bytes
+    filled: int
+
+
+class FillInProgress(ContractError):
+    """Thrown when the pharmacy is chosen anew while it has given a fill in part."""
+
+    signature = "FillInProgress(bytes32,uint256)"
+    rule = "The pharmacy is chosen anew while it has given a fill in part."
+    step = "Let it give the rest, or transfer the prescription."
+    prescription: bytes
+    number: int
+
+
+class FillSkipped(ContractError):
+    """Thrown when a fill is given before the one that precedes it."""
+
+    signature = "FillSkipped(bytes32,uint256)"
+    rule = "A fill is given before the one that precedes it."
+    step = "Give fill `next`."
+    prescription: bytes
+    next: int
+
+
+class FillsExhausted(ContractError):
+    """Thrown when more fills are given than were allowed."""
+
+    signature = "FillsExhausted(bytes32,uint256)"
+    rule = "More fills are given than were allowed."
+    step = "Ask the prescriber for another prescription; in an emergency, `supply`."
+    prescription: bytes
+    fills: int
+
+
+class KindNotAdmitted(ContractError):
+    """Thrown when the account that takes a step acts for an active party of the wrong kind."""
+
+    signature = "KindNotAdmitted(address,uint8)"
+    rule = "The account that takes a step acts for an active party of the wrong kind."
+    step = "Providers and pharmacies submit claims, payers publish rules, providers prescribe, pharmacies fill."
+    account: str
+    kind: int
+
+
+class PharmacyChanged(ContractError):
+    """Thrown when a change of pharmacy follows another sequence than the stored one."""
+
+    signature = "PharmacyChanged(bytes32,uint256)"
+    rule = "A change of pharmacy follows another sequence than the stored one."
+    step = "Read the prescription again; sign with the sequence stored. After 255 changes it moves no more."
+    prescription: bytes
+    sequence: int
+
+
+class PharmacyInactive(ContractError):
+    """Thrown when a prescription is given to what is no active pharmacy."""
+
+    signature = "PharmacyInactive(address)"
+    rule = "A prescription is given to what is no active pharmacy."
+    step = "Name the identity of an accredited pharmacy that is not suspended."
+    pharmacy: str
+
+
+class PharmacyRequired(ContractError):
+    """Thrown when somebody else than the prescription's pharmacy fills it, or that pharmacy is not active."""
+
+    signature = "PharmacyRequired(bytes32,address)"
+    rule = "Somebody else than the prescription's pharmacy fills it, or that pharmacy is not active."
+    step = "Have it transferred, or let the patient choose the pharmacy; zero means that none was chosen yet."
+    prescription: bytes
+    pharmacy: str
+
+
+class PharmacyUnchanged(ContractError):
+    """Thrown when the pharmacy is to be changed to the one it is."""
+
+    signature = "PharmacyUnchanged(bytes32)"
+    rule = "The pharmacy is to be changed to the one it is."
+    step = "Nothing needs doing."
+    prescription: bytes
+
+
+class PrescriptionExists(ContractError):
+    """Thrown when the same prescription is issued again."""
+
+    signature = "PrescriptionExists(bytes32)"
+    rule = "The same prescription is issued again."
+    step = "Nothing needs doing; to prescribe the same again, seal it with a new salt."
+    prescription: bytes
+
+
+class PrescriptionExpired(ContractError):
+    """Thrown when a prescription is filled after its last day (days since 1970-01-01)."""
+
+    signature = "PrescriptionExpired(bytes32,uint256)"
+    rule = "A prescription is filled after its last day (days since 1970-01-01)."
+    step = "Ask the prescriber for another."
+    prescription: bytes
+    valid_until: int
+
+
+class PrescriptionHeld(ContractError):
+    """Thrown when a prescription is filled whose prescriber was found inactive."""
+
+    signature = "PrescriptionHeld(bytes32)"
+    rule = "A prescription is filled whose prescriber was found inactive."
+    step = "Let it be rechecked once the prescriber is active again, or ask another for a prescription."
+    prescription: bytes
+
+
+class PrescriptionIncomplete(ContractError):
+    """Thrown when a prescription has no commitment to its content, or allows no fill or no quantity."""
+
+    signature = "PrescriptionIncomplete()"
+    rule = "A prescription has no commitment to its content, or allows no fill or no quantity."
+    step = "Give the salted hash of the content, at least one fill, and a quantity of at least 1."
+
+
+class PrescriptionPast(ContractError):
+    """Thrown when a prescription would end before today."""
+
+    signature = "PrescriptionPast(uint256,uint256)"
+    rule = "A prescription would end before today."
+    step = "Give a last day, in days since 1970-01-01, that is `today` or later."
+    valid_until: int
+    today: int
+
+
+class PrescriptionUnknown(ContractError):
+    """Thrown when no prescription was issued under this id."""
+
+    signature = "PrescriptionUnknown(bytes32)"
+    rule = "No prescription was issued under this id."
+    step = "Check prescriber, patient, content and place; of a batch, name a place from 1 to its size."
+    prescription: bytes
+
+
+class QuantityNotPossible(ContractError):
+    """Thrown when a fill, or a supply, gives nothing or more than is left of it."""
+
+    signature = "QuantityNotPossible(bytes32,uint256)"
+    rule = "A fill, or a supply, gives nothing or more than is left of it."
+    step = "Give from 1 to `left`."
+    prescription: bytes
+    left: int
+
+
+class StepNotYours(ContractError):
+    """Thrown when the account that takes or signs a step does not act, active, for the party that owns it."""
+
+    signature = "StepNotYours(address,address)"
+    rule = "The account that takes or signs a step does not act, active, for the party that owns it."
+    step = "Send or sign with the owner's present account; have the party reinstated where it is inactive."
+    owner: str
+    account: str
+
+
+class SupplyNotNeeded(ContractError):
+    """Thrown when an emergency supply is given while the prescription has a fill left."""
+
+    signature = "SupplyNotNeeded(bytes32)"
+    rule = "An emergency supply is given while the prescription has a fill left."
+    step = "Fill it."
+    prescription: bytes
+
+
+class SupplyRepeated(ContractError):
+    """Thrown when a second emergency supply is given for one prescription."""
+
+    signature = "SupplyRepeated(bytes32)"
+    rule = "A second emergency supply is given for one prescription."
+    step = "Ask the prescriber for a prescription."
+    prescription: bytes
+
+
+class SupplyUnknown(ContractError):
+    """Thrown when there is no emergency supply that waits to be confirmed."""
+
+    signature = "SupplyUnknown(bytes32)"
+    rule = "There is no emergency supply that waits to be confirmed."
+    step = "Check the prescription; one supply is confirmed once."
+    prescription: bytes
+
+
 class AlreadyBilled(ContractError):
     """Thrown when the service was billed before: its nullifier belongs to another claim."""
 
@@ -791,16 +1017,6 @@ class ClaimIncomplete(ContractError):
     signature = "ClaimIncomplete()"
     rule = "A claim lacks a commitment or a nullifier."
     step = "Give the salted hash of the claim and the keyed hash of the service."
-
-
-class KindNotAdmitted(ContractError):
-    """Thrown when the account that takes a step acts for an active party of the wrong kind."""
-
-    signature = "KindNotAdmitted(address,uint8)"
-    rule = "The account that takes a step acts for an active party of the wrong kind."
-    step = "Providers and pharmacies submit claims, payers publish rules."
-    account: str
-    kind: int
 
 
 class OutcomeMissing(ContractError):
@@ -866,16 +1082,6 @@ class StepNotPossible(ContractError):
     step = "Read the claim's state; the specification lists the steps from each state."
     claim: bytes
     status: int
-
-
-class StepNotYours(ContractError):
-    """Thrown when the account that takes or signs a step does not act, active, for the party that owns it."""
-
-    signature = "StepNotYours(address,address)"
-    rule = "The account that takes or signs a step does not act, active, for the party that owns it."
-    step = "Send or sign with the owner's present account; have the party reinstated where it is inactive."
-    owner: str
-    account: str
 
 
 class ConsistencyUnproven(ContractError):
@@ -1316,10 +1522,33 @@ ALL: tuple[type[ContractError], ...] = (
     ReasonMissing,
     SubjectMissing,
     VersionsExhausted,
+    AlreadyCancelled,
+    AlreadyFilled,
+    AlreadyOpened,
+    BatchNotPossible,
+    FillChanged,
+    FillInProgress,
+    FillSkipped,
+    FillsExhausted,
+    KindNotAdmitted,
+    PharmacyChanged,
+    PharmacyInactive,
+    PharmacyRequired,
+    PharmacyUnchanged,
+    PrescriptionExists,
+    PrescriptionExpired,
+    PrescriptionHeld,
+    PrescriptionIncomplete,
+    PrescriptionPast,
+    PrescriptionUnknown,
+    QuantityNotPossible,
+    StepNotYours,
+    SupplyNotNeeded,
+    SupplyRepeated,
+    SupplyUnknown,
     AlreadyBilled,
     ClaimExists,
     ClaimIncomplete,
-    KindNotAdmitted,
     OutcomeMissing,
     ReplacementMismatch,
     RulesMismatch,
@@ -1327,7 +1556,6 @@ ALL: tuple[type[ContractError], ...] = (
     RulesRetroactive,
     RulesUnknown,
     StepNotPossible,
-    StepNotYours,
     ConsistencyUnproven,
     LogNotGrown,
     PublisherNotYours,

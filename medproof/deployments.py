@@ -33,6 +33,7 @@ _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its
     "Delegations": (),
     "ConsentRegistry": (("authority", "Authority"), ("registrar", "Registrar"), ("delegations", "Delegations")),
     "RecordPointers": (("registrar", "Registrar"),),
+    "Prescriptions": (("registrar", "Registrar"),),
     "ClaimAnchor": (("registrar", "Registrar"),),
     "BatchAnchor": (("registrar", "Registrar"),),
     "AccessLog": (("registrar", "Registrar"), ("batchAnchor", "BatchAnchor")),

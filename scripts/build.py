@@ -24,19 +24,13 @@ from typing import Any
 import solcx
 import yaml
 
+if __package__ in (None, ""):  # started as a file
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from medproof.artifacts import CONTRACTS
+
 ROOT = Path(__file__).resolve().parent.parent
 KEPT = ROOT / ".cache" / "compiled.json"
-CONTRACTS = (
-    "Authority",
-    "Registrar",
-    "Delegations",
-    "ConsentRegistry",
-    "RecordPointers",
-    "ClaimAnchor",
-    "BatchAnchor",
-    "AccessLog",
-    "Devices",
-)
 
 # What the errors of OpenZeppelin's contracts mean here: notice and mend, as our own carry in their NatSpec.
 OPENZEPPELIN = {

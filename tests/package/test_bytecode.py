@@ -8,17 +8,7 @@ from importlib.resources import files
 
 import pytest
 
-SUITE = (
-    "Authority",
-    "Registrar",
-    "Delegations",
-    "ConsentRegistry",
-    "RecordPointers",
-    "ClaimAnchor",
-    "BatchAnchor",
-    "AccessLog",
-    "Devices",
-)
+from medproof.artifacts import CONTRACTS
 
 SIZE_LIMIT = 24_576  # EIP-170
 CREATION_LIMIT = 49_152  # EIP-3860
@@ -77,14 +67,14 @@ def creation_code(name: str) -> bytes:
     return whole[:start].removesuffix(b"\xfe")
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S7")
 def test_every_instruction_is_known_since_london(name):
     assert opcodes(name) <= LONDON
     assert set(instructions(creation_code(name))) <= LONDON
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S7")
 def test_compiled_for_paris(name):
     assert artifact(name)["compiler"]["evmVersion"] == "paris"
@@ -98,7 +88,7 @@ def test_later_opcodes_are_found_where_they_are(opcode):
     assert opcode not in LONDON
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S5")
 def test_no_proxy_and_no_self_destruction(name):
     allowed = set() if name == "Registrar" else {DELEGATECALL}
@@ -106,7 +96,7 @@ def test_no_proxy_and_no_self_destruction(name):
     assert opcodes(name) & {DELEGATECALL, CALLCODE, CREATE, CREATE2, SELFDESTRUCT} == allowed
 
 
-@pytest.mark.parametrize("name", sorted(set(SUITE) - {"Registrar"}))
+@pytest.mark.parametrize("name", sorted(set(CONTRACTS) - {"Registrar"}))
 @pytest.mark.spec("S5")
 def test_delegated_call_is_to_the_contract_itself(name):
     """There is one, and its target is put on the stack right before: the contract's own address, then the gas."""
@@ -118,7 +108,7 @@ def test_delegated_call_is_to_the_contract_itself(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["Delegations", "RecordPointers", "ClaimAnchor", "BatchAnchor", "AccessLog", "Devices"]
+    "name", ["Delegations", "RecordPointers", "Prescriptions", "ClaimAnchor", "BatchAnchor", "AccessLog", "Devices"]
 )
 @pytest.mark.spec("S6")
 def test_calls_of_others_are_static(name):
@@ -126,7 +116,7 @@ def test_calls_of_others_are_static(name):
     assert STATICCALL in opcodes(name)
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S8")
 def test_size_is_below_the_limits(name):
     contract = artifact(name)
@@ -135,7 +125,7 @@ def test_size_is_below_the_limits(name):
     assert len(contract["bytecode"]) // 2 - 1 < CREATION_LIMIT
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S4")
 def test_nothing_is_payable_but_the_authoritys_execution(name):
     payable = [entry.get("name", entry["type"]) for entry in artifact(name)["abi"] if _payable(entry)]
@@ -143,7 +133,7 @@ def test_nothing_is_payable_but_the_authoritys_execution(name):
     assert payable == (["execute"] if name == "Authority" else [])
 
 
-@pytest.mark.parametrize("name", SUITE)
+@pytest.mark.parametrize("name", CONTRACTS)
 @pytest.mark.spec("S4")
 def test_nothing_receives_ether(name):
     assert not [entry for entry in artifact(name)["abi"] if entry["type"] in ("receive", "fallback")]

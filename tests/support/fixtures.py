@@ -169,6 +169,11 @@ def record_pointers(RecordPointers: Any, registrar: Any, admin: Any) -> Any:  # 
 
 
 @pytest.fixture(scope="module")
+def prescriptions(Prescriptions: Any, registrar: Any, admin: Any) -> Any:  # noqa: N803 - Brownie's name
+    return Prescriptions.deploy(registrar, {"from": admin})
+
+
+@pytest.fixture(scope="module")
 def claim_anchor(ClaimAnchor: Any, registrar: Any, admin: Any) -> Any:  # noqa: N803
     return ClaimAnchor.deploy(registrar, {"from": admin})
 

@@ -27,7 +27,7 @@ from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.conftest import CREDENTIAL, funded, rpc
 
 NOBODY = "0x" + "00" * 20
-STEPS = 9 + 4 * 3 + 2  # contracts; label, functions and grant of each role; the admin's two
+STEPS = len(CONTRACTS) + 4 * 3 + 2  # contracts; label, functions and grant of each role; the admin's two
 
 
 class Counting(Chain):
