@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from medproof import fhir
+from medproof.claims import Identifier
+from medproof.claims.nullifier import claim_nullifier
 from medproof.errors import ClaimElementError, ManyPatientsError, UnclassifiedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import new_salt
@@ -47,11 +49,18 @@ def choose_claim(resources: Sequence[Resource]) -> Resource | None:
     for resource in resources:
         if resource.resource_type == "Claim":
             try:
-                fhir.claim_nullifier(resource, new_salt(), patient="patient", provider="provider", registered="service")
+                billed_service(resource, new_salt(), provider="provider")
             except ClaimElementError:
                 continue
             return resource
     return None
+
+
+def billed_service(resource: Resource, key: bytes, *, provider: str) -> bytes:
+    """The nullifier of a FHIR claim, whose patient and payer are those of the story."""
+    people = {name: Identifier("urn:story", name) for name in ("patient", "payer")}
+    claim = fhir.read_claim(resource, provider=Identifier("urn:story", provider), **people)
+    return claim_nullifier(claim, key, registered="encounter 1")
 
 
 def tampered(content: Any) -> tuple[Any, str]:

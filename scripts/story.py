@@ -54,7 +54,7 @@ from medproof.relayer import Relayer
 from medproof.signing import LocalSigner
 from medproof.wallet import Wallet
 from scripts.clinic import Clinic
-from scripts.material import tampered
+from scripts.material import billed_service, tampered
 from scripts.stage import Organisation, Posted, Stage
 
 _Refusal = TypeVar("_Refusal", bound=Exception)
@@ -539,9 +539,7 @@ class Story(Stage):
         )
         anchor, consortium_key = suite.claim_anchor, new_salt()
         rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=plan.signer)
-        nullifier = fhir.claim_nullifier(
-            self.claim, consortium_key, patient="patient 1", provider=clinic.id, registered="encounter 1"
-        )
+        nullifier = billed_service(self.claim, consortium_key, provider=clinic.id)
         claim = Claim(clinic.id, plan.id, seal(self.claim.content).commitment, nullifier)
         response = seal({"resourceType": "ClaimResponse", "outcome": "complete", "disposition": "approved"}).commitment
         submitted = anchor.submit(claim, rules, sender=clinic.signer)

@@ -1,18 +1,17 @@
-"""FHIR R4 in and out of the contracts' terms: read, check, commit, compare, classify, key claims, compile consents.
+"""FHIR R4 in and out of the contracts' terms: read, check, commit, compare, classify, read claims, compile consents.
 
 A record is read with `load`, committed to with `medproof.hashing.seal(resource.content)`, and proved with
 `verify`; `differences` says what was altered. A consent becomes rules with `compile_consent`, and rules become a
 consent with `render_consent`. The other functions say where a record stands in the rule word.
 """
 
-from medproof.fhir.claims import CLAIM_NULLIFIER, claim_nullifier, read_claim
+from medproof.fhir.claims import read_claim
 from medproof.fhir.classification import care_setting, conditions, data_class, sensitivities
 from medproof.fhir.consent import Bound, CompiledConsent, compile_consent, record_tags, render_consent
 from medproof.fhir.differences import Change, Difference, differences
 from medproof.fhir.resource import PatientReference, Resource, load, patient_of, records, verify
 
 __all__ = [
-    "CLAIM_NULLIFIER",
     "Bound",
     "Change",
     "CompiledConsent",
@@ -20,7 +19,6 @@ __all__ = [
     "PatientReference",
     "Resource",
     "care_setting",
-    "claim_nullifier",
     "compile_consent",
     "conditions",
     "data_class",

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from medproof import fhir
+from medproof.claims.nullifier import claim_nullifier
 
 ARCHIVE = os.environ.get("MEDPROOF_SYNTHEA", "")
 pytestmark = pytest.mark.skipif(
@@ -26,7 +27,7 @@ def bundles() -> Iterator[fhir.Resource]:
 def test_legitimate_claims_have_different_nullifiers() -> None:
     claims = [one for bundle in bundles() for one in fhir.records(bundle) if one.resource_type == "Claim"]
     assert claims
-    assert len({fhir.claim_nullifier(claim, bytes(range(32))) for claim in claims}) == len(claims)
+    assert len({claim_nullifier(fhir.read_claim(claim), bytes(range(32))) for claim in claims}) == len(claims)
 
 
 def test_every_bundle_has_at_most_one_patient_and_every_claim_finds_it() -> None:
