@@ -543,6 +543,15 @@ class MerkleSizeError(MedProofError):
         super().__init__(f"{value} {rule}. {step}")
 
 
+class IndexedValueError(MedProofError):
+    """A value cannot be in an indexed Merkle tree, or is in it where it must not be, or is not where it must."""
+
+    def __init__(self, value: bytes, rule: str, step: str) -> None:
+        """Quote the value, say what is wrong with it and the next step."""
+        self.value = value
+        super().__init__(f"0x{value.hex()} {rule}. {step}.")
+
+
 class MerkleProofError(MedProofError):
     """A Merkle proof does not show what it is given for."""
 

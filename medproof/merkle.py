@@ -27,7 +27,15 @@ from tiny_keccak import keccak256
 
 from medproof.errors import MerkleLeafError, MerkleProofError, MerkleSizeError
 
-__all__ = ["EMPTY_ROOT", "MerkleLog", "leaf_hash", "node_hash", "verify_consistency", "verify_inclusion"]
+__all__ = [
+    "EMPTY_ROOT",
+    "MerkleLog",
+    "inclusion_root",
+    "leaf_hash",
+    "node_hash",
+    "verify_consistency",
+    "verify_inclusion",
+]
 
 EMPTY_ROOT = keccak256(b"")
 """The root of a log without entries."""
@@ -186,6 +194,19 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         MerkleProofError: the proof does not show it.
         MerkleLeafError: the leaf is no commitment.
     """
+    found = inclusion_root(leaf, index, size, proof)
+    if found != root:
+        what = f"leaf {index} of {size}"
+        raise MerkleProofError(what, f"the proof leads to the root 0x{found.hex()}, not to 0x{root.hex()}")
+
+
+def inclusion_root(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+    """The root of the log of `size` leaves that has the leaf at `index`, as the proof has it: 32 bytes.
+
+    Raises:
+        MerkleProofError: it is none for this index and size.
+        MerkleLeafError: the leaf is no commitment.
+    """
     what = f"leaf {index} of {size}"
     if not 0 <= index < size:
         raise MerkleProofError(what, "there is no such leaf")
@@ -202,8 +223,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
         here, last = here >> 1, last >> 1
     if last:
         raise MerkleProofError(what, "the proof is too short")
-    if hashed != root:
-        raise MerkleProofError(what, f"the proof leads to the root 0x{hashed.hex()}, not to 0x{root.hex()}")
+    return hashed
 
 
 def verify_consistency(first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes) -> None:

@@ -147,6 +147,7 @@ LAYERS = (
     {"fhir.consent.reading"},
     {"fhir.consent.limits"},
     {"fhir.consent.boxes", "fhir.consent.vocabulary"},
+    {"fhir.claim_response", "fhir.coverage"},
     {"fhir.claims"},
     {"fhir.classification", "fhir.differences", "fhir.period"},
     {"fhir.elements"},
