@@ -224,6 +224,19 @@ class Chain:
 
         return _ask(ask)
 
+    def ask(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """What the node says to several questions of JSON-RPC, as it says it, many in one request.
+
+        Raises:
+            NodeError: nobody answers, or the node refuses one of them.
+        """
+        results = []
+        for (method, _), answer in zip(questions, self._ask_each(questions), strict=True):
+            if answer.get("error") is not None or "result" not in answer:
+                raise NodeError(f"The node refused {method}: {_short(Exception(str(answer.get('error'))))}")
+            results.append(answer["result"])
+        return results
+
     def check_chain(self) -> None:
         """Ask the node again which chain it serves.
 
@@ -241,8 +254,8 @@ class Chain:
 
     def timestamps(self, blocks: Sequence[int]) -> list[int]:
         """The times of several blocks, in seconds since 1970, many in one request."""
-        answers = self._ask_each([("eth_getBlockByNumber", [hex(block), False]) for block in blocks])
-        return _ask(lambda: [int(answer["result"]["timestamp"], 16) for answer in answers])
+        found = self.ask([("eth_getBlockByNumber", [hex(block), False]) for block in blocks])
+        return _ask(lambda: [int(block["timestamp"], 16) for block in found])
 
     def gas_limit(self) -> int:
         """How much gas the newest block may use."""
