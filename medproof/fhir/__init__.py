@@ -5,6 +5,7 @@ A record is read with `load`, committed to with `medproof.hashing.seal(resource.
 consent with `render_consent`. The other functions say where a record stands in the rule word.
 """
 
+from medproof.fhir.claim_response import read_claim_response
 from medproof.fhir.claims import read_claim
 from medproof.fhir.classification import care_setting, conditions, data_class, sensitivities
 from medproof.fhir.consent import Bound, CompiledConsent, compile_consent, record_tags, render_consent
@@ -26,6 +27,7 @@ __all__ = [
     "load",
     "patient_of",
     "read_claim",
+    "read_claim_response",
     "record_tags",
     "records",
     "render_consent",
