@@ -11,7 +11,7 @@ from datetime import date
 
 from medproof.claims.claim import Code, Identifier
 
-__all__ = ["Coverage", "EligibilityRequest"]
+__all__ = ["Coverage", "EligibilityRequest", "EligibilityResponse"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,14 @@ class EligibilityRequest:
     end: date = field(repr=False)  # the last; the same day where one day is given
     services: tuple[Code, ...] = field(default=(), repr=False)  # what for (X12 270 EQ01); none: whether at all
     coverage: Identifier | None = field(default=None, repr=False)  # the policy, where the question names one
+
+
+@dataclass(frozen=True, slots=True)
+class EligibilityResponse:
+    """What a payer answered (FHIR CoverageEligibilityResponse; X12 271)."""
+
+    request_number: str  # the provider's number for the question (X12 271 TRN02)
+    payer: Identifier  # who answers (X12 271 2100A NM109)
+    answered: date  # the day it was answered (X12 271 BHT04): the answer may be stale
+    covered: bool = field(repr=False)  # whether a policy is in force for what was asked (X12 271 EB01)
+    attestation: str | None = field(default=None, repr=False)  # the payer's signed word, where it came along

@@ -9,6 +9,12 @@ from medproof.fhir.claim_response import read_claim_response
 from medproof.fhir.claims import read_claim
 from medproof.fhir.classification import care_setting, conditions, data_class, sensitivities
 from medproof.fhir.consent import Bound, CompiledConsent, compile_consent, record_tags, render_consent
+from medproof.fhir.coverage import (
+    read_coverage,
+    read_eligibility_request,
+    read_eligibility_response,
+    render_eligibility_response,
+)
 from medproof.fhir.differences import Change, Difference, differences
 from medproof.fhir.resource import PatientReference, Resource, load, patient_of, records, verify
 
@@ -29,8 +35,12 @@ __all__ = [
     "read_claim",
     "read_claim_response",
     "record_tags",
+    "read_coverage",
+    "read_eligibility_request",
+    "read_eligibility_response",
     "records",
     "render_consent",
+    "render_eligibility_response",
     "sensitivities",
     "verify",
 ]

@@ -15,8 +15,8 @@ from medproof.claims.checking import adds_up, check_amount, same_currency
 from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Code, Identifier, LineResponse, Money
 from medproof.claims.names import NPI
 from medproof.errors import ClaimCodeError, ClaimElementError, ClaimLineError, ClaimStateError, ClaimTotalError
-from medproof.fhir.claims import billed, claim_kind, claim_number, named_claim, own_number, read_claim
-from medproof.fhir.elements import codes, day, items, money, name_of, plain, target_of
+from medproof.fhir.claims import billed, claim_kind, claim_number, read_claim
+from medproof.fhir.elements import codes, day, items, money, name_of, named_number, own_number, plain, target_of
 from medproof.fhir.resource import Resource
 from medproof.hashing import JsonObject
 
@@ -166,7 +166,7 @@ class _Reader:
     def _claim_number(self, content: JsonObject) -> str:
         if self._explains:
             return claim_number(self._resource)
-        return named_claim(self._resource, content.get("request"), f"{self._root}.request")
+        return named_number(self._resource, content.get("request"), f"{self._root}.request")
 
     def _payer(self, content: JsonObject) -> Identifier:
         path = f"{self._root}.insurer"

@@ -5,7 +5,6 @@ docs/claims.md says element by element what is read. In doubt nothing is: what i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
@@ -23,19 +22,21 @@ from medproof.errors import (
     ClaimStateError,
 )
 from medproof.fhir.elements import (
-    OUTDATED,
     URI,
     active,
     code_of,
     codes,
-    identifier,
+    is_own_policy,
     items,
     money,
     name_of,
+    named_number,
     number_of,
     objects,
+    own_number,
     period,
     plain,
+    policy_name,
     serviced,
     target_of,
     text_of,
@@ -43,7 +44,7 @@ from medproof.fhir.elements import (
 from medproof.fhir.resource import Resource
 from medproof.hashing import Json, JsonObject
 
-__all__ = ["billed", "claim_kind", "claim_number", "named_claim", "own_number", "read_claim"]
+__all__ = ["billed", "claim_kind", "claim_number", "read_claim"]
 
 _TYPES = "http://terminology.hl7.org/CodeSystem/claim-type"
 _PRIORITIES = "http://terminology.hl7.org/CodeSystem/processpriority"
@@ -118,44 +119,8 @@ def claim_number(resource: Resource) -> str:
     """
     root = resource.resource_type
     if root != "Claim" and "claim" in resource.content:
-        return named_claim(resource, resource.content["claim"], f"{root}.claim")
+        return named_number(resource, resource.content["claim"], f"{root}.claim")
     return own_number(resource)
-
-
-def own_number(resource: Resource) -> str:
-    """The number of a resource itself: its first identifier that is in use, else its id.
-
-    Raises:
-        ClaimElementError: it has neither.
-    """
-    root = resource.resource_type
-    for one in objects(resource.content.get("identifier")):
-        number = text_of(one.get("value"))
-        if number is not None and one.get("use") not in OUTDATED:
-            return number
-    if resource.id is None:
-        raise ClaimElementError(f"{root}.identifier", f"is missing, and so is {root}.id", "number it")
-    return resource.id
-
-
-def named_claim(resource: Resource, reference: Json, path: str) -> str:
-    """The number of the claim that a Reference names: its identifier, else that of the claim at hand, else its id.
-
-    Raises:
-        ClaimElementError: it names none.
-    """
-    said = reference if isinstance(reference, dict) else {}
-    own = said.get("identifier")
-    number = text_of(own.get("value")) if isinstance(own, dict) else None
-    literal = text_of(said.get("reference"))
-    if number is not None:
-        return number
-    target = resource.resolve(literal) if literal else None
-    if target is not None and target.resource_type == "Claim":
-        return claim_number(target)
-    if literal is None or literal.startswith("#"):
-        raise ClaimElementError(path, "names no claim", "name the claim by its identifier or a reference")
-    return re.split("[/:]", literal.partition("/_history/")[0])[-1]
 
 
 class _Reader:
@@ -188,7 +153,7 @@ class _Reader:
             subscriber=self._subscriber(coverage),
             diagnoses=self._diagnoses(content),
             prescription=self._prescription(content),
-            coverage=self._coverage(policy, coverage),
+            coverage=policy_name(self._resource, policy, f"{self._root}.insurance.coverage", prefer=self._prefer),
             priority=self._priority(content),
         )
         return check_claim(claim, _paths(self._root))
@@ -206,7 +171,8 @@ class _Reader:
             payors = objects(coverage.content.get("payor"))
             owner, element, path = coverage, payors[0] if payors else None, "Coverage.payor[0]"
         elif element is None:
-            element = {name: one for name, one in policy_reference(policy).items() if name == "display"}
+            said = policy.get("coverage")
+            element = {"display": said["display"]} if isinstance(said, dict) and "display" in said else None
         step = "complete the claim, or pass payer="
         return name_of(owner, element, path, step=step, prefer=self._prefer, named=True)
 
@@ -217,15 +183,6 @@ class _Reader:
             rule = f"is true for {len(focal)} of {len(policies)} policies"
             raise ClaimElementError(f"{self._root}.insurance.focal", rule, "mark the one that is billed")
         return focal[0]
-
-    def _coverage(self, policy: JsonObject, coverage: Resource | None) -> Identifier | None:
-        reference = policy_reference(policy)
-        if "identifier" not in reference and "reference" not in reference:
-            return None
-        if coverage is not None:
-            return identifier(coverage.content.get("identifier"), self._prefer)
-        path = f"{self._root}.insurance.coverage"
-        return name_of(self._resource, reference, path, step="name the policy", prefer=self._prefer)
 
     def _subscriber(self, coverage: Resource | None) -> Identifier | None:
         """The insured, where the policy says that it is another than the patient."""
@@ -267,7 +224,7 @@ class _Reader:
             filed = one.get("reference")
             number = text_of(filed.get("value")) if isinstance(filed, dict) else None
             if number is not None or "claim" in one:
-                return frequency, number or named_claim(self._resource, one.get("claim"), f"{path}.claim")
+                return frequency, number or named_number(self._resource, one.get("claim"), f"{path}.claim")
         raise ClaimElementError(f"{self._root}.related", "does not name the claim that is corrected", "name it")
 
     def _prescription(self, content: JsonObject) -> str | None:
@@ -384,18 +341,6 @@ def _charge(item: JsonObject, path: str) -> Money | None:
         step = "correct one of them"
         raise ClaimAmountError(f"{path}.net", "is not the unit price times quantity and factor", step)
     return net or product
-
-
-def is_own_policy(coverage: JsonObject) -> bool:
-    """Whether a Coverage is the beneficiary's own."""
-    own = any(code.code == "self" for code in codes(coverage.get("relationship")))
-    return own or coverage.get("subscriber") == coverage.get("beneficiary")
-
-
-def policy_reference(policy: JsonObject) -> JsonObject:
-    """The Reference to the Coverage of an insurance element."""
-    reference = policy.get("coverage")
-    return reference if isinstance(reference, dict) else {}
 
 
 def _paths(root: str) -> ClaimPaths:

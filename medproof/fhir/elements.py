@@ -20,13 +20,17 @@ __all__ = [
     "codes",
     "day",
     "identifier",
+    "is_own_policy",
     "items",
     "money",
     "name_of",
+    "named_number",
     "number_of",
     "objects",
+    "own_number",
     "period",
     "plain",
+    "policy_name",
     "serviced",
     "target_of",
     "text_of",
@@ -222,3 +226,55 @@ def name_of(
         raise ClaimElementError(path, "leads into its own resource, to somebody without an identifier", step)
     literal = (target and target.full_url) or literal.partition("/_history/")[0]
     return Identifier(URI if _ABSOLUTE.fullmatch(literal) else "", literal)
+
+
+def own_number(resource: Resource) -> str:
+    """The number of a resource: its first identifier that is in use, else its id.
+
+    Raises:
+        ClaimElementError: it has neither.
+    """
+    root = resource.resource_type
+    for one in objects(resource.content.get("identifier")):
+        number = text_of(one.get("value"))
+        if number is not None and one.get("use") not in OUTDATED:
+            return number
+    if resource.id is None:
+        raise ClaimElementError(f"{root}.identifier", f"is missing, and so is {root}.id", "number it")
+    return resource.id
+
+
+def named_number(resource: Resource, reference: Json, path: str) -> str:
+    """The number of what a Reference names: its identifier, else that of the resource at hand, else the id in it.
+
+    Raises:
+        ClaimElementError: it names nothing.
+    """
+    said = reference if isinstance(reference, dict) else {}
+    own = said.get("identifier")
+    number = text_of(own.get("value")) if isinstance(own, dict) else None
+    if number is not None:
+        return number
+    target, literal = target_of(resource, reference), text_of(said.get("reference"))
+    if target is not None:
+        return own_number(target)
+    if literal is None or literal.startswith("#"):
+        raise ClaimElementError(path, "names nothing", "name it by its identifier or a reference")
+    return re.split("[/:]", literal.partition("/_history/")[0])[-1]
+
+
+def policy_name(resource: Resource, insurance: JsonObject, path: str, *, prefer: Sequence[str]) -> Identifier | None:
+    """The policy that an `insurance` element names; None where it only describes one."""
+    reference = insurance.get("coverage")
+    if not isinstance(reference, dict) or not reference.keys() & {"identifier", "reference"}:
+        return None
+    coverage = target_of(resource, reference)
+    if coverage is not None:
+        return identifier(coverage.content.get("identifier"), prefer)
+    return name_of(resource, reference, path, step="name the policy", prefer=prefer)
+
+
+def is_own_policy(coverage: JsonObject) -> bool:
+    """Whether a Coverage is held by whom it insures."""
+    own = any(code.code == "self" for code in codes(coverage.get("relationship")))
+    return own or coverage.get("subscriber") == coverage.get("beneficiary")
