@@ -7,7 +7,6 @@ MEDPROOF_DEEP=1 tries many more.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -32,8 +31,8 @@ from medproof.policy.codes import PartyKind, Purpose, ResearchUse
 from medproof.policy.evaluation import Decision, Reason, decide
 from medproof.policy.word import FIELDS, FLAGS, NO_END_DAY, NO_END_MINUTE, validate
 from tests.support.fixtures import DAY
+from tests.support.profiles import DEEP
 
-DEEP = bool(os.environ.get("MEDPROOF_DEEP"))
 WORLDS = 220 if DEEP else 20
 SUBJECTS, REQUESTS = 4, 10  # subjects with random rules in each world, and the requests about each
 WRITES = 10_000 if DEEP else 1000  # words that the contract is asked to store
@@ -45,11 +44,7 @@ OPENINGS_SLOT, LAST_SLOT, RULES_SLOT = 3, 4, 7  # where ConsentRegistry keeps op
 EVERYONE, EMERGENCY_GROUP = f"0x{1:040x}", f"0x{2:040x}"
 BREAK_GLASS_REFUSED = next(f.mask for f in FLAGS if f.name == "breakGlassRefused")
 
-chain_examples = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    derandomize=not DEEP,
-)
+chain_examples = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 seeds = st.integers(0, 2**64 - 1)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -14,11 +13,9 @@ from medproof.errors import MerkleProofError
 from medproof.merkle import MerkleLog, verify_inclusion
 from medproof.policy.codes import DataClass
 from tests.support.fixtures import NOBODY
+from tests.support.profiles import effort
 from tests.support.reverts import reverts
 
-DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
-# The first ten examples of a run are tiny by design of Hypothesis: what counts comes after them.
-SETTINGS = {"max_examples": 150, "stateful_step_count": 40} if DEEP else {"max_examples": 18, "stateful_step_count": 10}
 POSTED, ACCEPTED, DISPUTED, AMENDED, DENIED = 1, 2, 3, 4, 5
 ZERO = "0x" + "00" * 32
 REASON = b"\x33" * 32
@@ -428,5 +425,5 @@ def test_record_pointers_agree_with_their_model(
         relayer.address,
         sign,
         domain_of(record_pointers),
-        settings=SETTINGS,
+        settings=effort(8, steps=10),
     )

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -9,11 +8,9 @@ from brownie import chain, web3
 from hypothesis import strategies as st
 
 from tests.support.fixtures import CREDENTIAL, DAY, NOBODY, SALTED
+from tests.support.profiles import effort
 from tests.support.reverts import reverts
 
-DEEP = os.environ.get("MEDPROOF_DEEP") == "1"
-# The first ten examples of a run are tiny by design of Hypothesis: what counts comes after them.
-SETTINGS = {"max_examples": 150, "stateful_step_count": 40} if DEEP else {"max_examples": 18, "stateful_step_count": 10}
 RECOVERY_DELAY = 3 * DAY
 EVERYONE = 1
 ZERO = "0x" + "00" * 32
@@ -340,4 +337,4 @@ def test_registrar_agrees_with_its_model(state_machine, registrar, admin, accoun
     people = [account.address for account in accounts[1:7]]
     chain.mine(timestamp=(chain.time() // DAY + 1) * DAY + DAY // 2)
 
-    state_machine(StateMachine, registrar, admin, people, settings=SETTINGS)
+    state_machine(StateMachine, registrar, admin, people, settings=effort(8, steps=10))

@@ -126,7 +126,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_anything_else_is_no_entry(said: Any) -> None:
     with pytest.raises(AccessEntryError):
         AccessEntry.from_json(said)

@@ -87,7 +87,7 @@ def test_a_log_that_is_whole() -> None:
 
 
 @given(st.sets(st.sampled_from(PLACES)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_erased_entries_leave_the_log_whole(places: set[int]) -> None:
     lines = [erased(one) if place in places else one for place, one in enumerate(HONEST)]
     assert check(lines) == Report(SIZE, len(places), 6, 0, 0, None)
@@ -268,7 +268,7 @@ def test_findings_read_as_sentences() -> None:
 
 
 @given(st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_single_change_is_found_at_its_place(data: st.DataObject) -> None:
     """Logs of any size, erased anywhere, changed anywhere: never sooner, never later, never nothing."""
     size = data.draw(st.integers(2, 12))
@@ -302,7 +302,7 @@ def test_any_single_change_is_found_at_its_place(data: st.DataObject) -> None:
 
 
 @given(st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_rewriting_is_bounded_by_what_was_anchored_and_kept(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 12))
     whole = list(honest(12)[:size])
@@ -326,7 +326,7 @@ def test_any_rewriting_is_bounded_by_what_was_anchored_and_kept(data: st.DataObj
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_lines_of_anything_are_no_entries(text: bytes) -> None:
     report = verify(
         [*HONEST[:2], *read_lines([b"x" + text.replace(b"\n", b"")])],

@@ -60,7 +60,7 @@ def test_every_error_of_the_suite_has_its_exception() -> None:
 
 
 @pytest.mark.parametrize("cls", contract_errors.ALL, ids=lambda cls: cls.__name__)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_every_error_is_decoded_with_its_arguments(cls: type[ContractError], data: Any) -> None:
     values = [data.draw(VALUES[kind]()) for kind in types(cls)]
@@ -117,7 +117,7 @@ def test_text_that_is_none() -> None:
         assert isinstance(decode_error(selector + words), UnknownRevertError)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from([bytes.fromhex("08c379a0"), *(keccak(text=cls.signature)[:4] for cls in contract_errors.ALL)]),
     st.lists(st.one_of(st.binary(min_size=32, max_size=32), st.just(b"\xff" * 32), st.just(bytes(31) + b"\x20"))),
@@ -127,7 +127,7 @@ def test_hostile_data_never_escapes(selector: bytes, words: list[bytes], rest: b
     assert isinstance(decode_error(selector + b"".join(words) + rest), ContractError | UnknownRevertError)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=100))
 def test_any_data_is_an_error(data: bytes) -> None:
     assert isinstance(decode_error(data), MedProofError)

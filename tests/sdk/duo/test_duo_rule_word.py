@@ -90,7 +90,7 @@ def consents(draw: Any) -> DataUse:
     return DataUse(use, **{name: draw(SETS[name]) for name, asks in PARAMETERS.items() if asks in use})
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(studies(), consents())
 def test_the_chain_decides_as_the_matcher_wherever_the_word_can(study: StudyUse, use: DataUse) -> None:
     check(study, use)

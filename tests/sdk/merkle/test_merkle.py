@@ -99,7 +99,7 @@ def test_published_value() -> None:
     assert EMPTY_ROOT.hex() == "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes=st.lists(st.integers(0, 40), max_size=6))
 def test_appending_one_by_one_and_in_bulk_are_the_same(sizes: list[int]) -> None:
     single, bulk, leaves = MerkleLog(), MerkleLog(), iter(LEAVES * 2)
@@ -163,7 +163,7 @@ def test_altered_consistency_proof_is_refused(log: MerkleLog, roots: list[bytes]
                 verify_consistency(first, second, proof, one, another)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_rewritten_log_has_no_consistency_proof(data: st.DataObject) -> None:
     """Whatever is edited, deleted, inserted or swapped before `first`: no proof leads to the old root."""

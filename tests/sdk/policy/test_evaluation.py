@@ -250,7 +250,7 @@ class Draw(Random):
 DRAWS = st.integers(0, 2**64 - 1).map(Draw)
 
 
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 @given(DRAWS)
 def test_both_evaluators_agree(draw: Draw) -> None:
     rules, request_word = draw.rules(), draw.request()
@@ -262,7 +262,7 @@ def test_both_evaluators_agree(draw: Draw) -> None:
     assert (decision.reason.name, decision.word) == oracle(rules, number, MOMENT, request_word, broken)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(DRAWS)
 def test_a_prepared_case_decides_alike(draw: Draw) -> None:
     rules, request_word, kind = draw.rules(), draw.request(), draw.choice([*PartyKind])
@@ -276,7 +276,7 @@ def test_a_prepared_case_decides_alike(draw: Draw) -> None:
     assert case.permits(rules) is decision.permitted
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(st.integers(0, 2**256 - 1), max_size=4), st.integers(0, 2**256 - 1))
 def test_arbitrary_words_agree_too(rules: list[int], request_word: int) -> None:
     # A data period that ends before it begins is never written.
@@ -309,7 +309,7 @@ def test_breaking_the_glass_only_permits_more_and_a_refusal_only_less() -> None:
     assert changed > 100
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(DRAWS)
 def test_adding_a_deny_never_permits(draw: Draw) -> None:
     rules, request_word = draw.rules(), draw.request()
@@ -318,7 +318,7 @@ def test_adding_a_deny_never_permits(draw: Draw) -> None:
     assert before.permitted or not decide(rules, PartyKind.PAYER, NOW, request_word).permitted
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(DRAWS)
 def test_asking_for_less_is_never_refused_where_more_was_permitted(draw: Draw) -> None:
     rules, request_word = draw.rules(), draw.request()
@@ -332,7 +332,7 @@ def test_asking_for_less_is_never_refused_where_more_was_permitted(draw: Draw) -
             assert decide(rules, PartyKind.PAYER, NOW, less).permitted
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(DRAWS)
 def test_filling_in_twice_changes_nothing(draw: Draw) -> None:
     filled = normalize(draw.request())

@@ -262,7 +262,7 @@ def test_every_row_of_the_table_is_explained_in_one_sentence() -> None:
         assert ". " not in text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.integers(0, 2**256 - 1), st.sampled_from(list(Reason)))
 def test_any_rule_can_be_printed(word: int, reason: Reason) -> None:
     rule = decode(word & DEFINED)

@@ -90,19 +90,19 @@ def test_layout_fills_the_word_without_gaps() -> None:
     assert sum(flag.mask for flag in FLAGS) == FIELDS["flags"].mask
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(WORDS)
 def test_a_word_comes_back_from_its_rule(word: int) -> None:
     assert encode(decode(word)) == word
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(RULES)
 def test_a_rule_comes_back_from_its_word(rule: Rule) -> None:
     assert decode(encode(rule)) == rule
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(REQUESTS)
 def test_a_request_comes_back_from_its_word(request_: Request) -> None:
     assert decode_request(encode_request(request_)) == request_

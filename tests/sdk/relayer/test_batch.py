@@ -22,7 +22,7 @@ QUEUES = st.lists(
 ).map(lambda rows: [entry(number, subject, contract, share) for number, (subject, contract, share) in enumerate(rows)])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(QUEUES, st.integers(1, 10), st.sets(st.sampled_from("abcde"), max_size=2))
 def test_nobody_is_overtaken_by_itself(queue: list[Entry], size: int, busy: set[str]) -> None:
     picked, _ = pick(queue, CONTRACTS[0], busy=busy, size=size)
@@ -34,7 +34,7 @@ def test_nobody_is_overtaken_by_itself(queue: list[Entry], size: int, busy: set[
             assert not [late for late in picked if late.subject == one.subject and late.arrival > one.arrival]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(QUEUES)
 def test_queue_never_starves(queue: list[Entry]) -> None:
     while queue:
@@ -43,7 +43,7 @@ def test_queue_never_starves(queue: list[Entry]) -> None:
         queue = [one for one in queue if one not in picked]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(QUEUES)
 def test_mixed_but_for_each_subjects_own(queue: list[Entry]) -> None:
     mixed = mix(queue)
