@@ -170,6 +170,15 @@ class ClaimStateError(ClaimElementError):
     """A resource is no bill or no decision as it stands: a draft, a cancelled one, a question, one still under way."""
 
 
+class PlanError(MedProofError):
+    """A plan cannot be computed by, or does not govern a claim."""
+
+    def __init__(self, path: str, rule: str) -> None:
+        """Name the place in the plan, or of the claim, and what is wrong with it."""
+        self.path = path  # such as "$.fees[0].amount"
+        super().__init__(f"{path} {rule}. Give the plan as its payer published it (docs/adjudication.md).")
+
+
 class NullifierKeyError(MedProofError):
     """The consortium's keys for nullifiers cannot be used so; no message shows a key."""
 

@@ -53,8 +53,10 @@ def check_amount(amount: Decimal, path: str) -> None:
     """Make sure that an amount or a quantity is one.
 
     Raises:
-        ClaimAmountError: it is below zero, or longer than any is.
+        ClaimAmountError: it is no number, below zero, or longer than any is.
     """
+    if not amount.is_finite():
+        raise ClaimAmountError(path, "is no number", "say how much")
     if amount < 0:
         raise ClaimAmountError(path, "is below zero", "take a bill back by voiding it (frequency 8)")
     if amount.adjusted() >= _MOST_DIGITS:

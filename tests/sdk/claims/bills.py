@@ -17,8 +17,8 @@ def usd(amount: str) -> Money:
     return Money(Decimal(amount), "USD")
 
 
-def line(number: int = 1, service: Code = VISIT, charge: str = "125.00", **fields: object) -> ServiceLine:
-    made = ServiceLine(number, (service,), DAY, DAY, charge=usd(charge))
+def line(number: int = 1, service: Code = VISIT, charge: str | Money = "125.00", **fields: object) -> ServiceLine:
+    made = ServiceLine(number, (service,), DAY, DAY, charge=usd(charge) if isinstance(charge, str) else charge)
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
