@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,8 @@ from medproof.client.record_pointers import PointerKey
 from medproof.fhir import Resource
 from medproof.policy.codes import DataClass, PartyKind
 from medproof.signing import LocalSigner
+
+_Refusal = TypeVar("_Refusal", bound=Exception)
 
 
 @dataclass(frozen=True)
@@ -81,3 +84,12 @@ class Stage:
         for row in rows:
             table.add_row(*row)
         self.console.print(table, highlight=False)
+
+
+def refusal_of(act: Callable[[], object], kind: type[_Refusal]) -> _Refusal | None:
+    """The error of this kind that an act raises."""
+    try:
+        act()
+    except kind as error:
+        return error
+    return None

@@ -7,28 +7,27 @@ goes; one that fails is marked, and the story returns False.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 from eth_utils.crypto import keccak
 
 from medproof import fhir
 from medproof.artifacts import CONTRACTS
 from medproof.client import MedProof
-from medproof.client.claim_anchor import Claim, ClaimStatus, Outcome
 from medproof.client.record_pointers import Status
 from medproof.client.registrar import EVERYONE
-from medproof.contract_errors import AlreadyBilled, NotEmergencyCare
+from medproof.contract_errors import NotEmergencyCare
 from medproof.deployments import deploy
 from medproof.fhir import Resource
 from medproof.gateway import Claims
 from medproof.gateway.consent import request_for
-from medproof.hashing import JsonObject, commit_bytes, new_salt, seal
+from medproof.hashing import JsonObject, commit_bytes, new_salt
 from medproof.policy.codes import (
     Action,
     CareSetting,
@@ -45,7 +44,7 @@ from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.policy.sentence import describe
-from medproof.policy.word import EPOCH_DAY, Request, Rule
+from medproof.policy.word import Request, Rule
 from medproof.reading import Reading, sign_reading
 from medproof.reading_proof import ReadingProof
 from medproof.receipt import ConsentReceipt, issue, verify
@@ -53,14 +52,12 @@ from medproof.recovery import recover
 from medproof.relayer import Relayer
 from medproof.signing import LocalSigner
 from medproof.wallet import Wallet
+from scripts.billing import Billing
 from scripts.clinic import Clinic
-from scripts.material import billed_service, tampered
-from scripts.stage import Organisation, Posted, Stage
-
-_Refusal = TypeVar("_Refusal", bound=Exception)
+from scripts.material import tampered
+from scripts.stage import Organisation, Posted, Stage, refusal_of
 
 TERMS = "You decide who may use your records, for what and until when. You may change your mind at any time."
-ADJUDICATION_RULES = "Preventive and diagnostic services are covered in full; all others at 80 per cent."
 TREATMENT = Claims(Purpose.TREAT, Action.ACCESS)
 FUNDS = 5 * 10**16  # wei for each organisation that sends transactions: 0.05 ether
 
@@ -89,7 +86,7 @@ class Story(Stage):
             self._revoke(suite, people, wallet, clinic, shared)
             self._measure_at_home(suite, people, wallet, clinic)
             self._show_log(suite, people, wallet, clinic, shared)
-        self._bill(suite, people)
+        Billing(self, suite, people).tell(self.claim)
         self._recover(suite, Wallet(phrase), posted)
         return self._close()
 
@@ -531,43 +528,6 @@ class Story(Stage):
             finding is not None and finding.first == opened,
         )
 
-    def _bill(self, suite: MedProof, people: dict[str, Organisation]) -> None:
-        clinic, plan, other_plan = people["north"], people["plan"], people["other_plan"]
-        self.chapter(
-            "A claim, step by step",
-            "Each step is agreed by the party that owns it. Amounts, codes and dates stay off the chain.",
-        )
-        anchor, consortium_key = suite.claim_anchor, new_salt()
-        rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=plan.signer)
-        nullifier = billed_service(self.claim, consortium_key, provider=clinic.id)
-        claim = Claim(clinic.id, plan.id, seal(self.claim.content).commitment, nullifier)
-        response = seal({"resourceType": "ClaimResponse", "outcome": "complete", "disposition": "approved"}).commitment
-        submitted = anchor.submit(claim, rules, sender=clinic.signer)
-        decided = anchor.adjudicate(claim, Outcome.APPROVED, rules, response, sender=plan.signer)
-        by_clinic = anchor.agree_to_settle(clinic.signer, claim)
-        by_plan = anchor.agree_to_settle(plan.signer, claim, deadline=by_clinic.deadline)
-        settled = anchor.settle(claim, provider=by_clinic, payer=by_plan, sender=people["relayer"].signer)
-        self.table(
-            "step",
-            "agreed by",
-            "gas",
-            rows=[
-                ("submitted", clinic.name, f"{self.spend('submit a claim', submitted):,}"),
-                ("adjudicated: approved", plan.name, f"{self.spend('adjudicate a claim', decided):,}"),
-                ("settled", f"{clinic.name} and {plan.name}", f"{self.spend('settle, two signatures', settled):,}"),
-            ],
-        )
-        self.expect("the claim is settled", anchor.state(claim).status is ClaimStatus.SETTLED)
-
-        self.chapter("The same service, billed again", f"{clinic.name} sends the bill to {other_plan.name} as well.")
-        rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=other_plan.signer)
-        again = Claim(clinic.id, other_plan.id, seal(self.claim.content).commitment, nullifier)
-        refused = refusal_of(lambda: anchor.submit(again, rules, sender=clinic.signer), AlreadyBilled)
-        self.expect(
-            "refused by the contract: the service was billed before, by the claim that is settled",
-            refused is not None and refused.by == claim.id,
-        )
-
     def _recover(self, suite: MedProof, wallet: Wallet, posted: Sequence[Posted]) -> None:
         self.chapter("She loses her phone", "Twelve words bring back every relationship, from the chain alone.")
         with self.console.status("looking for her relationships"):
@@ -591,15 +551,6 @@ class Story(Stage):
     def _request(shared: Posted, **changes: Any) -> Request:
         """What the gatekeeper asks the registry for before it serves the record for treatment."""
         return replace(request_for(shared.resource, TREATMENT), **changes)
-
-
-def refusal_of(act: Callable[[], object], kind: type[_Refusal]) -> _Refusal | None:
-    """The error of this kind that an act raises."""
-    try:
-        act()
-    except kind as error:
-        return error
-    return None
 
 
 def heart_rate(value: int, taken_at: datetime) -> Resource:
