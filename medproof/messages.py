@@ -22,6 +22,7 @@ from medproof.policy.word import FIELDS, FLAGS
 __all__ = [
     "MESSAGE_TYPES",
     "Domain",
+    "FreeMessage",
     "TypedData",
     "acceptance",
     "adjudication",
@@ -118,17 +119,14 @@ class TypedData:
     message: Mapping[str, Any]  # the members by name
 
     @property
-    def fields(self) -> str:
-        """The members in order, each as "type name"."""
-        return MESSAGE_TYPES[self.primary_type]
+    def types(self) -> Mapping[str, str]:
+        """The types that it is made of, each with its members in order as "type name"."""
+        return {self.primary_type: MESSAGE_TYPES[self.primary_type]}
 
     def as_dict(self) -> dict[str, Any]:
         """The whole document, as wallets take it in ``eth_signTypedData_v4``."""
         return {
-            "types": {
-                "EIP712Domain": _members(DOMAIN_FIELDS),
-                self.primary_type: _members(self.fields),
-            },
+            "types": {name: _members(said) for name, said in {"EIP712Domain": DOMAIN_FIELDS, **self.types}.items()},
             "primaryType": self.primary_type,
             "domain": self.domain.as_dict(),
             "message": dict(self.message),
@@ -137,6 +135,18 @@ class TypedData:
     def signable(self) -> SignableMessage:
         """The form that eth-account signs."""
         return encode_typed_data(full_message=self.as_dict())
+
+
+@dataclass(frozen=True)
+class FreeMessage(TypedData):
+    """A message that is for no contract: it brings its own types."""
+
+    own: Mapping[str, str]  # as in MESSAGE_TYPES, the primary type among them
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """The types that it is made of, each with its members in order as "type name"."""
+        return self.own
 
 
 def rule(domain: Domain, *, subject: str, grantee: str, word: int, terms: bytes, deadline: int) -> TypedData:

@@ -29,7 +29,7 @@ from medproof import fhir, hashing
 from medproof.errors import JsonError, ReadingError, ReadingRefusedError, RecordError, SaltError
 from medproof.fhir import Resource
 from medproof.hashing import Json, JsonObject
-from medproof.messages import DOMAIN_FIELDS, Domain, TypedData
+from medproof.messages import DOMAIN_FIELDS, Domain, FreeMessage, TypedData
 from medproof.policy.codes import DataClass
 from medproof.policy.device import Device
 from medproof.signatures import signer_of
@@ -107,7 +107,7 @@ class Reading:
 
     def typed_data(self, domain: Domain) -> TypedData:
         """What the device signs; `domain` is `Devices.reading_domain`."""
-        return _ReadingMessage(
+        return FreeMessage(
             domain,
             "Reading",
             {
@@ -118,6 +118,7 @@ class Reading:
                 "takenAt": self.taken_at,
                 "observation": self.commitment,
             },
+            {"Reading": READING_FIELDS},
         )
 
     def digest(self, domain: Domain) -> bytes:
@@ -344,15 +345,6 @@ def _span(value: Json) -> tuple[datetime, datetime]:
 
 
 # -- what is signed ----------------------------------------------------------------------------------------------
-
-
-class _ReadingMessage(TypedData):
-    """Typed data of a message that is for no contract."""
-
-    @property
-    def fields(self) -> str:
-        """The members in order, each as "type name"."""
-        return READING_FIELDS
 
 
 @lru_cache(maxsize=64)

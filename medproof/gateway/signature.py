@@ -10,13 +10,12 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from medproof.errors import MessageError
-from medproof.messages import Domain, TypedData
+from medproof.messages import Domain, FreeMessage, TypedData
 from medproof.policy.codes import Action, Purpose, ResearchUse
 from medproof.policy.word import Request
 from medproof.signing import Signer
@@ -100,7 +99,7 @@ class SignedRequest:
             "issuedAt": self.issued,
             "expiresAt": self.expires,
         }
-        return _AccessRequest(Domain("Gatekeeper", chain_id, contract), _TYPE, members)
+        return FreeMessage(Domain("Gatekeeper", chain_id, contract), _TYPE, members, {_TYPE: ACCESS_FIELDS})
 
     @classmethod
     def new(
@@ -161,21 +160,3 @@ class Credentials:
             int(found["expires"]),
             bytes.fromhex(found["signature"][2:]),
         )
-
-
-class _AccessRequest(TypedData):
-    """Typed data of the one message that is for no contract of the suite."""
-
-    def as_dict(self) -> dict[str, Any]:
-        domain = self.domain.as_dict()
-        kinds = {"name": "string", "version": "string", "chainId": "uint256", "verifyingContract": "address"}
-        members = [dict(zip(("type", "name"), field.split(" "), strict=True)) for field in ACCESS_FIELDS.split(",")]
-        return {
-            "types": {
-                "EIP712Domain": [{"name": name, "type": kind} for name, kind in kinds.items()],
-                _TYPE: members,
-            },
-            "primaryType": _TYPE,
-            "domain": domain,
-            "message": dict(self.message),
-        }

@@ -33,9 +33,10 @@ from eth_utils.crypto import keccak
 from medproof.errors import EncryptionKeyError, EnvelopeError
 from medproof.hashing import encode_parts
 from medproof.json_reader import JsonReader, hex_text
+from medproof.messages import TypedData
 from medproof.sharing.content import MAX_CONTENT, Content
 from medproof.sharing.keys import WRAPPED_LENGTH, EncryptionKeys, checked_key, wrap
-from medproof.sharing.typed_data import SharingData, sharing_data
+from medproof.sharing.typed_data import sharing_data
 from medproof.signatures import digest
 from medproof.store.keys import KEY_LENGTH, new_key, seal, unseal
 
@@ -146,7 +147,7 @@ class Envelope:
         return Content.decode(text)
 
     @cached_property
-    def typed_data(self) -> SharingData:
+    def typed_data(self) -> TypedData:
         """What the sender signs."""
         said = self.heading
         recipients = [

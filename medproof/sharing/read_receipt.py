@@ -18,9 +18,10 @@ from medproof.client import MedProof
 from medproof.errors import MedProofError, MerkleProofError, ReadReceiptError
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text
+from medproof.messages import TypedData
 from medproof.sharing.envelope import Envelope
 from medproof.sharing.sealing import SKEW, Clock, Opened
-from medproof.sharing.typed_data import SharingData, sharing_data
+from medproof.sharing.typed_data import sharing_data
 from medproof.signatures import digest, is_signed_by
 from medproof.signing import Signer
 
@@ -57,7 +58,7 @@ class ReadReceipt:
     inclusion: Inclusion | None = None  # None where it is not anchored yet
 
     @property
-    def typed_data(self) -> SharingData:
+    def typed_data(self) -> TypedData:
         """What the reader signs."""
         return sharing_data(
             self.chain_id,
