@@ -24,7 +24,7 @@ from medproof.errors import (
 )
 from medproof.x12 import codes
 from medproof.x12.interchange import Kind, Transaction, ordinal
-from medproof.x12.segment import Segment, before, find, find_all, loops
+from medproof.x12.segment import Segment, before, find, find_all, loops, shown
 
 __all__ = ["CLAIM_KINDS", "claims_of"]
 
@@ -73,10 +73,11 @@ def claims_of(transaction: Transaction, *, already: int = 0) -> Iterator[Claim]:
             _descend(levels, segment)
         elif segment.id == "CLM":
             count += 1
+            segment.within = f"in the {ordinal(count)} claim"
             if not levels.subscriber:
                 raise segment.wrong(InterchangeError, 0, "stands under no subscriber", "put it below HL03 = 22 or 23")
             levels.open = levels.claim
-        if levels.claim or segment.id == "CLM":
+        elif levels.claim:
             segment.within = f"in the {ordinal(count)} claim"
         levels.open.append(segment)
     if levels.claim:
@@ -146,7 +147,7 @@ def _frequency(bill: Segment, header: list[Segment]) -> tuple[Frequency, str | N
     """Whether the claim corrects one, and which."""
     code = bill.required(5, 3)
     if code not in tuple(Frequency):
-        rule = f"is {code[:4]}, and claims are original (1), replacements (7) or voids (8)"
+        rule = f"{shown(code)}, and claims are original (1), replacements (7) or voids (8)"
         raise bill.wrong(ClaimCodeError, 5, rule, "bill once, and correct by 7 or 8", 3)
     corrected = find(header, "REF", "F8")
     if code in _ORIGINALS and corrected is None:

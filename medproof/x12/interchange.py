@@ -143,6 +143,7 @@ class _Stream:
     def transactions(self) -> Iterator[Transaction]:
         header: Header | None = None
         group = self._last
+        found = False
         segments = self._segments()
         for segment in segments:
             if segment.id == "ISA":
@@ -153,11 +154,14 @@ class _Stream:
                 self._numbers.clear()
             elif segment.id == "ST":
                 assert header is not None  # a GS came before
+                found = True
                 kind = _kind(group, segment)
                 body = self._body(segments)
                 yield Transaction(kind, header, body, str(self._reader.repetition_term))
                 for _ in body:  # whoever left early did not see the end
                     pass
+        if not found:
+            raise InterchangeError("The file", "holds no transaction", "give one that has ST")
 
     def _body(self, segments: Iterator[Segment]) -> Iterator[Segment]:
         for segment in segments:
@@ -169,12 +173,12 @@ class _Stream:
         for number, found in enumerate(self._raw(), start=1):
             elements = [[part.value for part in element.elements] for element in found.elements]
             segment = Segment(found.seg_id or "", elements, number)
-            if self._reader.err_list:
-                self._refuse_findings(segment)
             if segment.id in _ENVELOPE:
                 self._follow(segment)
             elif self._inside != "ST":
                 raise _broken(segment, 0, f"stands where {_TRAILERS[self._inside]} should")
+            if self._reader.err_list:
+                self._refuse_findings(segment)
             self._last = segment
             yield segment
         self._refuse_rest()

@@ -15,7 +15,7 @@ from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Ident
 from medproof.errors import ClaimAmountError, ClaimCodeError, ClaimTotalError, InterchangeError
 from medproof.x12 import codes
 from medproof.x12.interchange import Transaction, ordinal
-from medproof.x12.segment import Segment, before, find, find_all, loops
+from medproof.x12.segment import Segment, before, find, find_all, loops, shown
 
 __all__ = ["responses_of"]
 
@@ -77,7 +77,7 @@ class _Remittance:
         said = segments[0]
         status = said.required(2)
         if status not in _STATUSES:
-            rule = f"is {status[:2]}, which is no status of an 835"
+            rule = f"{shown(status)}, which is no status of an 835"
             raise said.wrong(ClaimCodeError, 2, rule, f"give one of {', '.join(_STATUSES)}")
         reversal = status == _REVERSAL
         charge, paid = self._amount(said, 3, reversal), self._amount(said, 4, reversal)
@@ -137,7 +137,7 @@ class _Remittance:
         for said in find_all(segments, "CAS"):
             group = said.required(1)
             if group not in _GROUPS:
-                rule = f"is {group[:2]}, which is no group of adjustments"
+                rule = f"{shown(group)}, which is no group of adjustments"
                 raise said.wrong(ClaimCodeError, 1, rule, f"give one of {', '.join(_GROUPS)}")
             reasons = [place for place in range(2, 20, 3) if said.text(place) or said.text(place + 1)]
             if not reasons:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from medproof.errors import ClaimAmountError, ClaimDateError, ClaimElementError
 
-__all__ = ["Segment", "before", "find", "find_all", "loops"]
+__all__ = ["Segment", "before", "find", "find_all", "loops", "shown"]
 
 _AMOUNT = re.compile(r"-?(\d{1,15}(\.\d{0,9})?|\.\d{1,9})", re.ASCII)
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
@@ -161,3 +161,8 @@ def loops(segments: list[Segment], name: str) -> list[list[Segment]]:
     """The segments from each of a name to the next."""
     starts = [place for place, segment in enumerate(segments) if segment.id == name]
     return [segments[start:end] for start, end in pairwise([*starts, len(segments)])]
+
+
+def shown(code: str) -> str:
+    """A code that is not known, in a refusal; what is longer than a code may be a person's, and is not shown."""
+    return f"is {code}" if len(code) <= 3 else "is no code"

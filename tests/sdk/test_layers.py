@@ -153,6 +153,7 @@ LAYERS = (
     {"fhir.elements"},
     {"fhir.resource"},
     {"fhir.structure"},
+    {"claims.matching", "claims.response"},
     {"claims.disclosure"},
     {"claims.document"},
     {"claims.adjudication"},
