@@ -993,13 +993,41 @@ class SupplyUnknown(ContractError):
 
 
 class AlreadyBilled(ContractError):
-    """Thrown when the service was billed before: its nullifier belongs to another claim."""
+    """Thrown when the service was billed before: its nullifier has a holder, see `holderOf`."""
 
     signature = "AlreadyBilled(bytes32,bytes32)"
-    rule = "The service was billed before: its nullifier belongs to another claim."
-    step = "Replace or void the earlier claim `by`; do not bill the service a second time."
+    rule = "The service was billed before: its nullifier has a holder, see `holderOf`."
+    step = "Replace or void the earlier claim, or release the earlier place; do not bill the service again."
     nullifier: bytes
     by: bytes
+
+
+class BatchIncomplete(ContractError):
+    """Thrown when a batch has a nullifier of zero, or no root."""
+
+    signature = "BatchIncomplete()"
+    rule = "A batch has a nullifier of zero, or no root."
+    step = "Give the root over the claims' leaves, and of each the keyed hash of the service, in their order."
+
+
+class BatchSizeOutOfRange(ContractError):
+    """Thrown when a batch has no claims or too many."""
+
+    signature = "BatchSizeOutOfRange(uint256,uint256)"
+    rule = "A batch has no claims or too many."
+    step = "Submit it in parts of at most `limit`."
+    size: int
+    limit: int
+
+
+class ClaimBatchExists(ContractError):
+    """Thrown when a provider submits a batch of the same root again."""
+
+    signature = "ClaimBatchExists(address,bytes32)"
+    rule = "A provider submits a batch of the same root again."
+    step = "Nothing needs doing; other claims have another root."
+    provider: str
+    root: bytes
 
 
 class ClaimExists(ContractError):
@@ -1019,12 +1047,128 @@ class ClaimIncomplete(ContractError):
     step = "Give the salted hash of the claim and the keyed hash of the service."
 
 
+class ClaimNotInBatch(ContractError):
+    """Thrown when a claim does not stand in the batch at the index that is named."""
+
+    signature = "ClaimNotInBatch(bytes32,bytes32)"
+    rule = "A claim does not stand in the batch at the index that is named."
+    step = "Give the claim, its rules, root, index and proof as the batch was made."
+    claim: bytes
+    root: bytes
+
+
+class EncounterExists(ContractError):
+    """Thrown when a patient registers an encounter again."""
+
+    signature = "EncounterExists(address,bytes32)"
+    rule = "A patient registers an encounter again."
+    step = "Nothing needs doing; another encounter has another id."
+    patient: str
+    encounter: bytes
+
+
+class EncounterIncomplete(ContractError):
+    """Thrown when an encounter is registered without a patient or an id."""
+
+    signature = "EncounterIncomplete()"
+    rule = "An encounter is registered without a patient or an id."
+    step = "Give the patient's pseudonym and a salted id of 32 bytes."
+
+
+class EncounterUnknown(ContractError):
+    """Thrown when a claim's rules ask for a registered encounter and its patient has registered none such."""
+
+    signature = "EncounterUnknown(address,bytes32)"
+    rule = "A claim's rules ask for a registered encounter and its patient has registered none such."
+    step = "Have the patient register the encounter, and name patient and encounter in the claim."
+    patient: str
+    encounter: bytes
+
+
+class FlagDecisionMissing(ContractError):
+    """Thrown when a flag is decided as neither cleared nor confirmed."""
+
+    signature = "FlagDecisionMissing()"
+    rule = "A flag is decided as neither cleared nor confirmed."
+    step = "Give cleared (2) or confirmed (3)."
+
+
+class FlagExists(ContractError):
+    """Thrown when two claims are flagged again, in whichever order."""
+
+    signature = "FlagExists(bytes32,bytes32)"
+    rule = "Two claims are flagged again, in whichever order."
+    step = "Nothing needs doing."
+    earlier: bytes
+    later: bytes
+
+
+class FlagNotRaised(ContractError):
+    """Thrown when a flag is decided that was never raised, or was decided before."""
+
+    signature = "FlagNotRaised(bytes32,bytes32,uint8)"
+    rule = "A flag is decided that was never raised, or was decided before."
+    step = "Check the claims and their order; a decision stands."
+    earlier: bytes
+    later: bytes
+    status: int
+
+
+class NotAlike(ContractError):
+    """Thrown when two claims that are flagged are the same, share no soft key, or come in the wrong order."""
+
+    signature = "NotAlike(bytes32,bytes32)"
+    rule = "Two claims that are flagged are the same, share no soft key, or come in the wrong order."
+    step = "Flag two claims with one soft key, the one that was submitted first as the earlier."
+    earlier: bytes
+    later: bytes
+
+
+class NullifierNotWaiting(ContractError):
+    """Thrown when a nullifier does not wait in the batch, at the place that is named."""
+
+    signature = "NullifierNotWaiting(bytes32,bytes32)"
+    rule = "A nullifier does not wait in the batch, at the place that is named."
+    step = "Give root and index as they were submitted; what was opened or released before does not wait."
+    nullifier: bytes
+    root: bytes
+
+
+class OutcomeMismatch(ContractError):
+    """Thrown when the outcome of an appeal does not fit the decision on it."""
+
+    signature = "OutcomeMismatch(bytes32,uint8)"
+    rule = "The outcome of an appeal does not fit the decision on it."
+    step = "An upheld outcome stays, denied where there was none; an overturned one is approved or partial."
+    claim: bytes
+    outcome: int
+
+
 class OutcomeMissing(ContractError):
     """Thrown when an adjudication has no outcome or no commitment to it."""
 
     signature = "OutcomeMissing()"
     rule = "An adjudication has no outcome or no commitment to it."
     step = "Give approved, partial or denied, and the salted hash of the response."
+
+
+class PatientMissing(ContractError):
+    """Thrown when a claim names no patient under rules by which the patient agrees to a settlement."""
+
+    signature = "PatientMissing(address,uint256)"
+    rule = "A claim names no patient under rules by which the patient agrees to a settlement."
+    step = "Name the patient's pseudonym in the claim."
+    payer: str
+    rules: int
+
+
+class PrescriptionNotIssued(ContractError):
+    """Thrown when a pharmacy's claim names no prescription that was issued, and its rules ask for one."""
+
+    signature = "PrescriptionNotIssued(bytes32)"
+    rule = "A pharmacy's claim names no prescription that was issued, and its rules ask for one."
+    step = "Have the prescriber issue it, and name its id in the claim."
+    prescription: bytes
 
 
 class ReplacementMismatch(ContractError):
@@ -1054,12 +1198,22 @@ class RulesMissing(ContractError):
     step = "Give the keccak-256 hash of the rules' text."
 
 
+class RulesPeriodEmpty(ContractError):
+    """Thrown when rules would end before they begin."""
+
+    signature = "RulesPeriodEmpty(uint256,uint256)"
+    rule = "Rules would end before they begin."
+    step = "Give a first day (days since 1970-01-01) before `validUntil`, which itself is not governed any more."
+    valid_from: int
+    valid_until: int
+
+
 class RulesRetroactive(ContractError):
-    """Thrown when a payer's rules other than its first would begin before today."""
+    """Thrown when a plan's rules other than its first would begin before today."""
 
     signature = "RulesRetroactive(uint256,uint256)"
-    rule = "A payer's rules other than its first would begin before today."
-    step = "Give a first day (days since 1970-01-01) from `earliest` on; only a payer's first rules reach back."
+    rule = "A plan's rules other than its first would begin before today."
+    step = "Give a first day (days since 1970-01-01) from `earliest` on; only a plan's first rules reach back."
     valid_from: int
     earliest: int
 
@@ -1069,9 +1223,29 @@ class RulesUnknown(ContractError):
 
     signature = "RulesUnknown(address,uint256)"
     rule = "A claim names rules that its payer has not published, or that have not begun."
-    step = "Name the number that `rulesInForce` gives for the service date."
+    step = "Name the number that `rulesInForce` gives for the plan and the service date."
     payer: str
     rules: int
+
+
+class StepEarly(ContractError):
+    """Thrown when the lack of a decision is appealed while the payer may still decide in time."""
+
+    signature = "StepEarly(bytes32,uint256)"
+    rule = "The lack of a decision is appealed while the payer may still decide in time."
+    step = "Appeal from `earliest` (seconds since 1970) on."
+    claim: bytes
+    earliest: int
+
+
+class StepLate(ContractError):
+    """Thrown when a right has lapsed: to pend, to answer or to appeal."""
+
+    signature = "StepLate(bytes32,uint256)"
+    rule = "A right has lapsed: to pend, to answer or to appeal."
+    step = "It was due by `due` (seconds since 1970); the other party's step comes next, or a replacement."
+    claim: bytes
+    due: int
 
 
 class StepNotPossible(ContractError):
@@ -1547,14 +1721,32 @@ ALL: tuple[type[ContractError], ...] = (
     SupplyRepeated,
     SupplyUnknown,
     AlreadyBilled,
+    BatchIncomplete,
+    BatchSizeOutOfRange,
+    ClaimBatchExists,
     ClaimExists,
     ClaimIncomplete,
+    ClaimNotInBatch,
+    EncounterExists,
+    EncounterIncomplete,
+    EncounterUnknown,
+    FlagDecisionMissing,
+    FlagExists,
+    FlagNotRaised,
+    NotAlike,
+    NullifierNotWaiting,
+    OutcomeMismatch,
     OutcomeMissing,
+    PatientMissing,
+    PrescriptionNotIssued,
     ReplacementMismatch,
     RulesMismatch,
     RulesMissing,
+    RulesPeriodEmpty,
     RulesRetroactive,
     RulesUnknown,
+    StepEarly,
+    StepLate,
     StepNotPossible,
     ConsistencyUnproven,
     LogNotGrown,

@@ -34,7 +34,7 @@ _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its
     "ConsentRegistry": (("authority", "Authority"), ("registrar", "Registrar"), ("delegations", "Delegations")),
     "RecordPointers": (("registrar", "Registrar"),),
     "Prescriptions": (("registrar", "Registrar"),),
-    "ClaimAnchor": (("registrar", "Registrar"),),
+    "ClaimAnchor": (("registrar", "Registrar"), ("prescriptions", "Prescriptions")),
     "BatchAnchor": (("registrar", "Registrar"),),
     "AccessLog": (("registrar", "Registrar"), ("batchAnchor", "BatchAnchor")),
     "Devices": (("delegations", "Delegations"),),

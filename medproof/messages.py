@@ -7,8 +7,8 @@ period) or days (its data period), as the field's name says in docs/rule-word.md
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eth_account.messages import SignableMessage, encode_typed_data
@@ -26,19 +26,27 @@ __all__ = [
     "TypedData",
     "acceptance",
     "adjudication",
+    "answer",
+    "appeal",
+    "appeal_decision",
     "batch",
+    "claim_batch",
     "compact",
     "delegation",
     "delegation_revocation",
     "device",
     "device_revocation",
     "dispute",
+    "encounter",
+    "flag",
+    "flag_decision",
     "guardians",
     "inclusion_promise",
     "objection",
     "opening",
     "pend",
     "recovery",
+    "release",
     "replacement",
     "review",
     "revocation",
@@ -73,14 +81,22 @@ MESSAGE_TYPES: Mapping[str, str] = {
     "Acceptance": "address subject,address custodian,bytes32 commitment,uint32 sequence,uint256 deadline",
     "Dispute": ("address subject,address custodian,bytes32 commitment,bytes32 reason,uint32 sequence,uint256 deadline"),
     "Submission": (
-        "address provider,address payer,bytes32 commitment,bytes32 nullifier,uint32 rulesNumber,bytes32 rules,"
-        "uint256 deadline"
+        "address provider,address payer,address patient,bytes32 registration,bytes32 commitment,bytes32 nullifier,"
+        "bytes32 softKey,uint32 rulesNumber,bytes32 rules,uint256 deadline"
     ),
-    "Pend": "bytes32 claim,bytes32 request,uint256 deadline",
+    "ClaimBatch": "address provider,bytes32 root,bytes32[] nullifiers,uint256 deadline",
+    "Release": "address provider,bytes32 root,bytes32 nullifier,uint256 deadline",
+    "Pend": "bytes32 claim,uint32 number,bytes32 request,uint256 deadline",
+    "Answer": "bytes32 claim,uint32 number,bytes32 reply,uint256 deadline",
     "Adjudication": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
+    "Appeal": "bytes32 claim,address by,bytes32 grounds,uint256 deadline",
+    "AppealDecision": "bytes32 claim,bool upheld,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Settlement": "bytes32 claim,uint8 outcome,bytes32 rules,bytes32 response,uint256 deadline",
     "Void": "bytes32 claim,uint256 deadline",
     "Replacement": "bytes32 claim,bytes32 correction,uint32 rulesNumber,bytes32 rules,uint256 deadline",
+    "Encounter": "address patient,bytes32 encounter,uint256 deadline",
+    "Flag": "bytes32 earlier,bytes32 later,address by,uint256 deadline",
+    "FlagDecision": "bytes32 earlier,bytes32 later,uint8 decision,bytes32 reason,uint256 deadline",
     "Batch": "address publisher,uint32 log,uint64 size,bytes32 root,bool consistent,uint256 deadline",
     "Opening": "address subject,address custodian,uint8 dataClass,bytes32 commitment,uint256 deadline",
     "InclusionPromise": "address custodian,uint32 log,bytes32 entry,uint256 due",
@@ -312,21 +328,27 @@ def submission(
     *,
     provider: str,
     payer: str,
+    patient: str,
+    registration: bytes,
     commitment: bytes,
     nullifier: bytes,
+    soft_key: bytes,
     rules_number: int,
     rules: bytes,
     deadline: int,
 ) -> TypedData:
-    """A provider's submission of a claim under the payer's rules of that number and 32-byte hash."""
+    """A provider's submission of a claim under the payer's rules of this number, whose 32-byte hash is `rules`."""
     return TypedData(
         domain,
         "Submission",
         {
             "provider": provider,
             "payer": payer,
+            "patient": patient,
+            "registration": registration,
             "commitment": commitment,
             "nullifier": nullifier,
+            "softKey": soft_key,
             "rulesNumber": rules_number,
             "rules": rules,
             "deadline": deadline,
@@ -334,22 +356,58 @@ def submission(
     )
 
 
-def pend(domain: Domain, *, claim: bytes, request: bytes, deadline: int) -> TypedData:
-    """A payer's request for more before it adjudicates; `request` commits to what it asks for."""
-    return TypedData(domain, "Pend", {"claim": claim, "request": request, "deadline": deadline})
+def claim_batch(domain: Domain, *, provider: str, root: bytes, nullifiers: Sequence[bytes], deadline: int) -> TypedData:
+    """A provider's submission of a batch of claims, by its root and their nullifiers."""
+    return TypedData(
+        domain,
+        "ClaimBatch",
+        {"provider": provider, "root": root, "nullifiers": list(nullifiers), "deadline": deadline},
+    )
+
+
+def release(domain: Domain, *, provider: str, root: bytes, nullifier: bytes, deadline: int) -> TypedData:
+    """A provider's release of a nullifier that waits in its batch."""
+    return TypedData(
+        domain,
+        "Release",
+        {"provider": provider, "root": root, "nullifier": nullifier, "deadline": deadline},
+    )
+
+
+def pend(domain: Domain, *, claim: bytes, number: int, request: bytes, deadline: int) -> TypedData:
+    """A payer's request for more, the claim's `number`th; `request` is a 32-byte commitment to what it asks for."""
+    return TypedData(domain, "Pend", {"claim": claim, "number": number, "request": request, "deadline": deadline})
+
+
+def answer(domain: Domain, *, claim: bytes, number: int, reply: bytes, deadline: int) -> TypedData:
+    """A provider's answer to the `number`th request; `reply` is a 32-byte commitment to it."""
+    return TypedData(domain, "Answer", {"claim": claim, "number": number, "reply": reply, "deadline": deadline})
 
 
 def adjudication(
     domain: Domain, *, claim: bytes, outcome: int, rules: bytes, response: bytes, deadline: int
 ) -> TypedData:
-    """A payer's decision on a claim."""
+    """A payer's decision; `rules` is the hash of the rules it followed, `response` a commitment to its answer."""
     return _decision("Adjudication", domain, claim, outcome, rules, response, deadline)
+
+
+def appeal(domain: Domain, *, claim: bytes, by: str, grounds: bytes, deadline: int) -> TypedData:
+    """An appeal by a claim's provider or patient; `grounds` is a 32-byte commitment to why."""
+    return TypedData(domain, "Appeal", {"claim": claim, "by": by, "grounds": grounds, "deadline": deadline})
+
+
+def appeal_decision(
+    domain: Domain, *, claim: bytes, upheld: bool, outcome: int, rules: bytes, response: bytes, deadline: int
+) -> TypedData:
+    """A payer's decision of an appeal."""
+    decided = _decision("AppealDecision", domain, claim, outcome, rules, response, deadline)
+    return replace(decided, message={**decided.message, "upheld": upheld})
 
 
 def settlement(
     domain: Domain, *, claim: bytes, outcome: int, rules: bytes, response: bytes, deadline: int
 ) -> TypedData:
-    """The agreement of provider and payer, each by its own signature, that a claim is settled as decided."""
+    """The settlement of a claim as it was decided; provider, payer and, where the rules say so, patient sign it."""
     return _decision("Settlement", domain, claim, outcome, rules, response, deadline)
 
 
@@ -372,6 +430,27 @@ def replacement(
             "rules": rules,
             "deadline": deadline,
         },
+    )
+
+
+def encounter(domain: Domain, *, patient: str, encounter: bytes, deadline: int) -> TypedData:
+    """A patient's registration of an encounter, by its salted id of 32 bytes."""
+    return TypedData(domain, "Encounter", {"patient": patient, "encounter": encounter, "deadline": deadline})
+
+
+def flag(domain: Domain, *, earlier: bytes, later: bytes, by: str, deadline: int) -> TypedData:
+    """A party's flag that two claims look alike."""
+    return TypedData(domain, "Flag", {"earlier": earlier, "later": later, "by": by, "deadline": deadline})
+
+
+def flag_decision(
+    domain: Domain, *, earlier: bytes, later: bytes, decision: int, reason: bytes, deadline: int
+) -> TypedData:
+    """A payer's decision of a flag; `reason` is a 32-byte commitment to why."""
+    return TypedData(
+        domain,
+        "FlagDecision",
+        {"earlier": earlier, "later": later, "decision": decision, "reason": reason, "deadline": deadline},
     )
 
 

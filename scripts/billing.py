@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from medproof.client import MedProof
-from medproof.client.claim_anchor import Claim, ClaimStatus, Outcome
+from medproof.client.claim_anchor import AnchoredClaim, ClaimStatus, Outcome, Rules
 from medproof.contract_errors import AlreadyBilled
 from medproof.fhir import Resource
 from medproof.hashing import new_salt, seal
@@ -34,9 +34,10 @@ class Billing:
             "A claim, step by step",
             "Each step is agreed by the party that owns it. Amounts, codes and dates stay off the chain.",
         )
-        rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=plan.signer)
+        published = Rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY)
+        rules = anchor.publish_rules(published, sender=plan.signer)
         nullifier = billed_service(content, consortium_key, provider=clinic.id)
-        claim = Claim(clinic.id, plan.id, seal(content.content).commitment, nullifier)
+        claim = AnchoredClaim(clinic.id, plan.id, seal(content.content).commitment, nullifier)
         response = seal({"resourceType": "ClaimResponse", "outcome": "complete", "disposition": "approved"}).commitment
         submitted = anchor.submit(claim, rules, sender=clinic.signer)
         decided = anchor.adjudicate(claim, Outcome.APPROVED, rules, response, sender=plan.signer)
@@ -56,8 +57,8 @@ class Billing:
         stage.expect("the claim is settled", anchor.state(claim).status is ClaimStatus.SETTLED)
 
         stage.chapter("The same service, billed again", f"{clinic.name} sends the bill to {other_plan.name} as well.")
-        rules = anchor.publish_rules(keccak(text=ADJUDICATION_RULES), EPOCH_DAY, sender=other_plan.signer)
-        again = Claim(clinic.id, other_plan.id, seal(content.content).commitment, nullifier)
+        rules = anchor.publish_rules(published, sender=other_plan.signer)
+        again = AnchoredClaim(clinic.id, other_plan.id, seal(content.content).commitment, nullifier)
         refused = refusal_of(lambda: anchor.submit(again, rules, sender=clinic.signer), AlreadyBilled)
         stage.expect(
             "refused by the contract: the service was billed before, by the claim that is settled",

@@ -16,10 +16,11 @@ from medproof.chain import Chain, Receipt, Sender
 from medproof.decoding import Event
 from medproof.deployments import Deployment
 from medproof.errors import ArgumentError, MessageError, SigningNeededError
+from medproof.hashing import Json, JsonObject
 from medproof.messages import Domain
 from medproof.policy.word import EPOCH_DAY
 
-__all__ = ["ContractClient", "SignedMessage"]
+__all__ = ["ContractClient", "Place", "SignedMessage"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,20 @@ class SignedMessage:
             return message
         except (ValueError, TypeError, LookupError, AttributeError, StopIteration, RecursionError) as error:
             raise MessageError("This is no signed message. Give the text that SignedMessage.to_json wrote.") from error
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a pointer or a claim stands in a batch."""
+
+    root: bytes  # the batch's, 32 bytes
+    index: int  # in it, from 0
+    proof: tuple[bytes, ...]  # `MerkleLog.inclusion_proof`, the leaf's neighbour first
+
+    def to_json(self) -> JsonObject:
+        """The place as JSON: root, index, and as `siblings` the proof."""
+        siblings: list[Json] = [f"0x{one.hex()}" for one in self.proof]
+        return {"root": f"0x{self.root.hex()}", "index": self.index, "siblings": siblings}
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

@@ -11,9 +11,8 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient, SignedMessage
+from medproof.client.contract import ContractClient, Place, SignedMessage
 from medproof.errors import ArgumentError, MerkleProofError
-from medproof.hashing import Json, JsonObject
 from medproof.merkle import verify_inclusion
 from medproof.policy.codes import DataClass
 from medproof.signing import Signer
@@ -51,20 +50,6 @@ class PointerKey:
     def leaf(self, data_class: DataClass) -> bytes:
         """What stands for the pointer in a batch, 32 bytes: keccak-256 of the ABI encoding of its id and its class."""
         return keccak(encode(["bytes32", "uint8"], [self.id, _number(data_class)]))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a pointer stands in a batch."""
-
-    root: bytes  # the batch's, 32 bytes
-    index: int  # the pointer's in it, from 0
-    proof: tuple[bytes, ...]  # `MerkleLog.inclusion_proof`, the leaf's neighbour first
-
-    def to_json(self) -> JsonObject:
-        """The place as JSON: root, index, and as `siblings` the proof."""
-        siblings: list[Json] = [f"0x{one.hex()}" for one in self.proof]
-        return {"root": f"0x{self.root.hex()}", "index": self.index, "siblings": siblings}
 
 
 @dataclass(frozen=True)

@@ -174,8 +174,8 @@ def prescriptions(Prescriptions: Any, registrar: Any, admin: Any) -> Any:  # noq
 
 
 @pytest.fixture(scope="module")
-def claim_anchor(ClaimAnchor: Any, registrar: Any, admin: Any) -> Any:  # noqa: N803
-    return ClaimAnchor.deploy(registrar, {"from": admin})
+def claim_anchor(ClaimAnchor: Any, registrar: Any, prescriptions: Any, admin: Any) -> Any:  # noqa: N803
+    return ClaimAnchor.deploy(registrar, prescriptions, {"from": admin})
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAgreed} from "./IAgreed.sol";
+
+/// @title Encounters
+/// @notice Keeps which encounters patients registered before they are billed.
+interface IEncounters is IAgreed {
+    /// @notice Thrown when an encounter is registered without a patient or an id.
+    /// @dev Mend: give the patient's pseudonym and a salted id of 32 bytes.
+    error EncounterIncomplete();
+
+    /// @notice Thrown when a patient registers an encounter again.
+    /// @dev Mend: nothing needs doing; another encounter has another id.
+    error EncounterExists(address patient, bytes32 encounter);
+
+    /// @notice Thrown when a claim's rules ask for a registered encounter and its patient has registered none such.
+    /// @dev Mend: have the patient register the encounter, and name patient and encounter in the claim.
+    error EncounterUnknown(address patient, bytes32 encounter);
+
+    /// @notice Emitted when a patient registers an encounter.
+    event EncounterRegistered(address indexed patient, bytes32 indexed encounter);
+
+    /// @notice Registers an encounter. Owned by the patient: nobody else takes its id.
+    /// @param patient The patient's pseudonym with the provider.
+    /// @param encounter A salted id, which patient and provider know.
+    function registerEncounter(
+        address patient,
+        bytes32 encounter,
+        uint256 deadline,
+        bytes calldata signature
+    ) external;
+
+    /// @notice Returns when a patient registered an encounter, in seconds since 1970; zero where it did not.
+    function encounterAt(address patient, bytes32 encounter) external view returns (uint256);
+}
