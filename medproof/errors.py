@@ -851,6 +851,25 @@ class ClaimDocumentError(MedProofError):
         super().__init__(f"{path or 'The whole'} {rule}. Give what medproof.claims wrote, unchanged.")
 
 
+class EligibilityError(MedProofError):
+    """A text is no attestation of eligibility, or a proof is not of it; the message shows nothing of the answer."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        """Name the part that does not hold, and what is wrong with it."""
+        self.field = field  # such as "signature"; empty for the whole
+        said = f"{field} of the attestation" if field else "The attestation"
+        super().__init__(f"{said} {rule}. Ask the payer for another.")
+
+
+class EligibilityRefusedError(MedProofError):
+    """An attestation of eligibility is not to be relied on."""
+
+    def __init__(self, code: str, said: str) -> None:
+        """Take the reason's code and the sentence."""
+        self.code = code  # such as "STALE"; medproof.claims.eligibility.REFUSALS has them
+        super().__init__(said)
+
+
 class DisclosureError(MedProofError):
     """A disclosure of a claim does not show what it says, or asks for a field that the claim does not have."""
 
@@ -867,3 +886,12 @@ class EvidenceError(MedProofError):
         """Name the part that does not hold, what is wrong with it and the next step."""
         self.part = part  # such as "account", or "slot 0x…"
         super().__init__(f"The evidence's {part} {rule}. {step}.")
+
+
+class CaseError(MedProofError):
+    """The file of a claim's case cannot be used, or lacks what a step needs; the message shows nothing of the claim."""
+
+    def __init__(self, part: str, rule: str, step: str = "Name the file that medproof claims wrote") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "claim.lines[0]"; empty for the whole
+        super().__init__(f"{part} of the case {rule}. {step}." if part else f"The case {rule}. {step}.")

@@ -111,8 +111,10 @@ LAYERS = (
     {"relayer", "timeline"},
     {"relayer.service"},
     {"relayer.batch"},
-    {"reading_proof"},
+    {"claims.eligibility", "reading_proof"},
     {"consents", "leaf_proof", "receipt", "recovery", "relayer.queue"},
+    {"claims.audit"},
+    {"claims.case"},
     {"client"},
     {"client.facade"},
     {
