@@ -9,6 +9,7 @@ from typing import Any
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
+from eth_utils.abi import event_abi_to_log_topic
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3.contract import Contract
@@ -77,16 +78,12 @@ def revert_data(error: Exception) -> bytes | None:
 
 def decode_logs(contract: Contract, logs: Sequence[Mapping[str, Any]]) -> Iterator[Event]:
     """The events that one contract emitted among the logs, in order."""
-    abi: Sequence[Mapping[str, Any]] = contract.abi
-    names = {keccak(text=_signature(entry)): entry["name"] for entry in abi if entry["type"] == "event"}
+    abi: Sequence[Any] = contract.abi
+    names = {event_abi_to_log_topic(entry): entry["name"] for entry in abi if entry["type"] == "event"}
     for log in logs:
         if log["address"] == contract.address and log["topics"] and bytes(log["topics"][0]) in names:
             name = names[bytes(log["topics"][0])]
             yield decode_log(getattr(contract.events, name)().process_log(log))
-
-
-def _signature(entry: Mapping[str, Any]) -> str:
-    return f"{entry['name']}({','.join(argument['type'] for argument in entry['inputs'])})"
 
 
 def decode_log(log: Any) -> Event:
