@@ -112,6 +112,10 @@ class JsonReader:
             raise self._error(self.path(name), "is no checksummed address")
         return value
 
+    def maybe_address(self, name: str) -> str | None:
+        """A checksummed address, not zero, or None."""
+        return None if self.take(name) is None else self.address(name)
+
     def octets(self, name: str, least: int, most: int) -> bytes:
         """Bytes as 0x and small digits."""
         value = self.text(name)
@@ -155,9 +159,17 @@ class JsonReader:
         inner = JsonReader(dict(places), self._error, f"{self.path(name)}.")
         return tuple(inner.octets(place, least, longest) for place in places)
 
-    def items(self, name: str, most: int) -> list[JsonReader]:
-        """A list of objects, one at least."""
+    def object(self, name: str) -> JsonReader:
+        """An object."""
+        return JsonReader(self.take(name), self._error, f"{self.path(name)}.")
+
+    def maybe_object(self, name: str) -> JsonReader | None:
+        """An object, or None."""
+        return None if self.take(name) is None else self.object(name)
+
+    def items(self, name: str, most: int, *, least: int = 1) -> list[JsonReader]:
+        """A list of objects, `least` of them at least."""
         value = self.take(name)
-        if not isinstance(value, list) or not 0 < len(value) <= most:
-            raise self._error(self.path(name), f"is no list of 1 to {most}")
+        if not isinstance(value, list) or not least <= len(value) <= most:
+            raise self._error(self.path(name), f"is no list of {least} to {most}")
         return [JsonReader(item, self._error, f"{self.path(name)}[{place}].") for place, item in enumerate(value)]

@@ -35,6 +35,10 @@ class Place:
         """The value in its slot's 32 bytes: the first byte counts most."""
         return word[_WORD - self.offset - self.size : _WORD - self.offset]
 
+    def number(self, word: bytes) -> int:
+        """The value as a number."""
+        return int.from_bytes(self.read(word), "big")
+
 
 def locate(contract: str, variable: str, *keys: object) -> tuple[Place, ...]:
     """Where a variable stands, or the item of a mapping or an array at its keys; for a struct, each member.

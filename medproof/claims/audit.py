@@ -1,0 +1,584 @@
+"""A claim's evidence: one document by which a stranger verifies off line how the claim went, and under which rules.
+
+It carries the claim as the chain has it, some of its fields (`medproof.claims.disclosure`), each step's transaction
+with what it emitted, and what the contract's storage holds in the end (`medproof.evidence`). Verifying asks no node.
+docs/evidence.md says what each part shows and what all of it rests on: the hashes of the blocks it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from hexbytes import HexBytes
+from tiny_keccak import keccak256
+from web3 import Web3
+
+from medproof.artifacts import artifact
+from medproof.claims import disclosure
+from medproof.claims.case import Case, claim_json, read_claim_json
+from medproof.claims.disclosure import Disclosure
+from medproof.client import MedProof
+from medproof.client.claim_anchor import NOBODY, AnchoredClaim, ClaimState, ClaimStatus, Outcome
+from medproof.decoding import Event, decode_logs
+from medproof.errors import DisclosureError, EvidenceError
+from medproof.evidence import (
+    Place,
+    ProvedState,
+    ProvedTransaction,
+    StateProof,
+    TransactionProof,
+    locate,
+    prove,
+    prove_transaction,
+)
+from medproof.hashing import Json, JsonObject
+from medproof.json_reader import JsonReader, hex_text
+from medproof.messages import MESSAGE_TYPES, Domain, TypedData
+from medproof.policy.word import EPOCH_DAY
+from medproof.signatures import digest, signer_of
+
+__all__ = ["ClaimEvidence", "ProvedClaim", "ProvedRules", "ProvedStep", "Signed", "collect"]
+
+_FORMAT, _VERSION = "medproof-claim-evidence", 1
+_LONGEST = 1 << 26  # bytes
+_LONGEST_CODE = 1 << 16
+_LONGEST_RULES = 1 << 22
+_MOST_STEPS = 10_000
+_MOST_RULES = 200  # of one payer, published after those that govern the claim
+_CONTRACT = "ClaimAnchor"
+
+_S = ClaimStatus
+_DECIDED = (_S.ADJUDICATED, _S.UPHELD, _S.OVERTURNED)
+_UNDECIDED = (_S.SUBMITTED, _S.PENDED)
+_OPEN = (*_UNDECIDED, *_DECIDED, _S.APPEALED, _S.SETTLED)
+_STEPS: Mapping[str, tuple[Collection[ClaimStatus], ClaimStatus]] = {  # event: from, to
+    "ClaimSubmitted": ((_S.NONE,), _S.SUBMITTED),
+    "ClaimPended": ((_S.SUBMITTED,), _S.PENDED),
+    "ClaimAnswered": ((_S.PENDED,), _S.SUBMITTED),
+    "ClaimAdjudicated": (_UNDECIDED, _S.ADJUDICATED),
+    "ClaimAppealed": ((*_UNDECIDED, _S.ADJUDICATED), _S.APPEALED),
+    "AppealDecided": ((_S.APPEALED,), _S.OVERTURNED),  # or UPHELD, as it says
+    "ClaimSettled": (_DECIDED, _S.SETTLED),
+    "ClaimVoided": (_OPEN, _S.VOIDED),
+    "ClaimReplaced": (_OPEN, _S.REPLACED),
+}
+_SIGNED = {  # what a function's signatures are under
+    "submit": "Submission",
+    "pend": "Pend",
+    "answer": "Answer",
+    "adjudicate": "Adjudication",
+    "appeal": "Appeal",
+    "decideAppeal": "AppealDecision",
+    "settle": "Settlement",
+    "void": "Void",
+    "replace": "Replacement",
+}
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Who agreed to a step."""
+
+    role: str  # provider, payer or patient
+    party: str  # who that is by the claim: the identity of a party, or the patient's pseudonym
+    account: str | None  # whose key signed or sent; None where a contract wallet's signature cannot be checked off line
+
+
+@dataclass(frozen=True)
+class ProvedStep:
+    """One step of a claim."""
+
+    event: str  # such as "ClaimAdjudicated"
+    arguments: Mapping[str, Any]  # of the event
+    at: datetime  # the block's time
+    block: int
+    block_hash: str
+    transaction: str
+    sender: str  # who sent the transaction and paid for it
+    signed: tuple[Signed, ...]  # empty where another contract made the call
+
+
+@dataclass(frozen=True)
+class ProvedRules:
+    """The adjudication rules that the claim names."""
+
+    number: int
+    hash: bytes  # keccak-256 of their text
+    valid_from: date
+    valid_until: date | None  # the first day they govern no more
+    in_force: bool | None  # on the claim's day of service; None where that is not disclosed
+    text: bytes | None = field(repr=False)  # where the evidence has it, and it is the one that was hashed
+
+
+@dataclass(frozen=True)
+class ProvedClaim:
+    """What the evidence shows."""
+
+    claim: AnchoredClaim
+    chain_id: int
+    contract: str
+    status: ClaimStatus
+    outcome: Outcome
+    paid: bool  # whether the service was settled
+    response: bytes | None  # the commitment to what the payer answered last
+    holds_nullifier: bool  # whether its service counts as billed by this claim
+    block: int  # as of which it stands so
+    at: datetime  # that block's time
+    steps: tuple[ProvedStep, ...]  # in their order
+    rules: ProvedRules
+    disclosed: Mapping[str, Json] = field(repr=False)  # fields of the claim by path
+    answered: Mapping[str, Json] = field(repr=False)  # fields of the payer's response
+    blocks: Mapping[str, bool]  # the hashes that it rests on, and whether each was known from elsewhere
+
+
+@dataclass(frozen=True)
+class ClaimEvidence:
+    """What `medproof claims audit` writes."""
+
+    claim: AnchoredClaim
+    code: bytes = field(repr=False)  # the contract's, whose hash the state has
+    state: StateProof
+    steps: tuple[TransactionProof, ...]
+    rules_text: bytes | None = field(default=None, repr=False)
+    disclosure: Disclosure | None = None
+    response: Disclosure | None = None
+
+    def verify(self, known: Collection[str] = ()) -> ProvedClaim:
+        """What the evidence shows, if all of it holds.
+
+        Args:
+            known: hashes of blocks that the verifier has from elsewhere: from a node, an explorer, a newspaper. Where
+                some are given, the block of the state must be among them.
+
+        Raises:
+            EvidenceError: something does not hold; the first thing is named.
+        """
+        trusted = {one.lower() for one in known}
+        if trusted and self.state.header.hash not in trusted:
+            hashed = self.state.header.hash
+            raise EvidenceError("state", f"is of block {hashed}, which is none of those that are known")
+        held = self.state.verify()
+        self._check_code(held)
+        places = _places(self.claim, self._rules_number(held), _count(self.claim, held))
+        steps, reached = self._replay(held, places)
+        rules = self._check_rules(held, places)
+        disclosed = self._disclosed(self.disclosure, "claim", self.claim.commitment)
+        answered = self._disclosed(self.response, "response", reached.response)
+        headers = [self.state.header, *(one.header for one in self.steps)]
+        return ProvedClaim(
+            claim=self.claim,
+            chain_id=self.state.chain_id,
+            contract=self.state.address,
+            status=reached.status,
+            outcome=reached.outcome,
+            paid=ClaimState.from_word(places.word.number(_raw(held, places.word))).paid,
+            response=reached.response if any(reached.response) else None,
+            holds_nullifier=_word(held, places.holder) == self.claim.id,
+            block=held.block,
+            at=datetime.fromtimestamp(held.timestamp, UTC),
+            steps=steps,
+            rules=replace(rules, in_force=_in_force(self.claim, held, places, disclosed.get("start"))),
+            disclosed=disclosed,
+            answered=answered,
+            blocks={one.hash: one.hash in trusted for one in headers},
+        )
+
+    # -- what verify does, in its order ------------------------------------------------------------------------------
+
+    def _check_code(self, held: ProvedState) -> None:
+        """That it is the suite's contract: else nobody knows what its storage means."""
+        if keccak256(self.code) != held.code_hash:
+            raise EvidenceError("code", f"is not that of {self.state.address}")
+        build = artifact(_CONTRACT)
+        if build.code_hash(self.code) != build.expected_code_hash:
+            step = "Verify it with the version of MedProof that its deployment names"
+            raise EvidenceError("code", f"is not {_CONTRACT}'s as this MedProof knows it", step)
+
+    def _rules_number(self, held: ProvedState) -> int:
+        state = ClaimState.from_word(_slot("_words", self.claim.id).number(_raw(held, _slot("_words", self.claim.id))))
+        if state.status is ClaimStatus.NONE:
+            raise EvidenceError("claim", f"0x{self.claim.id.hex()} is not in this contract's storage")
+        return state.rules
+
+    def _replay(self, held: ProvedState, places: _Places) -> tuple[tuple[ProvedStep, ...], _Reached]:
+        """The steps in their order, each from a status that it may start from, up to what the storage holds."""
+        contract = Web3().eth.contract(address=self.state.address, abi=list(artifact(_CONTRACT).abi))  # type: ignore[call-overload]
+        domain = Domain(_CONTRACT, self.state.chain_id, self.state.address)
+        hashes = {number: _word(held, members[0]) for number, members in places.rules.items()}
+        reached, steps = _Reached(), []
+        order = [-1, -1]
+        for proof in self.steps:
+            if proof.chain_id != self.state.chain_id:
+                raise EvidenceError("step", f"is of chain {proof.chain_id}, not of {self.state.chain_id}")
+            said = proof.verify()
+            if [said.block, said.index] <= order or said.block > held.block:
+                raise EvidenceError(f"step in {said.hash}", "does not come after the step before it")
+            order = [said.block, said.index]
+            mine = [event for event in _events(contract, said) if event.arguments.get("claim") == self.claim.id]
+            if not any(event.name in _STEPS for event in mine):
+                raise EvidenceError(f"step in {said.hash}", f"is none of claim 0x{self.claim.id.hex()}")
+            signed = _signed(contract, said, domain, self.claim, hashes, reached)
+            for event in mine:
+                if event.name in _STEPS:
+                    reached = reached.after(event, self.claim, said)
+                    steps.append(_step(event, said, proof, signed))
+        reached.check(ClaimState.from_word(places.word.number(_raw(held, places.word)), _word(held, places.response)))
+        opened = _word(held, places.holder) == self.claim.id
+        if opened != (reached.status in _OPEN):
+            raise EvidenceError("nullifier", f"is {'held' if opened else 'not held'} by this claim against its status")
+        return tuple(steps), reached
+
+    def _check_rules(self, held: ProvedState, places: _Places) -> ProvedRules:
+        said = {one.name: one for one in places.rules[places.rules_number]}
+        hashed = said["hash"].read(_raw(held, said["hash"]))
+        if self.rules_text is not None and keccak256(self.rules_text) != hashed:
+            raise EvidenceError(
+                "rules", f"are not those of number {places.rules_number}, whose hash is 0x{hashed.hex()}"
+            )
+        until = said["validUntil"].number(_raw(held, said["validUntil"]))
+        return ProvedRules(
+            number=places.rules_number,
+            hash=hashed,
+            valid_from=EPOCH_DAY + timedelta(days=said["validFrom"].number(_raw(held, said["validFrom"]))),
+            valid_until=EPOCH_DAY + timedelta(days=until) if until else None,
+            in_force=None,
+            text=self.rules_text,
+        )
+
+    def _disclosed(self, shown: Disclosure | None, kind: str, commitment: bytes) -> Mapping[str, Json]:
+        if shown is None:
+            return {}
+        if shown.kind != kind:
+            raise EvidenceError(f"disclosure of the {kind}", f"is of a {shown.kind}")
+        try:
+            return shown.verify(commitment)
+        except DisclosureError as error:
+            raise EvidenceError(f"disclosure of the {kind}", f"does not hold: {error}") from error
+
+    # -- the document ------------------------------------------------------------------------------------------------
+
+    def to_json(self) -> JsonObject:
+        """The evidence as JSON; `rules` is the text in hexadecimal."""
+        return {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "manifest": {
+                "chainId": self.state.chain_id,
+                "contract": self.state.address,
+                "block": self.state.header.number,
+                "blockHash": self.state.header.hash,
+                "claim": hex_text(self.claim.id),
+            },
+            "claim": claim_json(self.claim),
+            "code": hex_text(self.code),
+            "state": self.state.to_json(),
+            "steps": [one.to_json() for one in self.steps],
+            "rules": None if self.rules_text is None else hex_text(self.rules_text),
+            "disclosure": None if self.disclosure is None else self.disclosure.to_json(),
+            "response": None if self.response is None else self.response.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ClaimEvidence:
+        """Read what `to_json` gave; whether it is true is for `verify` to say.
+
+        Raises:
+            EvidenceError: it is none.
+        """
+        said = JsonReader.document(text, EvidenceError, format=_FORMAT, version=_VERSION, longest=_LONGEST)
+        manifest = said.take("manifest")
+        shown = [said.take(name) for name in ("disclosure", "response")]
+        try:
+            disclosures = [None if one is None else Disclosure.from_json(one) for one in shown]
+        except DisclosureError as error:
+            raise EvidenceError("disclosure", f"cannot be read: {error}") from error
+        found = cls(
+            claim=read_claim_json(said.object("claim")),
+            code=said.octets("code", 1, _LONGEST_CODE),
+            state=StateProof.from_json(said.object("state")),
+            steps=tuple(TransactionProof.from_json(one) for one in said.items("steps", _MOST_STEPS)),
+            rules_text=None if said.take("rules") is None else said.octets("rules", 0, _LONGEST_RULES),
+            disclosure=disclosures[0],
+            response=disclosures[1],
+        )
+        said.finish()
+        if manifest != found.to_json()["manifest"]:
+            raise EvidenceError("manifest", "does not name what the evidence is about")
+        return found
+
+
+def collect(
+    suite: MedProof,
+    case: Case,
+    *,
+    shown: Iterable[str] = (),
+    answered: Iterable[str] = (),
+    rules_text: bytes | None = None,
+    block: int | None = None,
+) -> ClaimEvidence:
+    """Put a claim's evidence together, and verify it.
+
+    Args:
+        suite: whose node is asked; it must serve eth_getProof.
+        case: of the claim.
+        shown: paths of the claim's fields that are disclosed; none of them unless they are named.
+        answered: likewise of the payer's response.
+        rules_text: the text of the rules that the claim names.
+        block: as of which; the newest where none is given.
+
+    Raises:
+        CaseError: the claim is not on the chain, or was erased and fields of it are to be shown.
+        EvidenceError: the node does not give what is needed, or the text is not that of the rules.
+        DisclosureError: there is no such field.
+        NodeError: nobody answers.
+    """
+    claim, anchor = case.anchored().claim, suite.claim_anchor
+    number = suite.chain.block_number() if block is None else block
+    state = anchor.state(claim, block=number)
+    if state.status is ClaimStatus.NONE:
+        raise EvidenceError("claim", f"0x{claim.id.hex()} is not in this contract's storage", "Submit it first")
+    count = int(suite.chain.call(anchor.contract, "rulesCount", [claim.payer], block=number))
+    slots = _places(claim, state.rules, count).slots
+    transactions = list(dict.fromkeys(one.transaction for one in _history(suite, claim, number)))
+    paths, answers = list(shown), list(answered)
+    if answers and case.response is None:
+        raise DisclosureError(answers[0], "is of a response that the case does not have", "Ask the payer for its case")
+    found = ClaimEvidence(
+        claim=claim,
+        code=suite.chain.code(anchor.address),
+        state=prove(suite.chain, anchor.address, slots, number),
+        steps=tuple(prove_transaction(suite.chain, one) for one in transactions),
+        rules_text=rules_text,
+        disclosure=disclosure.disclose(*case.content(), paths) if paths else None,
+        response=disclosure.disclose(case.response.content, case.response.salt, answers)
+        if case.response and answers
+        else None,
+    )
+    found.verify()
+    return found
+
+
+# -- where the contract keeps what is proved ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where the storage holds what belongs to a claim."""
+
+    word: Place
+    response: Place
+    holder: Place
+    count: Place
+    rules_number: int
+    rules: Mapping[int, tuple[Place, ...]]  # the claim's, and those that their payer published later
+
+    @property
+    def slots(self) -> set[int]:
+        """All of them."""
+        alone = (self.word, self.response, self.holder, self.count)
+        return {one.slot for one in (*alone, *(place for places in self.rules.values() for place in places))}
+
+
+def _places(claim: AnchoredClaim, number: int, count: int) -> _Places:
+    if count - number > _MOST_RULES:
+        step = "Make the evidence as of an earlier block"
+        raise EvidenceError("rules", f"were followed by {count - number} others of their payer", step)
+    numbers = range(number, count + 1)
+    return _Places(
+        word=_slot("_words", claim.id),
+        response=_slot("responseOf", claim.id),
+        holder=_slot("_holders", claim.nullifier),
+        count=_slot("rulesCount", claim.payer),
+        rules_number=number,
+        rules={one: locate(_CONTRACT, "_rules", claim.payer, one) for one in numbers},
+    )
+
+
+def _slot(variable: str, key: object) -> Place:
+    (place,) = locate(_CONTRACT, variable, key)
+    return place
+
+
+def _raw(held: ProvedState, place: Place) -> bytes:
+    if place.slot not in held.words:
+        raise EvidenceError("state", f"lacks slot {place.slot:#066x}, which holds {place.name}")
+    return held.words[place.slot]
+
+
+def _word(held: ProvedState, place: Place) -> bytes:
+    return place.read(_raw(held, place))
+
+
+def _count(claim: AnchoredClaim, held: ProvedState) -> int:
+    place = _slot("rulesCount", claim.payer)
+    return place.number(_raw(held, place))
+
+
+def _in_force(claim: AnchoredClaim, held: ProvedState, places: _Places, start: Json) -> bool | None:
+    """Whether the claim's rules are the last published of their plan whose period holds the day of service."""
+    if not isinstance(start, str):
+        return None
+    day = (date.fromisoformat(start) - EPOCH_DAY).days
+    said = {
+        number: {one.name: one.number(_raw(held, one)) for one in members} for number, members in places.rules.items()
+    }
+    plan = said[places.rules_number]["plan"]
+    governing = [
+        number
+        for number, rules in said.items()
+        if rules["plan"] == plan
+        and rules["validFrom"] <= day
+        and (not rules["validUntil"] or day < rules["validUntil"])
+    ]
+    return bool(governing) and max(governing) == places.rules_number
+
+
+# -- the steps --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reached:
+    """Where a claim stands after some of its steps."""
+
+    status: ClaimStatus = ClaimStatus.NONE
+    outcome: Outcome = Outcome.NONE
+    response: bytes = bytes(32)
+    paid: bool = False
+    rules: int = 0
+    pends: int = 0
+    submitted: int = 0
+    since: int = 0
+
+    def after(self, event: Event, claim: AnchoredClaim, said: ProvedTransaction) -> _Reached:
+        """Where it stands after one more."""
+        before, to = _STEPS[event.name]
+        if self.status not in before:
+            raise EvidenceError(f"step in {said.hash}", f"is {event.name}, which does not follow {self.status.name}")
+        arguments = event.arguments
+        moved = replace(self, status=to, since=said.timestamp)
+        if event.name == "ClaimSubmitted":
+            return replace(moved, rules=int(arguments["rules"]), submitted=said.timestamp)
+        if event.name == "ClaimPended":
+            return replace(moved, pends=self.pends + 1)
+        if event.name == "ClaimAdjudicated":
+            return replace(moved, outcome=Outcome(arguments["outcome"]), response=bytes(arguments["response"]))
+        if event.name == "AppealDecided":
+            status = ClaimStatus.UPHELD if arguments["upheld"] else ClaimStatus.OVERTURNED
+            outcome, response = Outcome(arguments["outcome"]), bytes(arguments["response"])
+            return replace(moved, status=status, outcome=outcome, response=response)
+        return replace(moved, paid=True) if event.name == "ClaimSettled" else moved
+
+    def check(self, held: ClaimState) -> None:
+        """Return if the storage holds just this."""
+        for name in ("status", "outcome", "response", "rules", "pends", "submitted", "since"):
+            if getattr(held, name) != getattr(self, name):
+                raise EvidenceError("steps", f"do not lead to what the storage holds: its {name} is another")
+        if self.paid and not held.paid:
+            raise EvidenceError("steps", "do not lead to what the storage holds: nothing was paid there")
+
+
+def _history(suite: MedProof, claim: AnchoredClaim, until: int) -> list[Event]:
+    """The events of a claim's steps, oldest first."""
+    anchor = suite.claim_anchor
+    found = [event for name in _STEPS for event in anchor.events(name, filters={"claim": claim.id}, to_block=until)]
+    return sorted(found, key=lambda event: (event.block, event.index))
+
+
+def _events(contract: Any, said: ProvedTransaction) -> Iterator[Event]:
+    """What the contract emitted in a transaction; where in the block is not known, only the order."""
+    place = {
+        "blockNumber": said.block,
+        "blockHash": HexBytes(bytes(32)),
+        "transactionHash": HexBytes(said.hash),
+        "transactionIndex": said.index,
+    }
+    logs = [
+        {
+            **place,
+            "address": log.address,
+            "topics": list(map(HexBytes, log.topics)),
+            "data": HexBytes(log.data),
+            "logIndex": at,
+        }
+        for at, log in enumerate(said.logs)
+    ]
+    try:
+        yield from decode_logs(contract, logs)
+    except Exception as error:  # whatever the decoder makes of a foreign log at this address
+        raise EvidenceError(f"step in {said.hash}", "has events that cannot be read") from error
+
+
+def _step(event: Event, said: ProvedTransaction, proof: TransactionProof, signed: tuple[Signed, ...]) -> ProvedStep:
+    return ProvedStep(
+        event=event.name,
+        arguments={name: value for name, value in event.arguments.items() if name != "claim"},
+        at=datetime.fromtimestamp(said.timestamp, UTC),
+        block=said.block,
+        block_hash=proof.header.hash,
+        transaction=said.hash,
+        sender=said.sender,
+        signed=signed,
+    )
+
+
+def _signed(
+    contract: Any,
+    said: ProvedTransaction,
+    domain: Domain,
+    claim: AnchoredClaim,
+    hashes: Mapping[int, bytes],
+    before: _Reached,
+) -> tuple[Signed, ...]:
+    """Who agreed to a step, by its call: who sent it, and whose signatures it carries."""
+    if said.to != contract.address:
+        return ()
+    try:
+        function, given = contract.decode_function_input(said.data)
+    except ValueError:
+        return ()
+    kind = _SIGNED.get(function.fn_name)
+    if kind is None or tuple(given["claim"].values()) != claim.as_tuple():
+        return ()
+    number = given.get("rules", before.rules)
+    pends = before.pends + (kind == "Pend")
+    named = {
+        **given["claim"],
+        "outcome": before.outcome,
+        "response": before.response,
+        **given,
+        "claim": claim.id,
+        "correction": AnchoredClaim(**_snake(given["correction"])).id if "correction" in given else None,
+        "rulesNumber": number,
+        "rules": hashes.get(number),
+        "number": pends,
+        "time": pends,
+    }
+    members = [member.split()[1] for member in MESSAGE_TYPES[kind].split(",")]
+    content = {name: named[name] for name in members}
+    hashed = None if None in content.values() else digest(TypedData(domain, kind, content).signable())
+    found = []
+    for name, signature in given.items():
+        if name.lower().endswith("signature"):
+            role = _role(name, kind, given)
+            account: str | None = said.sender
+            if signature:
+                account = None if hashed is None else signer_of(hashed, bytes(signature))
+            found.append(Signed(role, getattr(claim, role), account))
+    return tuple(one for one in found if one.party != NOBODY)
+
+
+def _role(name: str, kind: str, given: Mapping[str, Any]) -> str:
+    """Whose a signature is."""
+    if name != "signature":
+        return name.removesuffix("Signature")
+    if kind == "Appeal":
+        return "patient" if given["by"] == given["claim"]["patient"] else "provider"
+    return "provider" if kind in ("Submission", "Answer") else "payer"
+
+
+def _snake(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A claim's members as Python spells them."""
+    return {"soft_key" if name == "softKey" else name: value for name, value in given.items()}
