@@ -23,6 +23,7 @@ from medproof.errors import (
     InterchangeError,
 )
 from medproof.x12 import codes
+from medproof.x12.hierarchy import dependent
 from medproof.x12.interchange import Kind, Transaction, ordinal
 from medproof.x12.segment import Segment, before, find, find_all, loops, shown
 
@@ -128,7 +129,7 @@ def _claim(kind: ClaimKind, levels: _Levels) -> Claim:
         kind=kind,
         number=bill.required(1),
         frequency=frequency,
-        patient=_dependent(levels.patient, member) if levels.patient else member,
+        patient=dependent(levels.patient, "QC", member) if levels.patient else member,
         provider=_named(levels.provider, "85", bill),
         payer=_named(levels.subscriber, "PR", bill),
         start=min([line.start for line in lines] + ([period[0]] if period else [])),
@@ -173,20 +174,6 @@ def _named(segments: list[Segment], role: str, bill: Segment) -> Identifier:
 def _member(levels: _Levels) -> Identifier:
     """The insured, by the member number, else by what REF gives in its place."""
     return _named(before(levels.subscriber, "CLM"), "IL", levels.claim[0])
-
-
-def _dependent(patient: list[Segment], member: Identifier) -> Identifier:
-    """A patient whom 5010 gives no number: the member's with the birth date and the first name, or REF's own."""
-    name = find(patient, "NM1", "QC")
-    if name is None:
-        raise patient[0].refusal(0, "has no NM1*QC below it", "name the patient")
-    for reference in find_all(patient, "REF", "1W"):
-        return codes.reference(reference)
-    born = find(patient, "DMG")
-    if born is None:
-        raise name.refusal(0, "has no DMG, and a dependent is known by the birth date", "add it")
-    day = born.day(2)
-    return Identifier(member.system, f"{member.value}/{day:%Y%m%d}/{name.required(4).upper()}")
 
 
 def _period(header: list[Segment]) -> tuple[date, date] | None:

@@ -12,7 +12,19 @@ from medproof.claims.names import CPT, HCPCS, NDC, NPI
 from medproof.errors import ClaimCodeError
 from medproof.x12.segment import Segment, find, shown
 
-__all__ = ["REVENUE", "currency", "diagnosis", "identifier", "modifiers", "money", "policy", "service"]
+__all__ = [
+    "REVENUE",
+    "currency",
+    "diagnosis",
+    "identified",
+    "identifier",
+    "modifiers",
+    "money",
+    "policy",
+    "reference",
+    "service",
+    "service_type",
+]
 
 CDT = "http://www.ada.org/cdt"
 ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
@@ -111,8 +123,12 @@ def identifier(segment: Segment, qualifier: int) -> Identifier | None:
     """
     if not segment.text(qualifier) and not segment.text(qualifier + 1):
         return None
-    system = _IDENTIFIERS[_qualified(segment, qualifier, _IDENTIFIERS)]
-    return Identifier(system, segment.required(qualifier + 1))
+    return identified(_qualified(segment, qualifier, _IDENTIFIERS), segment.required(qualifier + 1))
+
+
+def identified(qualifier: str, number: str) -> Identifier:
+    """A number with the system that its qualifier (data element 66) stands for; the qualifier is known."""
+    return Identifier(_IDENTIFIERS[qualifier], number)
 
 
 def policy(segment: Segment) -> Identifier | None:
@@ -129,6 +145,17 @@ def reference(segment: Segment) -> Identifier:
     qualifier = segment.required(1)
     system = {"EI": _IDENTIFIERS["FI"], "TJ": _IDENTIFIERS["FI"], "SY": _IDENTIFIERS["34"], "NF": _IDENTIFIERS["NI"]}
     return Identifier(system.get(qualifier, f"{_X12}/128#{qualifier}"), segment.required(2))
+
+
+def service_type(segment: Segment, code: str) -> Code:
+    """A service type of EQ01 (data element 1365).
+
+    Raises:
+        ClaimCodeError: it is none.
+    """
+    if not (_PLAIN.fullmatch(code) and len(code) <= 2):
+        raise segment.wrong(ClaimCodeError, 1, "is no service type", "take it from data element 1365")
+    return Code(f"{_X12}/1365", code)
 
 
 def currency(segments: list[Segment]) -> str:

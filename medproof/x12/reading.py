@@ -9,18 +9,29 @@ from typing import TypeAlias, TypeVar
 from medproof.claims.claim import Claim, ClaimResponse
 from medproof.errors import InterchangeError
 from medproof.x12.claims import CLAIM_KINDS, claims_of
-from medproof.x12.interchange import Kind, Transaction, read_transactions
+from medproof.x12.eligibility import (
+    EligibilityAnswer,
+    EligibilityInquiry,
+    eligibility_answers_of,
+    eligibility_inquiries_of,
+)
+from medproof.x12.interchange import Kind, read_transactions
 from medproof.x12.remittance import responses_of
+from medproof.x12.status import StatusAnswer, StatusRequest, status_answers_of, status_requests_of
 
 __all__ = ["Content", "read", "read_claims", "read_responses"]
 
-Content: TypeAlias = Claim | ClaimResponse
+Content: TypeAlias = Claim | ClaimResponse | StatusRequest | StatusAnswer | EligibilityInquiry | EligibilityAnswer
 """What an interchange may hold."""
 
 _One = TypeVar("_One", bound=Content)
 _READERS: dict[Kind, Callable[..., Iterator[Content]]] = {
     **dict.fromkeys(CLAIM_KINDS, claims_of),
     Kind.REMITTANCE: responses_of,
+    Kind.STATUS_REQUEST: status_requests_of,
+    Kind.STATUS: status_answers_of,
+    Kind.ELIGIBILITY_REQUEST: eligibility_inquiries_of,
+    Kind.ELIGIBILITY: eligibility_answers_of,
 }
 
 
@@ -63,11 +74,7 @@ def _only(kind: type[_One], source: Path | bytes, name: str) -> Iterator[_One]:
 def _contents(source: Path | bytes) -> Iterator[Content]:
     counts: dict[Callable[..., Iterator[Content]], int] = {}
     for transaction in read_transactions(source):
-        reader = _reader(transaction)
+        reader = _READERS[transaction.kind]
         for one in reader(transaction, already=counts.get(reader, 0)):
             counts[reader] = counts.get(reader, 0) + 1
             yield one
-
-
-def _reader(transaction: Transaction) -> Callable[..., Iterator[Content]]:
-    return _READERS[transaction.kind]
