@@ -31,6 +31,7 @@ NDC = "http://hl7.org/fhir/sid/ndc"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
 _CDT = "http://www.ada.org/cdt"
+_CVX = "http://hl7.org/fhir/sid/cvx"
 _RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _SNOMED = "http://snomed.info/sct"
 _SYSTEMS: Mapping[str, str] = MappingProxyType(
@@ -41,14 +42,17 @@ _SYSTEMS: Mapping[str, str] = MappingProxyType(
         "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets": HCPCS,
         "urn:oid:2.16.840.1.113883.6.69": NDC,
         "urn:oid:2.16.840.1.113883.6.13": _CDT,
+        "urn:oid:2.16.840.1.113883.12.292": _CVX,
         "urn:oid:2.16.840.1.113883.6.88": _RXNORM,
         "urn:oid:2.16.840.1.113883.6.96": _SNOMED,
         "urn:oid:2.16.840.1.113883.4.6": NPI,
     }
 )
-_RANKS = ((CPT, HCPCS, _CDT), (NDC,), (_RXNORM,), (_SNOMED,))  # which code of a line is the one that is billed
+_RANKS = ((CPT, HCPCS, _CDT), (NDC,), (_RXNORM,), (_CVX,), (_SNOMED,))  # which code of a line is the one that is billed
 _CPT_CODE = re.compile(r"[0-9]{4}[0-9A-Z]", re.ASCII)
 _HCPCS_CODE = re.compile(r"[A-Z][0-9]{4}", re.ASCII)
+_CPT_MODIFIER = re.compile(r"[0-9]{2}|P[1-6]|[1-9]P", re.ASCII)
+_MODIFIER_LENGTH = 2
 _NDC_PARTS = re.compile(r"([0-9]{4,5})-([0-9]{3,4})-([0-9]{1,2})", re.ASCII)
 
 
@@ -57,6 +61,7 @@ class Names:
     """What a consortium agreed to call systems, people and organisations. The same for all who compute keys."""
 
     systems: Mapping[str, str] = field(default_factory=dict)  # other spellings of a system, beside those of HL7
+    billing: tuple[str, ...] = ()  # systems that a line is billed by before all others, the first one first
     identifiers: Mapping[Identifier, Identifier] = field(default_factory=dict, repr=False)  # given to agreed ones
 
     def __post_init__(self) -> None:
@@ -103,10 +108,22 @@ class Names:
             text = _eleven_digits(text)
         return Code(system, text)
 
+    def modifier(self, code: Code, path: str) -> Code:
+        """A modifier as all write it: two digits are CPT's, letters HCPCS's, whichever of the two is named, or none.
+
+        Raises:
+            ClaimCodeError: as `code`.
+        """
+        agreed = self.code(code, path)
+        if agreed.system not in ("", CPT, HCPCS) or len(agreed.code) != _MODIFIER_LENGTH:
+            return agreed
+        return Code(CPT if _CPT_MODIFIER.fullmatch(agreed.code) else HCPCS, agreed.code)
+
     def service(self, codes: tuple[Code, ...], path: str) -> tuple[Code, ...]:
         """What a line bills: of its codes and their translations those of the system that bills are paid by.
 
-        The first of: CPT, HCPCS and CDT; NDC; RxNorm; SNOMED CT. Where a line has none of them, all its codes.
+        The first of: what the consortium bills by; CPT, HCPCS and CDT; NDC; RxNorm; CVX; SNOMED CT. Where a line has
+        none of them, all its codes.
 
         Raises:
             ClaimCodeError: as `code`, or there is none.
@@ -114,7 +131,7 @@ class Names:
         if not codes:
             raise ClaimCodeError(path, "has no code", "code what was done or given")
         agreed = {self.code(one, path) for one in codes}
-        for rank in _RANKS:
+        for rank in (*((system,) for system in self.billing), *_RANKS):
             billed = {one for one in agreed if one.system in rank}
             if billed:
                 return tuple(sorted(billed))
@@ -123,6 +140,8 @@ class Names:
 
 def plain(text: str) -> str:
     """A text without what nobody sees: compatibility forms, blanks, invisible characters."""
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text  # as nearly always
     shown = unicodedata.normalize("NFKC", text)
     return "".join(one for one in shown if unicodedata.category(one)[0] not in "CZ")
 

@@ -114,7 +114,7 @@ def registered_service(claim: Claim) -> bytes:
 def _line(line: ServiceLine, names: Names, path: str) -> bytes:
     parts = (
         names.service(line.service, f"{path}.service"),
-        tuple(names.code(code, f"{path}.modifiers") for code in line.modifiers),
+        tuple(names.modifier(code, f"{path}.modifiers") for code in line.modifiers),
         tuple(names.code(code, f"{path}.places") for code in line.places),
     )
     said = [encode_parts(sorted(f"{code.system}|{code.code}" for code in codes)) for codes in parts]

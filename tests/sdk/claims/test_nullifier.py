@@ -40,7 +40,7 @@ def test_nullifier_follows_its_formula() -> None:
         raw = [item.encode() if isinstance(item, str) else item for item in items]
         return struct.pack(">Q", len(raw)) + b"".join(struct.pack(">Q", len(item)) + item for item in raw)
 
-    visit = parts(parts(f"{CPT}|99213"), parts("|25"), parts(), "2026-03-01")
+    visit = parts(parts(f"{CPT}|99213"), parts(f"{CPT}|25"), parts(), "2026-03-01")
     blood = parts(parts(f"{CPT}|85025"), parts(), parts(), "2026-03-01")
     message = parts(
         "medproof:keyed:v1",
@@ -76,6 +76,7 @@ SENT_AGAIN = [
     replace(BILL, lines=(replace(FIRST, service=(Code("http://snomed.info/sct", "185345009"), VISIT)), SECOND)),
     replace(BILL, lines=(replace(FIRST, service=(Code(CPT, "９９２１３"),)), SECOND)),  # noqa: RUF001
     replace(BILL, lines=(replace(FIRST, encounter="visit-1\u00a0"), SECOND)),
+    replace(BILL, lines=(replace(FIRST, modifiers=(Code(HCPCS, "25"),)), SECOND)),
 ]
 
 
@@ -95,6 +96,8 @@ OTHER_SERVICES = [
     replace(BILL, lines=(FIRST, replace(SECOND, modifiers=(Code("", "76"),)))),
     replace(BILL, lines=(replace(FIRST, encounter="visit-2"), SECOND)),
     replace(BILL, lines=(replace(FIRST, places=(Code("", "11"),)), SECOND)),
+    replace(BILL, lines=(FIRST, replace(SECOND, modifiers=(Code("", "LT"),)))),
+    replace(BILL, lines=(replace(FIRST, modifiers=(Code("urn:modifiers", "25"),)), SECOND)),
     replace(BILL, lines=(FIRST, replace(SECOND, start=LATER))),
     replace(BILL, lines=(FIRST, replace(SECOND, details=(line(3),)))),
     replace(BILL, prescription="visit-1"),
@@ -140,6 +143,14 @@ def test_names_of_the_consortium_stand_in_for_local_ones() -> None:
 @pytest.mark.parametrize("written", ["12345-0678-09", "12345-678-09", "12345-0678-9", "12345067809"])
 def test_a_drug_is_billed_by_its_eleven_digits(written: str) -> None:
     assert nullifier(drug(NDC, written)) == nullifier(drug("urn:oid:2.16.840.1.113883.6.69", "12345067809"))
+
+
+def test_consortium_bills_by_systems_of_its_own_first() -> None:
+    ours, theirs = Code("urn:tariff", "T1"), Code("urn:local", "L1")
+    names = Names(billing=("urn:tariff",))
+    plain, more = (replace(BILL, lines=(replace(FIRST, service=codes),)) for codes in ((ours,), (theirs, VISIT, ours)))
+    assert nullifier(more, names=names) == nullifier(plain, names=names)
+    assert nullifier(more) != nullifier(plain)
 
 
 def test_letters_of_a_code_tell_its_level() -> None:
