@@ -6,13 +6,13 @@ categories whose meaning X12 has a reason code for become adjustments. docs/clai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
 
 from medproof.claims.checking import adds_up, check_amount, same_currency
-from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Code, Identifier, LineResponse, Money
+from medproof.claims.claim import Adjustment, Claim, ClaimOutcome, ClaimResponse, Code, Identifier, LineResponse, Money
 from medproof.claims.names import NPI
 from medproof.errors import ClaimCodeError, ClaimElementError, ClaimLineError, ClaimStateError, ClaimTotalError
 from medproof.fhir.claims import billed, claim_kind, claim_number, read_claim
@@ -126,23 +126,33 @@ class _Reader:
         self._resource, self._prefer = resource, prefer
         self._root = resource.resource_type
         self._explains = self._root == "ExplanationOfBenefit"
+        self._claim: Claim | None = None  # where it is at hand
 
     def response(self, payer: Identifier | None) -> ClaimResponse:
         if self._root not in ("ClaimResponse", "ExplanationOfBenefit"):
             step = "give an HL7 FHIR R4 ClaimResponse or ExplanationOfBenefit"
             raise ClaimElementError(self._root, "is no answer to a claim", step)
         content = billed(self._resource)
-        self._check_outcome(content)
         claim_kind(self._resource)
-        answered, added = list(self._answered(content)), list(self._added(content))
+        self._check_outcome(content)
+        self._claim = self._claim_at_hand(content)
+        answered = list(self._answered(content))
+        lines = [*answered, *self._added(content)]
         header, totals = self._adjudication(content, self._root), self._adjudication(content, self._root, "total")
+        payment = self._payment(content)
+        self._check_currency([totals, header, *(made for _, made in lines)], [line for line, _ in answered], payment)
         charge = totals.of(_Part.SUBMITTED) or _sum([line.charge for line, _ in answered])
-        paid = self._paid(content, totals, header, [*answered, *added])
-        self._check_charge(charge, totals, answered)
-        self._check_benefit(content, paid, charge, totals, header, [*answered, *added])
-        lines = [*answered, *added]
-        adjustments = header.adjustments
-        every = [*adjustments, *(one for line, _ in lines for one in line.adjustments)]
+        paid = totals.of(_Part.PAID) or header.of(_Part.PAID) or _sum([line.paid for line, _ in lines]) or payment
+        if paid is None:
+            raise ClaimElementError(f"{self._root}.total", "does not say what is paid", "give the total of benefit")
+        if charge is not None:
+            self._check_charge(charge, paid, totals, [line.charge for line, _ in answered])
+        if header.of(_Part.PAID) is None:
+            self._check_paid(paid, totals, [line.paid for line, made in lines if made.amounts])
+        if payment is not None and not adds_up([payment], paid):
+            path = f"{self._root}.payment.amount"
+            raise ClaimTotalError(path, "is not the benefit less its adjustment", "correct one of them")
+        adjustments = [*header.adjustments, *(one for line, _ in lines for one in line.adjustments)]
         return ClaimResponse(
             claim_number=self._claim_number(content),
             payer_number=own_number(self._resource),
@@ -151,8 +161,8 @@ class _Reader:
             decided=day(content.get("created"), f"{self._root}.created"),
             charge=charge,
             paid=paid,
-            patient_share=_sum([one.amount for one in every]),
-            adjustments=adjustments,
+            patient_share=_sum([one.amount for one in adjustments]),
+            adjustments=header.adjustments,
             lines=tuple(line for line, _ in lines),
         )
 
@@ -162,6 +172,16 @@ class _Reader:
             shown = outcome if outcome in ("queued", "partial", "error") else "another code"
             step = "wait for the decision" if outcome in ("queued", "partial") else "mend the claim and send it again"
             raise ClaimStateError(f"{self._root}.outcome", f"is {shown}, and so no decision", step)
+
+    def _claim_at_hand(self, content: JsonObject) -> Claim | None:
+        target = target_of(self._resource, content.get("claim" if self._explains else "request"))
+        if target is None or target.resource_type != "Claim":
+            return None
+        claim, path = read_claim(target, prefer=self._prefer), f"{self._root}.patient"
+        patient = name_of(self._resource, content.get("patient"), path, step="name the patient", prefer=self._prefer)
+        if patient != claim.patient:
+            raise ClaimElementError(path, "is another than the claim's", "answer a claim with its own patient")
+        return claim
 
     def _claim_number(self, content: JsonObject) -> str:
         if self._explains:
@@ -177,28 +197,32 @@ class _Reader:
 
     def _answered(self, content: JsonObject) -> Iterator[_Line]:
         """The lines of the claim that it answers."""
-        target = target_of(self._resource, content.get("claim" if self._explains else "request"))
-        billed_lines = (
-            {line.number: line for line in read_claim(target, prefer=self._prefer).lines}
-            if target is not None and target.resource_type == "Claim"
-            else None
-        )
+        lines = {line.number: line for line in self._claim.lines} if self._claim else {}
         seen: set[int] = set()
         for path, item in items(content, "item", self._root):
             name = "sequence" if self._explains else "itemSequence"
             number = int(str(item[name]))
-            line = billed_lines.get(number) if billed_lines is not None else None
-            if number in seen or (billed_lines is not None and line is None):
+            line = lines.get(number)
+            if number in seen or (self._claim is not None and line is None):
                 rule = "is there twice" if number in seen else "is no line of the claim"
                 raise ClaimLineError(f"{path}.{name}", rule, "answer each line of the claim once")
             seen.add(number)
             made = self._line(item, path)
-            net = money(item.get("net"), f"{path}.net")
-            if net is not None:
-                check_amount(net.amount, f"{path}.net")
-            charge = made.of(_Part.SUBMITTED) or net or (line.charge if line else None)
+            charge = self._charge(item, path, made, line.charge if line else None)
             service = codes(item.get("productOrService")) or (line.service if line else ())
             yield LineResponse(number, service, charge, made.of(_Part.PAID), made.adjustments), made
+
+    def _charge(self, item: JsonObject, path: str, made: _Adjudication, billed: Money | None) -> Money | None:
+        """What was charged by a line: as adjudicated, as repeated, or as billed, which are the same where given."""
+        net = money(item.get("net"), f"{path}.net")
+        said = [made.of(_Part.SUBMITTED), net, billed]
+        given = [one for one in said if one is not None]
+        if net is not None:
+            check_amount(net.amount, f"{path}.net")
+        same_currency([(f"{path}.net", one) for one in given])
+        if not all(adds_up([one], given[0]) for one in given):
+            raise ClaimTotalError(f"{path}.net", "is not what was charged by this line", "answer the line as billed")
+        return given[0] if given else None
 
     def _added(self, content: JsonObject) -> Iterator[_Line]:
         """The lines that the payer added in place of others: these were charged, not what replaces them."""
@@ -244,13 +268,6 @@ class _Reader:
             rule = "is less than what payer and patient pay of it"
             raise ClaimTotalError(price[0], rule, "correct the adjudication")
 
-    def _paid(self, content: JsonObject, totals: _Adjudication, header: _Adjudication, lines: Sequence[_Line]) -> Money:
-        paid = totals.of(_Part.PAID) or header.of(_Part.PAID) or _sum([line.paid for line, _ in lines])
-        paid = paid or self._payment(content)
-        if paid is None:
-            raise ClaimElementError(f"{self._root}.total", "does not say what is paid", "give the total of benefit")
-        return paid
-
     def _payment(self, content: JsonObject) -> Money | None:
         """What is paid for the claim: the payment, without what it settles of other claims."""
         payment, path = content.get("payment"), f"{self._root}.payment"
@@ -258,37 +275,36 @@ class _Reader:
             return None
         amount = money(payment.get("amount"), f"{path}.amount")
         other = money(payment.get("adjustment"), f"{path}.adjustment")
+        if amount is not None:
+            check_amount(amount.amount, f"{path}.amount")
         if amount is None or other is None:
             return amount
+        check_amount(abs(other.amount), f"{path}.adjustment")
         same_currency([(f"{path}.amount", amount), (f"{path}.adjustment", other)])
+        check_amount(amount.amount + other.amount, f"{path}.adjustment")
         return Money(amount.amount + other.amount, amount.currency)
 
-    def _check_charge(self, charge: Money | None, totals: _Adjudication, answered: Sequence[_Line]) -> None:
-        charged = [(f"{self._root}.item[{index}].net", line.charge) for index, (line, _) in enumerate(answered)]
-        same_currency([*totals.amounts.values(), *((path, one) for path, one in charged if one is not None)])
-        if charge is not None and charged and not adds_up([one for _, one in charged], charge):
-            raise self._unbalanced(totals, _Part.SUBMITTED, "is not what the lines come to")
-
-    def _check_benefit(
-        self,
-        content: JsonObject,
-        paid: Money,
-        charge: Money | None,
-        totals: _Adjudication,
-        header: _Adjudication,
-        lines: Sequence[_Line],
+    def _check_currency(
+        self, made: Iterable[_Adjudication], lines: Iterable[LineResponse], payment: Money | None
     ) -> None:
-        payment, path = self._payment(content), f"{self._root}.payment.amount"
-        amounts = [one for made in (totals, header, *(made for _, made in lines)) for one in made.amounts.values()]
-        charged = [(f"{self._root}.item.net", charge)] if charge is not None else []
-        same_currency([*charged, *amounts, *([(path, payment)] if payment is not None else [])])
-        benefits = [line.paid for line, made in lines if made.amounts]
-        if benefits and header.of(_Part.PAID) is None and not adds_up(benefits, paid):
-            raise self._unbalanced(totals, _Part.PAID, "is not what the lines come to")
-        if charge is not None and not adds_up([paid, None], charge):
+        amounts = [("Claim.total", self._claim.total if self._claim else None)]
+        amounts += [one for each in made for one in each.amounts.values()]
+        amounts += [(f"{self._root}.item[{index}].net", line.charge) for index, line in enumerate(lines)]
+        amounts.append((f"{self._root}.payment.amount", payment))
+        same_currency([(path, one) for path, one in amounts if one is not None])
+
+    def _check_charge(self, charge: Money, paid: Money, totals: _Adjudication, lines: Sequence[Money | None]) -> None:
+        total = self._claim.total if self._claim else None
+        if total is not None and not adds_up([charge], total):
+            raise self._unbalanced(totals, _Part.SUBMITTED, "is not what the claim comes to")
+        if lines and not adds_up(lines, charge):
+            raise self._unbalanced(totals, _Part.SUBMITTED, "is not what the lines come to")
+        if not adds_up([paid, None], charge):
             raise self._unbalanced(totals, _Part.PAID, "is more than was charged")
-        if payment is not None and not adds_up([payment], paid):
-            raise ClaimTotalError(path, "is not the benefit less its adjustment", "correct one of them")
+
+    def _check_paid(self, paid: Money, totals: _Adjudication, lines: Sequence[Money | None]) -> None:
+        if lines and not adds_up(lines, paid):
+            raise self._unbalanced(totals, _Part.PAID, "is not what the lines come to")
 
     def _unbalanced(self, totals: _Adjudication, part: _Part, rule: str) -> ClaimTotalError:
         path = totals.amounts[part][0] if part in totals.amounts else f"{self._root}.total"

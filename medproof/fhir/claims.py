@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
+from math import prod
 
-from medproof.claims.checking import ClaimPaths, check_amount, check_claim, same_currency
+from medproof.claims.checking import ClaimPaths, adds_up, check_amount, check_claim, same_currency
 from medproof.claims.claim import Claim, ClaimKind, Code, Frequency, Identifier, Money, ServiceLine
 from medproof.claims.currency import rounded
 from medproof.claims.names import NPI
@@ -327,17 +328,24 @@ class _Reader:
 def _charge(item: JsonObject, path: str) -> Money | None:
     """What a line costs: `net`, else what unit price, quantity and factor come to, as R4 defines it."""
     net, price = money(item.get("net"), f"{path}.net"), money(item.get("unitPrice"), f"{path}.unitPrice")
-    quantity = item.get("quantity")
-    factors = [number_of(quantity.get("value")) if isinstance(quantity, dict) else None, number_of(item.get("factor"))]
     if price is None:
         return net
-    check_amount(price.amount, f"{path}.unitPrice")
-    amount = price.amount
-    for factor in factors:
-        amount *= Decimal(1) if factor is None else factor
+    quantity = item.get("quantity")
+    factors = {
+        "unitPrice": price.amount,
+        "quantity": number_of(quantity.get("value")) if isinstance(quantity, dict) else None,
+        "factor": number_of(item.get("factor")),
+        "net": net.amount if net else None,
+    }
+    for name, factor in factors.items():
+        if factor is not None:
+            check_amount(factor, f"{path}.{name}")
+    same_currency([(f"{path}.{name}", one) for name, one in (("unitPrice", price), ("net", net)) if one is not None])
+    given = (factor for name, factor in factors.items() if factor is not None and name != "net")
+    amount = prod(given, start=Decimal(1))
+    check_amount(amount, f"{path}.unitPrice")
     product = Money(rounded(amount, price.currency), price.currency)
-    same_currency([(f"{path}.unitPrice", price), *([(f"{path}.net", net)] if net else [])])
-    if net is not None and rounded(net.amount, net.currency) != product.amount:
+    if net is not None and not adds_up([product], net):
         step = "correct one of them"
         raise ClaimAmountError(f"{path}.net", "is not the unit price times quantity and factor", step)
     return net or product
