@@ -32,6 +32,7 @@ from medproof.cli import (
     relay,
     rotation,
     wallet,
+    x12,
 )
 from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
 from medproof.cli.session import refuse_secrets
@@ -98,6 +99,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")
 app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
+app.add_typer(x12.app, name="x12")
 
 
 def _show_version(wanted: bool) -> None:

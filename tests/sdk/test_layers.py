@@ -44,6 +44,7 @@ LAYERS = (
         "cli.relay",
         "cli.rotation",
         "cli.wallet",
+        "cli.x12",
     },
     {"cli.credential", "cli.custodians", "cli.encryption", "cli.listing"},
     {"cli.sending"},
