@@ -7,10 +7,10 @@ TOOLS := $(PYTHON) scripts/local_chain.py --no-chain --
 CHAIN := $(PYTHON) scripts/local_chain.py --
 
 # Values from the command line reach the recipes as environment variables: no quoting to get wrong.
-export BUNDLE URL ARGS KEYSTORE ADMIN
+export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-idash bench-merkle bench-serving brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-idash bench-merkle bench-serving fraud-report brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ bench-serving: setup ## Serve records with consent checks and without, from both
 
 bench-merkle: setup ## A Merkle log of a million leaves: speed, proofs, keccak libraries side by side
 	@exec $(PYTHON) bench/merkle.py $(ARGS)
+
+fraud-report: setup ## Try both tiers against injected fraud (DATA="claims.zip more.zip": FHIR R4, X12 5010)
+	@exec $(TOOLS) $(PYTHON) scripts/fraud_report.py $$DATA $(ARGS)
 
 brownie: setup ## Any Brownie command with a chain of its own (ARGS="run demo --network ganache-cli", ARGS=console)
 	@exec $(CHAIN) brownie $(ARGS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from medproof.claims.fraud.bill import Bill, Kind, Tier
@@ -30,6 +29,10 @@ class Tally:
         self.confirmed += finding.confirmed
         self.cleared += bool(finding.alike) and not finding.confirmed
 
+    def __add__(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(**{name: count + getattr(other, name) for name, count in vars(self).items()})
+
     def to_json(self) -> JsonObject:
         """The counts."""
         return {
@@ -53,7 +56,7 @@ class FraudReport:
 
     def total(self, tier: Tier) -> Tally:
         """The bills of all kinds that the tier stands for, together."""
-        return _sum(tally for kind, tally in self.tallies.items() if kind.tier is tier)
+        return sum((tally for kind, tally in self.tallies.items() if kind.tier is tier), Tally())
 
     @property
     def hard_recall(self) -> float | None:
@@ -92,14 +95,6 @@ class FraudReport:
                 "falsePositiveRateOfOriginals": _text(self.original_false_positive_rate),
             },
         }
-
-
-def _sum(tallies: Iterable[Tally]) -> Tally:
-    total = Tally()
-    for one in tallies:
-        for name, count in vars(one).items():
-            setattr(total, name, getattr(total, name) + count)
-    return total
 
 
 def _part(some: int, of: int) -> float | None:
