@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from medproof import fhir
-from medproof.claims import Identifier
-from medproof.claims.nullifier import claim_nullifier
-from medproof.errors import ClaimElementError, ManyPatientsError, UnclassifiedRecordError
+from medproof.claims import Claim, Code, Identifier
+from medproof.claims.adjudication import History, adjudicate
+from medproof.claims.currency import rounded
+from medproof.claims.names import Names
+from medproof.claims.nullifier import claim_nullifier, claim_total
+from medproof.claims.plan import Plan
+from medproof.errors import ClaimElementError, ManyPatientsError, PlanError, UnclassifiedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import new_salt
 
@@ -45,22 +50,42 @@ def choose_records(resources: Sequence[Resource], limit: int) -> list[Resource]:
 
 
 def choose_claim(resources: Sequence[Resource]) -> Resource | None:
-    """The first claim that says enough of its service to be billed."""
+    """The first claim that says enough of its service to be billed and decided."""
     for resource in resources:
         if resource.resource_type == "Claim":
             try:
-                billed_service(resource, new_salt(), provider="provider")
-            except ClaimElementError:
+                claim = bill(resource, provider="provider", payer="payer")
+                claim_nullifier(claim, new_salt(), registered="encounter")
+                adjudicate(claim, plan_for(claim), History(claim.start.year))
+            except (ClaimElementError, PlanError):
                 continue
             return resource
     return None
 
 
-def billed_service(resource: Resource, key: bytes, *, provider: str) -> bytes:
-    """The nullifier of a FHIR claim, whose patient and payer are those of the story."""
-    people = {name: Identifier("urn:story", name) for name in ("patient", "payer")}
-    claim = fhir.read_claim(resource, provider=Identifier("urn:story", provider), **people)
-    return claim_nullifier(claim, key, registered="encounter 1")
+def bill(resource: Resource, *, provider: str, payer: str) -> Claim:
+    """A FHIR claim as a bill of the story's people."""
+    patient, biller, billed = (Identifier("urn:story", name) for name in ("patient", provider, payer))
+    return fhir.read_claim(resource, patient=patient, provider=biller, payer=billed)
+
+
+def plan_for(claim: Claim, *, coinsurance: str = "0.2") -> Plan:
+    """A plan that pays for everything on a claim as it is charged, less the patient's part."""
+    names, fees = Names(), dict[Code, Decimal]()
+    for index, line in enumerate(claim.lines):
+        for code in names.service(line.service, f"Claim.lines[{index}].service"):
+            fees[code] = line.charge.amount if line.charge else Decimal(0)
+    currency = claim_total(claim).currency
+    nothing = rounded(Decimal(0), currency)
+    return Plan(
+        name="The plan",
+        valid_from=claim.start,
+        currency=currency,
+        fees=tuple(sorted(fees.items())),
+        deductible=nothing,
+        copay=nothing,
+        coinsurance=Decimal(coinsurance),
+    )
 
 
 def tampered(content: Any) -> tuple[Any, str]:

@@ -86,7 +86,7 @@ class Story(Stage):
             self._revoke(suite, people, wallet, clinic, shared)
             self._measure_at_home(suite, people, wallet, clinic)
             self._show_log(suite, people, wallet, clinic, shared)
-        Billing(self, suite, people).tell(self.claim)
+        Billing(self, suite, people, wallet.pseudonym(people["north"].id)).tell(self.claim)
         self._recover(suite, Wallet(phrase), posted)
         return self._close()
 
