@@ -64,8 +64,8 @@ _BYTES_TAG = keccak256(b"medproof:bytes:v1")
 _KEYED_TAG = "medproof:keyed:v1"
 _MIN_KEY_LENGTH = 32
 _MAX_NUMBER_LENGTH = 400
+_TOO_LARGE = 10**_MAX_NUMBER_LENGTH
 _MAX_EXPONENT = 1000
-_SAFE_INTEGER = 2**53 - 1
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _ELEMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 
@@ -296,9 +296,11 @@ def _too_deep() -> str:
 def _write(value: Json, out: list[bytes], way: _Way, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise JsonError(_too_deep())
-    if isinstance(value, dict):
+    if isinstance(value, str):  # first, since most values are text
+        out.append(_scalar_text(value, way))
+    elif isinstance(value, dict):
         _write_object(value, out, way, depth)
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, (list, tuple)):
         out.append(b"[")
         for index, item in enumerate(value):
             if index:
@@ -330,19 +332,20 @@ def _text(value: str) -> bytes:
     return rfc8785.dumps(value)
 
 
+def _scalar_text(value: str, way: _Way) -> bytes:
+    try:
+        return _text(value)
+    except rfc8785.CanonicalizationError:
+        raise JsonError(f"{_path(way)} holds half a surrogate pair, which is not Unicode text.") from None
+
+
 def _scalar(value: object, way: _Way) -> bytes:
-    # bool before int, of which it is a subclass
-    if value is None or isinstance(value, bool | str):
-        try:
-            return _text(value) if isinstance(value, str) else rfc8785.dumps(value)
-        except rfc8785.CanonicalizationError:
-            raise JsonError(f"{_path(way)} holds half a surrogate pair, which is not Unicode text.") from None
+    if value is None or isinstance(value, bool):  # before int, of which bool is a subclass
+        return b"null" if value is None else b"true" if value else b"false"
     if isinstance(value, int):
-        if abs(value) <= _SAFE_INTEGER:
-            return rfc8785.dumps(value)
-        if abs(value) >= 10**_MAX_NUMBER_LENGTH:
+        if abs(value) >= _TOO_LARGE:
             raise JsonError(f"{_path(way)} has more than {_MAX_NUMBER_LENGTH} digits: mend the record.")
-        return str(int(value)).encode()
+        return b"%d" % value
     if isinstance(value, Decimal):
         return str(_checked_decimal(value)).encode()
     if isinstance(value, float):

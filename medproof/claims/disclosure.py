@@ -125,7 +125,7 @@ def commit(content: Claim | ClaimResponse, salt: bytes) -> bytes:
     Raises:
         SaltError: the salt is not 32 random bytes.
     """
-    return merkle.MerkleLog(sorted([*_leaves(content, salt).values(), *_padding(content, salt)])).root()
+    return merkle.MerkleLog(_ordered(_leaves(content, salt), salt)).root()
 
 
 def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) -> Disclosure:
@@ -145,7 +145,7 @@ def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) 
     for path in chosen:
         if not any(_below(one, path) for one in leaves):
             raise DisclosureError(path, f"is no field of this {_kind(content)}", "Name one that `paths` gives")
-    ordered = sorted([*leaves.values(), *_padding(content, salt)])
+    ordered = _ordered(leaves, salt)
     tree = merkle.MerkleLog(ordered)
     places = {leaf: place for place, leaf in enumerate(ordered)}
     opened = []
@@ -174,10 +174,12 @@ def _leaves(content: Claim | ClaimResponse, salt: bytes) -> dict[str, bytes]:
     return {path: _leaf(kind, path, value, _salt(salt, path)) for path, value in _fields(content, "")}
 
 
-def _padding(content: Claim | ClaimResponse, salt: bytes) -> Iterator[bytes]:
-    count = len(paths(content))
+def _ordered(leaves: Mapping[str, bytes], salt: bytes) -> list[bytes]:
+    """The leaves with the padding, as they stand in the tree."""
+    count = len(leaves)
     whole = max(_SMALLEST, 1 << (count - 1).bit_length())
-    return (keyed_identifier(salt, str(place), purpose="claim-padding:v1") for place in range(count, whole))
+    padding = (keyed_identifier(salt, str(place), purpose="claim-padding:v1") for place in range(count, whole))
+    return sorted([*leaves.values(), *padding])
 
 
 def _leaf(kind: str, path: str, value: Json, salt: bytes) -> bytes:

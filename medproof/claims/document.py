@@ -33,17 +33,17 @@ def to_json(content: Claim | ClaimResponse) -> JsonObject:
 
 def value_json(value: object) -> Json:
     """One value of a claim as JSON."""
-    if is_dataclass(value):
-        said = {one.name: value_json(getattr(value, one.name)) for one in fields(value)}
-        return {name: one for name, one in said.items() if one is not None and one != []}
+    if value is None or isinstance(value, (bool, int, str)):
+        return str(value) if isinstance(value, StrEnum) else value
     if isinstance(value, tuple):
         return [value_json(one) for one in value]
     if isinstance(value, Decimal):
         return str(value)
     if isinstance(value, date):
         return value.isoformat()
-    if value is None or isinstance(value, bool | int | str):
-        return str(value) if isinstance(value, StrEnum) else value
+    if is_dataclass(value):
+        said = {one.name: value_json(getattr(value, one.name)) for one in fields(value)}
+        return {name: one for name, one in said.items() if one is not None and one != []}
     raise TypeError(f"{type(value).__name__} is no part of a claim")
 
 
