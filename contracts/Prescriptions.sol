@@ -405,8 +405,8 @@ contract Prescriptions is IPrescriptions, Agreed {
     }
 
     /// @inheritdoc IPrescriptions
-    function stateOf(bytes32 prescription) external view returns (State memory) {
-        return PrescriptionWord.unpack(_find(prescription));
+    function prescriptionOf(bytes32 prescription) external view returns (uint256 word) {
+        return _find(prescription);
     }
 
     /// @inheritdoc IPrescriptions

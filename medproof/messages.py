@@ -30,18 +30,23 @@ __all__ = [
     "appeal",
     "appeal_decision",
     "batch",
+    "cancellation",
+    "choice",
     "claim_batch",
     "compact",
+    "confirmation",
     "delegation",
     "delegation_revocation",
     "device",
     "device_revocation",
     "dispute",
     "encounter",
+    "fill",
     "flag",
     "flag_decision",
     "guardians",
     "inclusion_promise",
+    "issue",
     "objection",
     "opening",
     "pend",
@@ -53,6 +58,8 @@ __all__ = [
     "rule",
     "settlement",
     "submission",
+    "supply",
+    "transfer",
     "void",
     "withdrawal",
 ]
@@ -105,6 +112,16 @@ MESSAGE_TYPES: Mapping[str, str] = {
         "uint256 deadline"
     ),
     "DeviceRevocation": "address subject,address device,uint16 sequence,uint256 deadline",
+    "Issue": (
+        "address prescriber,address patient,bytes32 content,address pharmacy,uint8 fills,uint16 quantity,"
+        "uint16 validUntil,uint16 size,uint256 deadline"
+    ),
+    "Fill": "bytes32 prescription,uint8 number,uint16 before,uint16 quantity,uint256 deadline",
+    "Choice": "bytes32 prescription,address pharmacy,uint8 sequence,uint256 deadline",
+    "Transfer": "bytes32 prescription,address to,uint8 sequence,uint256 deadline",
+    "Cancellation": "bytes32 prescription,uint256 deadline",
+    "Supply": "bytes32 prescription,address pharmacy,uint16 quantity,uint256 deadline",
+    "Confirmation": "bytes32 prescription,uint256 deadline",
 }
 
 
@@ -493,6 +510,89 @@ def device_revocation(domain: Domain, *, subject: str, device: str, sequence: in
         "DeviceRevocation",
         {"subject": subject, "device": device, "sequence": sequence, "deadline": deadline},
     )
+
+
+def issue(
+    domain: Domain,
+    *,
+    prescriber: str,
+    patient: str,
+    content: bytes,
+    pharmacy: str,
+    fills: int,
+    quantity: int,
+    valid_until: int,
+    size: int,
+    deadline: int,
+) -> TypedData:
+    """A prescriber's prescription, or batch of `size` of them; `content` commits to what is prescribed."""
+    return TypedData(
+        domain,
+        "Issue",
+        {
+            "prescriber": prescriber,
+            "patient": patient,
+            "content": content,
+            "pharmacy": pharmacy,
+            "fills": fills,
+            "quantity": quantity,
+            "validUntil": valid_until,
+            "size": size,
+            "deadline": deadline,
+        },
+    )
+
+
+def fill(domain: Domain, *, prescription: bytes, number: int, before: int, quantity: int, deadline: int) -> TypedData:
+    """A pharmacy's fill of that number, of which `before` was given before and `quantity` is given now."""
+    return TypedData(
+        domain,
+        "Fill",
+        {
+            "prescription": prescription,
+            "number": number,
+            "before": before,
+            "quantity": quantity,
+            "deadline": deadline,
+        },
+    )
+
+
+def choice(domain: Domain, *, prescription: bytes, pharmacy: str, sequence: int, deadline: int) -> TypedData:
+    """The patient's choice of the pharmacy; it follows the change of that sequence."""
+    return TypedData(
+        domain,
+        "Choice",
+        {"prescription": prescription, "pharmacy": pharmacy, "sequence": sequence, "deadline": deadline},
+    )
+
+
+def transfer(domain: Domain, *, prescription: bytes, to: str, sequence: int, deadline: int) -> TypedData:
+    """The agreement of two pharmacies, each by its own signature, that a prescription goes to one of them."""
+    return TypedData(
+        domain,
+        "Transfer",
+        {"prescription": prescription, "to": to, "sequence": sequence, "deadline": deadline},
+    )
+
+
+def cancellation(domain: Domain, *, prescription: bytes, deadline: int) -> TypedData:
+    """A prescriber's cancellation of a prescription, or of a batch."""
+    return TypedData(domain, "Cancellation", {"prescription": prescription, "deadline": deadline})
+
+
+def supply(domain: Domain, *, prescription: bytes, pharmacy: str, quantity: int, deadline: int) -> TypedData:
+    """A pharmacy's supply in an emergency."""
+    return TypedData(
+        domain,
+        "Supply",
+        {"prescription": prescription, "pharmacy": pharmacy, "quantity": quantity, "deadline": deadline},
+    )
+
+
+def confirmation(domain: Domain, *, prescription: bytes, deadline: int) -> TypedData:
+    """A prescriber's confirmation of a supply in an emergency."""
+    return TypedData(domain, "Confirmation", {"prescription": prescription, "deadline": deadline})
 
 
 _RULE_FLAGS = ("deny", "delegable", "breakGlassRefused")  # the other flags are the contract's

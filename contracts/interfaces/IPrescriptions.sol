@@ -5,7 +5,8 @@ import {IAgreed} from "./IAgreed.sol";
 
 /// @title Prescriptions
 /// @notice Keeps which prescriptions were issued, for which pharmacy, and which of their fills were given, so that none
-/// is given twice. What is prescribed stays off chain, behind a salted commitment.
+/// is given twice: one word each, laid out in `PrescriptionWord`. What is prescribed stays off chain, behind a salted
+/// commitment.
 /// @dev Warning: fills, quantity and last day are public. The quantity counts parts that the content alone names.
 interface IPrescriptions is IAgreed {
     /// @notice What a prescription is; its id is the hash of the first three, with the place in its last 16 bits.
@@ -32,27 +33,6 @@ interface IPrescriptions is IAgreed {
         uint16 quantity;
         uint16 validUntil;
         uint16 size;
-    }
-
-    /// @notice What is kept of a prescription, in one slot (see `PrescriptionWord`).
-    /// @param number The latest fill, from 1; zero before the first.
-    /// @param filled How much of that fill was given.
-    /// @param sequence How often its pharmacy changed.
-    /// @param checkedOn The day on which its pharmacy was last found active under the account of its identity; zero
-    /// where it has to be asked again.
-    /// @param cancelled Whether the prescriber cancelled it.
-    /// @param held Whether its prescriber was found inactive.
-    struct State {
-        address pharmacy;
-        uint8 fills;
-        uint16 quantity;
-        uint16 validUntil;
-        uint8 number;
-        uint16 filled;
-        uint8 sequence;
-        uint16 checkedOn;
-        bool cancelled;
-        bool held;
     }
 
     /// @notice One fill of a prescription of a batch, given whole.
@@ -285,8 +265,8 @@ interface IPrescriptions is IAgreed {
     /// confirmed its emergency supply. What became of it since is another question.
     function isIssued(bytes32 prescription) external view returns (bool);
 
-    /// @notice Returns how a prescription stands; all zero where none was issued.
-    function stateOf(bytes32 prescription) external view returns (State memory);
+    /// @notice Returns how a prescription stands, as a word laid out in `PrescriptionWord`; zero where none was issued.
+    function prescriptionOf(bytes32 prescription) external view returns (uint256 word);
 
     /// @notice Returns how many prescriptions a batch has; zero where there is no batch of this id.
     function sizeOf(bytes32 batch) external view returns (uint16);

@@ -6,8 +6,10 @@ import {IPrescriptions} from "../interfaces/IPrescriptions.sol";
 /// @title PrescriptionWord
 /// @notice The layout of what Prescriptions keeps of a prescription, one 256-bit word, written with one storage write.
 /// @dev Bits, from the least significant: pharmacy 160, quantity 16, fills 8, validUntil 16 (last day, days since
-/// 1970), sequence 8, number 8, filled 16, checkedOn 16 (days since 1970), cancelled 1, held 1, batch 1. A batch has
-/// in `filled` its size, and no number: each of its prescriptions starts from its word.
+/// 1970), sequence 8, number 8, filled 16, checkedOn 16 (days since 1970), cancelled 1, held 1, batch 1.
+/// Number is the latest fill, filled how much of it was given, sequence how often the pharmacy changed. On the day of
+/// checkedOn the pharmacy was found active under the account of its identity; zero: it has to be asked for. A batch has
+/// in filled its size, and no number: each of its prescriptions starts from its word.
 library PrescriptionWord {
     uint256 private constant QUANTITY = 160;
     uint256 private constant FILLS = 176;
@@ -30,19 +32,6 @@ library PrescriptionWord {
             (uint256(terms.fills) << FILLS) |
             (uint256(terms.validUntil) << VALID_UNTIL) |
             (terms.size == 0 ? day << CHECKED_ON : BATCH | (uint256(terms.size) << FILLED));
-    }
-
-    function unpack(uint256 word) internal pure returns (IPrescriptions.State memory state) {
-        state.pharmacy = pharmacy(word);
-        state.fills = uint8(fills(word));
-        state.quantity = uint16(quantity(word));
-        state.validUntil = uint16(validUntil(word));
-        state.number = uint8(number(word));
-        state.filled = uint16(filled(word));
-        state.sequence = uint8(sequence(word));
-        state.checkedOn = uint16(checkedOn(word));
-        state.cancelled = cancelled(word);
-        state.held = held(word);
     }
 
     function pharmacy(uint256 word) internal pure returns (address) {

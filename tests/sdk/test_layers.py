@@ -178,7 +178,7 @@ LAYERS = (
     {"claims.claim"},
     {"policy"},
     {"policy.document", "policy.duo", "policy.emergency", "policy.explanation"},
-    {"policy.delegation", "policy.device", "policy.evaluation"},
+    {"policy.delegation", "policy.device", "policy.evaluation", "policy.prescription"},
     {"policy.word"},
     {"policy.sentence"},
     {"policy.phrases"},
