@@ -13,6 +13,7 @@ from medproof.claims.claim import (
     Money,
     ServiceLine,
 )
+from medproof.claims.coverage import Coverage, EligibilityRequest, EligibilityResponse
 
 __all__ = [
     "Adjustment",
@@ -21,6 +22,9 @@ __all__ = [
     "ClaimOutcome",
     "ClaimResponse",
     "Code",
+    "Coverage",
+    "EligibilityRequest",
+    "EligibilityResponse",
     "Frequency",
     "Identifier",
     "LineResponse",
