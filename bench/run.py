@@ -49,6 +49,8 @@ TARGETS: Mapping[str, int] = {
     "is_permitted_execution": 13_500,
     "post_pointer": 52_500,
     "claim_submit": 85_000,
+    "prescription_fill_next": 30_000,
+    "prescription_fill_batch_100_each": 6_000,
     "anchor_batch": 47_500,
 }
 

@@ -15,6 +15,7 @@ from tiny_keccak import keccak256
 from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
 from medproof.artifacts import CONTRACTS
+from medproof.client.prescriptions import Prescription
 from medproof.client.record_pointers import PointerKey
 from medproof.merkle import MerkleLog
 from medproof.messages import Domain
@@ -33,13 +34,15 @@ from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
 from scripts.local_chain import ROOT
 
-PROVIDER, PAYER = 1, 2  # Registrar kinds
+PROVIDER, PAYER, PHARMACY = 1, 2, 3  # Registrar kinds
+NOBODY = "0x" + "00" * 20
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
 EMERGENCY_GROUP = 2
 APPROVED = 1  # ClaimAnchor outcome
 LABORATORY_CLASS = 2  # the bit of DataClass.LABORATORY
 GAS_EACH = 150_000  # what each relayed call may use at most
 LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
+LAST_FILL = 20_970  # prescriptions are filled until this day since 1970, in the year 2027
 OPENING_MINUTES = 240  # how long the glass stays broken
 GUARDIAN_UNTIL = datetime(2035, 12, 31, tzinfo=UTC)
 LEAVES, BATCH = 1_000_001, 1_000  # a log of odd size, whose proofs are long, and what each further batch adds to it
@@ -119,6 +122,7 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.checks()
     suite.pointers()
     suite.pointer_batches()
+    suite.prescriptions()
     suite.claims()
     suite.logs()
     suite.devices()
@@ -136,6 +140,7 @@ class _Suite:
         self._clinic = fixed_account("clinic")
         self._hospital = fixed_account("hospital")  # in the emergency group
         self._payer = fixed_account("payer")
+        self._pharmacy = fixed_account("pharmacy")
         self._relayer = fixed_account("relayer")
 
     def _run(self, operation: str, sender: LocalAccount, contract: str, function: str, *arguments: Any) -> None:
@@ -191,10 +196,7 @@ class _Suite:
 
     def _accredit(self, operation: str, account: LocalAccount, kind: int) -> None:
         given = (account.address, kind, fixed_hash(f"credential of {account.address}"), LAST_DAY)
-        if operation:
-            self._run(operation, self._admin, "Registrar", "accredit", *given)
-        else:
-            self._prepare(self._admin, "Registrar", "accredit", *given)
+        self._take(operation, self._admin, "Registrar", "accredit", *given)
 
     # -- consent ----------------------------------------------------------------------------------------------
 
@@ -245,20 +247,24 @@ class _Suite:
         """Many grants at once, by one subject, and signed by many and sent by a relayer: the share of each."""
         patient = fixed_account("patient of many")
         changes = [(fixed_account(f"party {number}").address, encode(TREATMENT)) for number in range(100)]
-        self._run_each("grant_batch_100_each", 100, patient, "setRules", changes)
+        self._run_each("grant_batch_100_each", 100, patient, "ConsentRegistry", "setRules", changes)
         for count in (20, 100):
             subjects = [fixed_account(f"patient {number} of {count}") for number in range(count)]
             signed_changes = [self._signed_change(subject) for subject in subjects]
-            self._run_each(f"grant_signed_batch_{count}_each", count, self._relayer, "setRulesFor", signed_changes)
+            given = (self._relayer, "ConsentRegistry", "setRulesFor", signed_changes)
+            self._run_each(f"grant_signed_batch_{count}_each", count, *given)
         registry = self._contracts["ConsentRegistry"]
         subjects = [fixed_account(f"patient {number} of the mixed batch") for number in range(100)]
         rules = [self._signed_rule(subject, self._clinic.address, TREATMENT) for subject in subjects]
         calls = [registry.call("setRuleFor", *rule) for rule in rules]
-        self._run_each("grant_relayed_skipping_100_each", 100, self._relayer, "relay", calls, GAS_EACH)
+        relayed = (self._relayer, "ConsentRegistry", "relay", calls, GAS_EACH)
+        self._run_each("grant_relayed_skipping_100_each", 100, *relayed)
 
-    def _run_each(self, operation: str, count: int, sender: LocalAccount, function: str, *arguments: Any) -> None:
+    def _run_each(
+        self, operation: str, count: int, sender: LocalAccount, contract: str, function: str, *arguments: Any
+    ) -> None:
         """Measure a batch and keep the share of one of its `count` items, rounded up."""
-        self._run(operation, sender, "ConsentRegistry", function, *arguments)
+        self._run(operation, sender, contract, function, *arguments)
         self.costs[operation] = self.costs[operation].each(count)
 
     def _signed_rule(
@@ -429,6 +435,107 @@ class _Suite:
         relayed = (*opening(second), deadline, signature)
         self._run("open_pointer_signed", self._relayer, "RecordPointers", "open", *relayed)
 
+    # -- prescriptions ----------------------------------------------------------------------------------------
+
+    def prescriptions(self) -> None:
+        """Issue, fill, change the pharmacy, cancel; an emergency supply; a batch."""
+        second, moved = fixed_account("second pharmacy"), fixed_account("moved pharmacy")
+        for account in (self._pharmacy, second, moved):
+            self._accredit("", account, PHARMACY)
+        one = self._prescription("prescription", fixed_account("patient at the pharmacy").address)
+        identity = _prescription_id(one)
+        self._issue("prescription_issue", one)
+        self._fill("prescription_fill_first", self._pharmacy, identity, 1, 0, 30)
+        self._fill("prescription_fill_next", self._pharmacy, identity, 2, 0, 30)
+
+        def filling(deadline: int) -> messages.TypedData:
+            return messages.fill(
+                self._domain("Prescriptions"),
+                prescription=identity,
+                number=3,
+                before=0,
+                quantity=30,
+                deadline=deadline,
+            )
+
+        deadline, [signature] = signed(filling, self._pharmacy)
+        given = (self._pharmacy.address, identity, 3, 0, 30, deadline, signature)
+        self._run("prescription_fill_signed", self._relayer, "Prescriptions", "fillFor", *given)
+        supply = (self._pharmacy.address, one, 6, 0, b"")
+        self._run("prescription_supply", self._pharmacy, "Prescriptions", "supply", *supply)
+        self._run("prescription_confirm", self._clinic, "Prescriptions", "confirm", one, 0, b"")
+
+        # A pharmacy that is not known by the account of its identity is asked for with every fill, as every pharmacy
+        # is with its first of a day.
+        account = fixed_account("new account of the moved pharmacy")
+        self._prepare(moved, "Registrar", "offerAccount", account.address)
+        self._prepare(account, "Registrar", "takeAccount", moved.address)
+        asked = self._prescription("prescription of the moved pharmacy")
+        self._issue("", asked, pharmacy=moved)
+        self._fill("", account, _prescription_id(asked), 1, 0, 30)
+        self._fill("prescription_fill_next_day", account, _prescription_id(asked), 2, 0, 30)
+
+        self._change_pharmacy(second)
+        self._prescribe_many()
+
+    def _change_pharmacy(self, second: LocalAccount) -> None:
+        """A patient's choice, a transfer and the prescriber's cancellation."""
+        patient = fixed_account("patient who chooses")
+        one = self._prescription("prescription that moves", patient.address)
+        identity, domain = _prescription_id(one), self._domain("Prescriptions")
+        self._issue("", one)
+
+        def choice(deadline: int) -> messages.TypedData:
+            return messages.choice(
+                domain, prescription=identity, pharmacy=second.address, sequence=0, deadline=deadline
+            )
+
+        def transfer(deadline: int) -> messages.TypedData:
+            return messages.transfer(
+                domain, prescription=identity, to=self._pharmacy.address, sequence=1, deadline=deadline
+            )
+
+        deadline, [signature] = signed(choice, patient)
+        given = (patient.address, one, second.address, 0, deadline, signature)
+        self._run("prescription_choose_signed", self._relayer, "Prescriptions", "choose", *given)
+        deadline, [agreed] = signed(transfer, second)
+        moved = (identity, self._pharmacy.address, 1, deadline, agreed, b"")
+        self._run("prescription_transfer", self._pharmacy, "Prescriptions", "transfer", *moved)
+        self._run("prescription_cancel", self._clinic, "Prescriptions", "cancel", one, 0, b"")
+
+    def _prescribe_many(self) -> None:
+        """A hundred prescriptions of equal terms, and their fills."""
+        many = self._prescription("batch of prescriptions", NOBODY)
+        terms = (self._pharmacy.address, 3, 30, LAST_FILL, 100)
+        issued = (self._clinic, "Prescriptions", "issue", *many[:3], terms, 0, b"")
+        self._run_each("prescription_issue_batch_100_each", 100, *issued)
+        for operation, number in (
+            ("prescription_fill_batch_100_each", 1),
+            ("prescription_fill_batch_next_100_each", 2),
+        ):
+            fills = [(place, number) for place in range(1, 101)]
+            given = (self._pharmacy, "Prescriptions", "fillBatch", _prescription_id(many), fills)
+            self._run_each(operation, 100, *given)
+
+    def _prescription(self, label: str, patient: str = "") -> tuple[str, str, bytes, int]:
+        """A prescription of the clinic as the contract takes it."""
+        return (self._clinic.address, patient or fixed_account("patient").address, fixed_hash(label), 0)
+
+    def _issue(self, operation: str, one: tuple[str, str, bytes, int], *, pharmacy: LocalAccount | None = None) -> None:
+        """Issue three fills of thirty, measured where the operation has a name."""
+        terms = ((pharmacy or self._pharmacy).address, 3, 30, LAST_FILL, 0)
+        self._take(operation, self._clinic, "Prescriptions", "issue", *one[:3], terms, 0, b"")
+
+    def _fill(self, operation: str, sender: LocalAccount, *arguments: Any) -> None:
+        self._take(operation, sender, "Prescriptions", "fill", *arguments)
+
+    def _take(self, operation: str, *given: Any) -> None:
+        """Measure an operation, or only bring it about where it has no name."""
+        if operation:
+            self._run(operation, *given)
+        else:
+            self._prepare(*given)
+
     # -- claims -----------------------------------------------------------------------------------------------
 
     def claims(self) -> None:
@@ -562,6 +669,11 @@ class _Suite:
         of_patient = (patient.address, device.address)
         self._run("register_device", patient, "Devices", "setDevice", *of_patient, encode_device(registration), 0, b"")
         self._run("revoke_device", patient, "Devices", "revokeDevice", *of_patient, 2, 0, b"")
+
+
+def _prescription_id(one: tuple[str, str, bytes, int]) -> bytes:
+    """The id of a prescription that was issued alone, or of a batch."""
+    return Prescription(*one).id
 
 
 def _claim_id(claim: tuple[str, str, bytes, bytes]) -> bytes:

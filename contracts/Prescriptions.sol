@@ -111,6 +111,7 @@ contract Prescriptions is IPrescriptions, Agreed {
     /// @inheritdoc IPrescriptions
     /// @dev A pharmacy that was named is a pharmacy: a party's kind does not change.
     function fillFor(
+        address pharmacy,
         bytes32 prescription,
         uint8 number,
         uint16 before,
@@ -119,9 +120,9 @@ contract Prescriptions is IPrescriptions, Agreed {
         bytes calldata signature
     ) external {
         uint256 word = _wordOf(prescription);
-        if (word.pharmacy() == address(0)) revert PharmacyRequired(prescription, address(0));
+        if (word.pharmacy() != pharmacy) revert PharmacyRequired(prescription, word.pharmacy());
         bytes32 structHash = keccak256(abi.encode(FILL_TYPEHASH, prescription, number, before, quantity, deadline));
-        _requireAgreed(word.pharmacy(), structHash, deadline, signature);
+        _requireAgreed(pharmacy, structHash, deadline, signature);
 
         _fill(prescription, word, _today(), number, before, quantity);
     }
@@ -243,6 +244,7 @@ contract Prescriptions is IPrescriptions, Agreed {
 
     /// @inheritdoc IPrescriptions
     function choose(
+        address by,
         Prescription calldata prescription,
         address pharmacy,
         uint8 sequence,
@@ -252,12 +254,12 @@ contract Prescriptions is IPrescriptions, Agreed {
         bytes32 id = prescriptionId(prescription);
         uint256 word = _wordOf(id);
         bytes32 structHash = keccak256(abi.encode(CHOICE_TYPEHASH, id, pharmacy, sequence, deadline));
-        if (prescription.patient == address(0)) {
-            _requireAgreed(prescription.prescriber, structHash, deadline, signature);
-        } else if (signature.length != 0) {
-            _requireSigned(prescription.patient, structHash, deadline, signature);
-        } else if (msg.sender != prescription.patient) {
-            revert StepNotYours(prescription.patient, msg.sender);
+        if (by == prescription.prescriber && prescription.patient == address(0)) {
+            _requireAgreed(by, structHash, deadline, signature);
+        } else {
+            if (by != prescription.patient) revert StepNotYours(prescription.patient, by);
+            if (signature.length != 0) _requireSigned(by, structHash, deadline, signature);
+            else if (msg.sender != by) revert StepNotYours(by, msg.sender);
         }
         if (word.inProgress() && _isPharmacy(word.pharmacy(), registrar.accountOf(word.pharmacy()))) {
             revert FillInProgress(id, word.number());
@@ -331,8 +333,8 @@ contract Prescriptions is IPrescriptions, Agreed {
 
     /// @inheritdoc IPrescriptions
     function supply(
-        Prescription calldata prescription,
         address pharmacy,
+        Prescription calldata prescription,
         uint16 quantity,
         uint256 deadline,
         bytes calldata signature

@@ -361,6 +361,10 @@ class DeviceError(MedProofError):
     """A device's registration cannot be written so, or meets a state that it does not go with."""
 
 
+class PrescriptionError(MedProofError):
+    """A prescription that was never issued, that cannot be written to the chain, or that its file does not say."""
+
+
 class ReadingError(MedProofError):
     """A device's reading cannot be signed or read so; the message names members and shows no values."""
 

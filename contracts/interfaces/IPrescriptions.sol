@@ -202,6 +202,7 @@ interface IPrescriptions is IAgreed {
 
     /// @notice Gives a fill, or a part of it, with the pharmacy's signature. Its standing is asked for each time.
     function fillFor(
+        address pharmacy,
         bytes32 prescription,
         uint8 number,
         uint16 before,
@@ -213,10 +214,11 @@ interface IPrescriptions is IAgreed {
     /// @notice Gives fills of a batch, each whole, as its pharmacy; all or none.
     function fillBatch(bytes32 batch, BatchFill[] calldata fills) external;
 
-    /// @notice Chooses the pharmacy while no fill is in progress, or the present one is not active. Owned by the
-    /// patient; by the prescriber where none is named.
+    /// @notice Chooses the pharmacy while no fill is in progress, or the present one is not active.
+    /// @param by Who owns the choice: the patient; the prescriber where none is named.
     /// @param sequence The stored one, which this change follows.
     function choose(
+        address by,
         Prescription calldata prescription,
         address pharmacy,
         uint8 sequence,
@@ -244,8 +246,8 @@ interface IPrescriptions is IAgreed {
     /// @dev Warning: nobody can stop an accredited pharmacy from supplying what no prescriber asked for. It does so
     /// once under each id, in public, and it stays flagged until the prescriber confirms.
     function supply(
-        Prescription calldata prescription,
         address pharmacy,
+        Prescription calldata prescription,
         uint16 quantity,
         uint256 deadline,
         bytes calldata signature

@@ -13,10 +13,9 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient, Place, day_number
+from medproof.client.contract import SENDER, Agreement, ContractClient, Place, agree, day_number
 from medproof.errors import MessageError
 from medproof.merkle import MerkleLog
-from medproof.messages import TypedData
 from medproof.policy.word import EPOCH_DAY
 from medproof.signing import Signer
 
@@ -197,17 +196,6 @@ class ClaimBatch:
         return Place(self.log.root(), index, tuple(self.log.inclusion_proof(index)))
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """A party's signature to one step of one claim, for whoever sends the step."""
-
-    deadline: int  # the last time at which it counts, seconds since 1970; co-signers sign the same
-    signature: bytes
-
-
-_NONE = Agreement(0, b"")  # the sender itself owns the step
-
-
 class ClaimAnchor(ContractClient):
     """The claims of all providers.
 
@@ -273,7 +261,7 @@ class ClaimAnchor(ContractClient):
     # -- encounters ---------------------------------------------------------------------------------------------
 
     def register_encounter(
-        self, patient: str, encounter: bytes, *, agreement: Agreement = _NONE, sender: Sender | None = None
+        self, patient: str, encounter: bytes, *, agreement: Agreement = SENDER, sender: Sender | None = None
     ) -> Receipt:
         """Register an encounter by its salted id of 32 bytes. Owned by the patient's pseudonym."""
         return self._transact("registerEncounter", patient, encounter, *_one(agreement), sender=sender)
@@ -284,7 +272,7 @@ class ClaimAnchor(ContractClient):
         """Sign the registration of an encounter, as its patient."""
         until = self._until(deadline)
         message = messages.encounter(self.domain, patient=signer.address, encounter=encounter, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def encounter_at(self, patient: str, encounter: bytes) -> int | None:
         """When a patient registered an encounter, in seconds since 1970; None where it did not."""
@@ -293,12 +281,12 @@ class ClaimAnchor(ContractClient):
     # -- submission ---------------------------------------------------------------------------------------------
 
     def submit(
-        self, claim: AnchoredClaim, rules: int, *, provider: Agreement = _NONE, sender: Sender | None = None
+        self, claim: AnchoredClaim, rules: int, *, provider: Agreement = SENDER, sender: Sender | None = None
     ) -> Receipt:
         """Submit a claim under the payer's rules in force on the service date. Owned by the provider."""
         return self._transact("submit", claim.as_tuple(), rules, *_one(provider), sender=sender)
 
-    def submit_batch(self, batch: ClaimBatch, *, provider: Agreement = _NONE, sender: Sender | None = None) -> Receipt:
+    def submit_batch(self, batch: ClaimBatch, *, provider: Agreement = SENDER, sender: Sender | None = None) -> Receipt:
         """Submit up to 500 claims at once: the chain shows their nullifiers alone. Owned by the provider."""
         arguments = (batch.provider, batch.log.root(), list(batch.nullifiers))
         return self._transact("submitBatch", *arguments, *_one(provider), sender=sender)
@@ -314,7 +302,7 @@ class ClaimAnchor(ContractClient):
         root: bytes,
         nullifier: bytes,
         *,
-        agreement: Agreement = _NONE,
+        agreement: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Free a nullifier that waits in a batch; its claim is never opened. Owned by the batch's provider."""
@@ -338,7 +326,7 @@ class ClaimAnchor(ContractClient):
             rules=self._rules_hash(claim.payer, rules),
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_submit_batch(self, signer: Signer, batch: ClaimBatch, *, deadline: int | None = None) -> Agreement:
         """Sign the submission of a batch, as its provider."""
@@ -350,7 +338,7 @@ class ClaimAnchor(ContractClient):
             nullifiers=batch.nullifiers,
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_release(
         self, signer: Signer, provider: str, root: bytes, nullifier: bytes, *, deadline: int | None = None
@@ -358,18 +346,18 @@ class ClaimAnchor(ContractClient):
         """Sign the release of a nullifier, as the batch's provider."""
         until = self._until(deadline)
         message = messages.release(self.domain, provider=provider, root=root, nullifier=nullifier, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     # -- adjudication -------------------------------------------------------------------------------------------
 
     def pend(
-        self, claim: AnchoredClaim, request: bytes, *, payer: Agreement = _NONE, sender: Sender | None = None
+        self, claim: AnchoredClaim, request: bytes, *, payer: Agreement = SENDER, sender: Sender | None = None
     ) -> Receipt:
         """Pend a claim; `request` is a 32-byte commitment to what is asked for. Owned by the payer."""
         return self._transact("pend", claim.as_tuple(), request, *_one(payer), sender=sender)
 
     def answer(
-        self, claim: AnchoredClaim, reply: bytes, *, provider: Agreement = _NONE, sender: Sender | None = None
+        self, claim: AnchoredClaim, reply: bytes, *, provider: Agreement = SENDER, sender: Sender | None = None
     ) -> Receipt:
         """Answer what a claim was pended for; `reply` is a 32-byte commitment to it. Owned by the provider."""
         return self._transact("answer", claim.as_tuple(), reply, *_one(provider), sender=sender)
@@ -381,7 +369,7 @@ class ClaimAnchor(ContractClient):
         rules: int,
         response: bytes,
         *,
-        payer: Agreement = _NONE,
+        payer: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Adjudicate a claim; `response` is a 32-byte commitment to the payer's response. Owned by the payer."""
@@ -394,7 +382,7 @@ class ClaimAnchor(ContractClient):
         by: str,
         grounds: bytes,
         *,
-        agreement: Agreement = _NONE,
+        agreement: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Appeal a decision, or the lack of one once it is late; `grounds` is a 32-byte commitment to why.
@@ -416,7 +404,7 @@ class ClaimAnchor(ContractClient):
         response: bytes,
         *,
         upheld: bool,
-        payer: Agreement = _NONE,
+        payer: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Decide an appeal: the outcome stays where it is upheld, denied where there was none. Owned by the payer."""
@@ -429,7 +417,7 @@ class ClaimAnchor(ContractClient):
         """Sign a request for more, as the payer."""
         until, number = self._until(deadline), self.state(claim).pends + 1
         message = messages.pend(self.domain, claim=claim.id, number=number, request=request, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_answer(
         self, signer: Signer, claim: AnchoredClaim, reply: bytes, *, deadline: int | None = None
@@ -437,7 +425,7 @@ class ClaimAnchor(ContractClient):
         """Sign the answer to the last request, as the provider."""
         until, number = self._until(deadline), self.state(claim).pends
         message = messages.answer(self.domain, claim=claim.id, number=number, reply=reply, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_adjudicate(
         self,
@@ -459,7 +447,7 @@ class ClaimAnchor(ContractClient):
             response=response,
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_appeal(
         self, signer: Signer, claim: AnchoredClaim, by: str, grounds: bytes, *, deadline: int | None = None
@@ -467,7 +455,7 @@ class ClaimAnchor(ContractClient):
         """Sign an appeal, as the provider or the patient."""
         until = self._until(deadline)
         message = messages.appeal(self.domain, claim=claim.id, by=by, grounds=grounds, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_decide_appeal(
         self,
@@ -491,7 +479,7 @@ class ClaimAnchor(ContractClient):
             response=response,
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     # -- settlement and correction ------------------------------------------------------------------------------
 
@@ -499,9 +487,9 @@ class ClaimAnchor(ContractClient):
         self,
         claim: AnchoredClaim,
         *,
-        provider: Agreement = _NONE,
-        payer: Agreement = _NONE,
-        patient: Agreement = _NONE,
+        provider: Agreement = SENDER,
+        payer: Agreement = SENDER,
+        patient: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Settle an approved claim. Owned by provider, payer and, where the rules say so, the patient."""
@@ -511,8 +499,8 @@ class ClaimAnchor(ContractClient):
         self,
         claim: AnchoredClaim,
         *,
-        provider: Agreement = _NONE,
-        payer: Agreement = _NONE,
+        provider: Agreement = SENDER,
+        payer: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Void a claim and free its nullifier. Owned by the provider; once settled, by the payer too."""
@@ -524,8 +512,8 @@ class ClaimAnchor(ContractClient):
         correction: AnchoredClaim,
         rules: int,
         *,
-        provider: Agreement = _NONE,
-        payer: Agreement = _NONE,
+        provider: Agreement = SENDER,
+        payer: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Replace a claim by a corrected one. Owned by the provider; once settled, by the payer too."""
@@ -543,12 +531,12 @@ class ClaimAnchor(ContractClient):
             response=state.response,
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_void(self, signer: Signer, claim: AnchoredClaim, *, deadline: int | None = None) -> Agreement:
         """Sign that a claim is void, as the provider or the payer."""
         until = self._until(deadline)
-        return _agree(signer, messages.void(self.domain, claim=claim.id, deadline=until), until)
+        return agree(signer, messages.void(self.domain, claim=claim.id, deadline=until), until)
 
     def agree_to_replace(
         self,
@@ -569,7 +557,7 @@ class ClaimAnchor(ContractClient):
             rules=self._rules_hash(claim.payer, rules),
             deadline=until,
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     # -- review -------------------------------------------------------------------------------------------------
 
@@ -579,7 +567,7 @@ class ClaimAnchor(ContractClient):
         later: AnchoredClaim,
         by: str,
         *,
-        agreement: Agreement = _NONE,
+        agreement: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Flag two open claims that share a soft key; stops neither. Owned by the party `by`, any that is active."""
@@ -593,7 +581,7 @@ class ClaimAnchor(ContractClient):
         decision: FlagStatus,
         reason: bytes,
         *,
-        payer: Agreement = _NONE,
+        payer: Agreement = SENDER,
         sender: Sender | None = None,
     ) -> Receipt:
         """Decide a flag, once. Owned by the later claim's payer.
@@ -615,7 +603,7 @@ class ClaimAnchor(ContractClient):
         """Sign a flag, as the party that raises it."""
         until = self._until(deadline)
         message = messages.flag(self.domain, earlier=earlier.id, later=later.id, by=by, deadline=until)
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def agree_to_decide_flag(
         self,
@@ -632,7 +620,7 @@ class ClaimAnchor(ContractClient):
         message = messages.flag_decision(
             self.domain, earlier=earlier, later=later.id, decision=decision, reason=reason, deadline=until
         )
-        return _agree(signer, message, until)
+        return agree(signer, message, until)
 
     def flag_status(self, earlier: bytes, later: bytes) -> FlagStatus:
         """How the flag of two claims stands, by their ids."""
@@ -678,10 +666,6 @@ class ClaimAnchor(ContractClient):
 
     def _until(self, deadline: int | None) -> int:
         return self._deadline(_HOUR) if deadline is None else deadline
-
-
-def _agree(signer: Signer, message: TypedData, deadline: int) -> Agreement:
-    return Agreement(deadline, signer.sign_typed_data(message))
 
 
 def _one(agreement: Agreement) -> tuple[int, bytes]:

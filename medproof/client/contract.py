@@ -17,10 +17,11 @@ from medproof.decoding import Event
 from medproof.deployments import Deployment
 from medproof.errors import ArgumentError, MessageError, SigningNeededError
 from medproof.hashing import Json, JsonObject
-from medproof.messages import Domain
+from medproof.messages import Domain, TypedData
 from medproof.policy.word import EPOCH_DAY
+from medproof.signing import Signer
 
-__all__ = ["ContractClient", "Place", "SignedMessage"]
+__all__ = ["SENDER", "Agreement", "ContractClient", "Place", "SignedMessage", "agree"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class SignedMessage:
     @property
     def subject(self) -> str:
         """In whose name it acts: every function that takes a signed message names the subject first."""
-        return str(self.arguments[0])
+        first = self.arguments[0]
+        return str(first[0] if isinstance(first, tuple) else first)
 
     def to_json(self) -> str:
         """The message as JSON, to hand to a relayer: bytes as 0x…, numbers among the arguments as decimal text, since
@@ -76,6 +78,23 @@ class Place:
         """The place as JSON: root, index, and as `siblings` the proof."""
         siblings: list[Json] = [f"0x{one.hex()}" for one in self.proof]
         return {"root": f"0x{self.root.hex()}", "index": self.index, "siblings": siblings}
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A party's signature to one step that is owned by it, for whoever sends the step."""
+
+    deadline: int  # the last time at which it counts, seconds since 1970; co-signers sign the same
+    signature: bytes
+
+
+SENDER = Agreement(0, b"")
+"""The agreement of a party that sends the step itself."""
+
+
+def agree(signer: Signer, message: TypedData, deadline: int) -> Agreement:
+    """Sign a step; `deadline` is the message's own."""
+    return Agreement(deadline, signer.sign_typed_data(message))
 
 
 _READERS: Mapping[str, Callable[[str], Any]] = {

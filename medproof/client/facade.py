@@ -12,6 +12,7 @@ from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.client.delegations import Delegations
 from medproof.client.devices import Devices
+from medproof.client.prescriptions import Prescriptions
 from medproof.client.record_pointers import RecordPointers
 from medproof.client.registrar import Registrar
 from medproof.deployments import Deployment, verify
@@ -36,6 +37,7 @@ class MedProof:
         self.delegations = Delegations(chain, deployment, sender)
         self.consent_registry = ConsentRegistry(chain, deployment, sender)
         self.record_pointers = RecordPointers(chain, deployment, sender)
+        self.prescriptions = Prescriptions(chain, deployment, sender)
         self.claim_anchor = ClaimAnchor(chain, deployment, sender)
         self.batch_anchor = BatchAnchor(chain, deployment, sender)
         self.access_log = AccessLog(chain, deployment, sender)

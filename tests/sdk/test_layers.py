@@ -130,6 +130,7 @@ LAYERS = (
         "client.consent_registry",
         "client.delegations",
         "client.devices",
+        "client.prescriptions",
         "client.record_pointers",
         "client.registrar",
     },

@@ -84,15 +84,16 @@ class Counter:
         message = messages.fill(self.domain, prescription=prescription, **given, deadline=self.deadline)
         if self.form == DIRECT:
             return self.contract.fill(prescription, *given.values(), {"from": by})
-        return self._send("fillFor", (prescription, *given.values()), by, message)
+        pharmacy = self.state(prescription).pharmacy or NOBODY
+        return self._send("fillFor", (pharmacy, prescription, *given.values()), by, message)
 
     def fill_batch(self, batch: bytes, fills: list[tuple[int, int]], by: Any) -> Any:
         return self.contract.fillBatch(batch, fills, {"from": by})
 
-    def choose(self, one: Prescription, pharmacy: Any, by: Any, sequence: int = 0) -> Any:
+    def choose(self, one: Prescription, pharmacy: Any, by: Any, sequence: int = 0, whose: Any = None) -> Any:
         said = {"pharmacy": str(pharmacy), "sequence": sequence}
         message = messages.choice(self.domain, prescription=one.id, **said, deadline=self.deadline)
-        return self._send("choose", (tuple(one), *said.values()), by, message)
+        return self._send("choose", (str(whose or by), tuple(one), *said.values()), by, message)
 
     def cancel(self, one: Prescription, by: Any) -> Any:
         message = messages.cancellation(self.domain, prescription=one.id, deadline=self.deadline)
@@ -101,7 +102,7 @@ class Counter:
     def supply(self, one: Prescription, quantity: int, by: Any, pharmacy: Any = None) -> Any:
         said = {"pharmacy": str(pharmacy or by), "quantity": quantity}
         message = messages.supply(self.domain, prescription=one.id, **said, deadline=self.deadline)
-        return self._send("supply", (tuple(one), *said.values()), by, message)
+        return self._send("supply", (said["pharmacy"], tuple(one), quantity), by, message)
 
     def confirm(self, one: Prescription, by: Any) -> Any:
         message = messages.confirmation(self.domain, prescription=one.id, deadline=self.deadline)

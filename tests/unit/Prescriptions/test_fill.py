@@ -132,11 +132,17 @@ def test_foreign_pharmacy_fills_nothing(counter, issued, pharmacy, second_pharma
 
 
 @pytest.mark.spec("F15")
-def test_nobody_fills_while_no_pharmacy_is_named(counter, one, terms, clinic, pharmacy, refused_form):
+def test_nobody_fills_while_no_pharmacy_is_named(prescriptions, counter, one, terms, clinic, pharmacy, relayer):
     counter.issue(one, terms.changed(pharmacy=NOBODY), clinic)
 
     with reverts("PharmacyRequired", one.id, NOBODY):
-        counter.by(refused_form).fill(one.id, 1, 0, 30, pharmacy)
+        counter.fill(one.id, 1, 0, 30, pharmacy)
+    with reverts("PharmacyRequired", one.id, NOBODY):
+        prescriptions.fillFor(pharmacy, one.id, 1, 0, 30, 0, b"", {"from": pharmacy})
+    with reverts("StepNotYours", NOBODY, relayer.address):
+        prescriptions.fillFor(NOBODY, one.id, 1, 0, 30, 0, b"", {"from": relayer})
+    with reverts("StepNotYours", NOBODY, NOBODY):
+        prescriptions.fillFor(NOBODY, one.id, 1, 0, 30, counter.deadline, b"\1" * 65, {"from": relayer})
 
 
 @pytest.mark.spec("F16")
