@@ -87,6 +87,7 @@ LAYERS = (
         "gateway.signature",
         "gateway.telemetry",
     },
+    {"claims.nullifier_tree"},
     {"access.entry_log", "claims.event_log"},
     {"access"},
     {"access.verification"},
@@ -186,6 +187,7 @@ LAYERS = (
     {"policy.phrases"},
     {"policy.codes"},
     {"json_reader"},
+    {"indexed_merkle"},
     {"hashing", "key_file", "merkle"},
     {"errors"},
     {""},  # medproof itself, which knows its version
