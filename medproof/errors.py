@@ -899,3 +899,13 @@ class CaseError(MedProofError):
         """Name the part, what is wrong with it and the next step."""
         self.part = part  # such as "claim.lines[0]"; empty for the whole
         super().__init__(f"{part} of the case {rule}. {step}." if part else f"The case {rule}. {step}.")
+
+
+class AgreementError(MedProofError):
+    """A file with a party's agreement to a claim's step cannot be used for this step."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        """Name the part that does not fit, and why."""
+        self.field = field  # such as "claim"; empty for the whole
+        said = f"{field} of the agreement" if field else "The agreement"
+        super().__init__(f"{said} {rule}. Ask the party to agree to this step of this claim (--out).")

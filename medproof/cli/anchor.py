@@ -24,7 +24,7 @@ from medproof.hashing import Json
 if TYPE_CHECKING:  # the commands run without the extra until they need it
     from medproof.anchoring.document_log import Document, DocumentLog, DocumentProof
 
-__all__ = ["app"]
+__all__ = ["app", "check"]
 
 app = typer.Typer(help="Logs of documents: append, anchor, prove one without the rest.", no_args_is_help=True)
 
@@ -101,6 +101,13 @@ def verify(
     ] = None,
 ) -> None:
     """Check a proof against the chain, or off line against a root: exit code 0, or 1 where it does not hold."""
+    check(proof, chain, document=document, line=line, root=root)
+
+
+def check(
+    proof: Path, chain: ChainOptions, *, document: Path | None = None, line: int | None = None, root: str | None = None
+) -> None:
+    """Check a proof and tell; leaves with exit code 1 where it does not hold."""
     output, given = Output(as_json=chain.as_json), _read_proof(proof)
     known = _hash(root) if root is not None else None
     leaf, block = given.leaf, None

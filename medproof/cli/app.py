@@ -13,6 +13,9 @@ from medproof import __version__
 from medproof.cli import (
     access,
     anchor,
+    claim_review,
+    claim_steps,
+    claims,
     consent,
     delegate,
     device,
@@ -31,6 +34,7 @@ from medproof.cli import (
     records,
     relay,
     rotation,
+    verify,
     wallet,
     x12,
 )
@@ -81,6 +85,8 @@ app = typer.Typer(
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
+for part in (claim_steps.app, claim_review.app):
+    claims.app.add_typer(part)
 consent.app.add_typer(receipts.app, name="receipt")
 delegate.app.add_typer(guardians.app, name="guardians")
 party.app.add_typer(group.app, name="group")
@@ -99,6 +105,8 @@ app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")
 app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
+app.add_typer(claims.app, name="claims")
+app.command("verify", epilog="Example: medproof verify evidence.json --block-hash 0x…")(verify.verify)
 app.add_typer(x12.app, name="x12")
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 from typer import Option
 
 __all__ = [
+    "ActorOptions",
     "ChainOptions",
     "KeyOptions",
     "PeriodOptions",
@@ -105,7 +106,12 @@ class PseudonymOptions(WalletOptions):
 
 
 @dataclass(frozen=True)
-class SubjectOptions(PseudonymOptions, KeyOptions):
+class ActorOptions(PseudonymOptions, KeyOptions):
+    """Who acts: a party or a patient, by a key file or a wallet."""
+
+
+@dataclass(frozen=True)
+class SubjectOptions(ActorOptions):
     """Whose rules, and who signs: the subject itself by its wallet or key file, or its delegate."""
 
     subject: Annotated[

@@ -15,7 +15,7 @@ from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.session import grantee, known_block, open_suite, read_text, subject
 from medproof.receipt import ConsentReceipt, issue, verify
 
-__all__ = ["app"]
+__all__ = ["app", "check"]
 
 
 class _IssueFirst(TyperGroup):
@@ -69,6 +69,11 @@ def verify_receipt(
     chain: ChainOptions,
 ) -> None:
     """Check a receipt against the chain: exit code 0, or 1 where it is altered or counts no more."""
+    check(file, chain)
+
+
+def check(file: Path, chain: ChainOptions) -> None:
+    """Check a receipt and tell; leaves with exit code 1 where it does not hold."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     receipt = ConsentReceipt.from_json(read_text(file))
     found = verify(suite, receipt)

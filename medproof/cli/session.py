@@ -11,7 +11,14 @@ import typer
 from eth_utils.address import is_address, is_checksum_address, to_checksum_address
 
 from medproof.chain import Chain, Sender
-from medproof.cli.options import ChainOptions, KeyOptions, PseudonymOptions, RelayOptions, SubjectOptions
+from medproof.cli.options import (
+    ActorOptions,
+    ChainOptions,
+    KeyOptions,
+    PseudonymOptions,
+    RelayOptions,
+    SubjectOptions,
+)
 from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployment, verify
@@ -42,6 +49,7 @@ __all__ = [
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _NAMED_SECRETS = ("--private-key", "--key", "--password", "--seed", "--seed-phrase", "--mnemonic", "--phrase")
 _SECRET_FILES = (
+    "--keyring",
     "--keystore",
     "--relay-as",
     "--wallet",
@@ -152,7 +160,7 @@ def party(options: KeyOptions) -> Sender:
     return _sender("--keystore", options.keystore, options.password_file, "MEDPROOF_PASSWORD")
 
 
-def signer(options: SubjectOptions) -> Signer:
+def signer(options: ActorOptions) -> Signer:
     """Who signs."""
     if options.custodian is None and options.keystore is not None:
         return _unlocked(options.keystore, options.password_file, "MEDPROOF_PASSWORD")

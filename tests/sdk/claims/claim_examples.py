@@ -26,7 +26,14 @@ DAY = date(2026, 3, 2)
 
 def line(number: int, code: str = "99213", charge: str = "120.50") -> ServiceLine:
     return ServiceLine(
-        number, (Code(CPT, code),), DAY, DAY, quantity=Decimal("1.0"), unit="UN", charge=Money(Decimal(charge), "USD")
+        number,
+        (Code(CPT, code),),
+        DAY,
+        DAY,
+        quantity=Decimal("1.0"),
+        unit="UN",
+        charge=Money(Decimal(charge), "USD"),
+        encounter="E-1",
     )
 
 

@@ -1,0 +1,81 @@
+"""Cases on the command line: which file, what it holds, and writing it back before anything is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from eth_utils.crypto import keccak
+from typer import Argument
+
+from medproof import hashing
+from medproof.claims.case import Case
+from medproof.claims.claim import Claim
+from medproof.claims.document import to_json
+from medproof.cli.output import Output
+from medproof.client import MedProof
+from medproof.errors import CaseError, OptionError
+
+__all__ = ["SUFFIX", "CaseFile", "CaseFiles", "all_cases", "file_for", "load_case", "on_this_chain", "save_case"]
+
+SUFFIX = ".case"
+"""How a case's file is named, unless it is given another name."""
+
+CaseFile = Annotated[Path, Argument(metavar="CASE", help="The case's file.", show_default=False)]
+CaseFiles = Annotated[
+    list[Path], Argument(metavar="CASE…", help="Files of cases, or folders of them.", show_default=False)
+]
+
+
+def file_for(claim: Claim) -> str:
+    """The name of a new case's file: the same for the same claim, so that it is taken once."""
+    return keccak(hashing.canonical(to_json(claim))).hex()[:16] + SUFFIX
+
+
+def load_case(path: Path) -> Case:
+    """Read a case.
+
+    Raises:
+        OptionError: the file is none, or cannot be read.
+    """
+    try:
+        return Case.from_json(path.read_bytes())
+    except CaseError as error:
+        raise OptionError(str(path), "is no case that can be used", str(error)) from error
+
+
+def save_case(output: Output, path: Path, case: Case) -> None:
+    """Write a case, for its owner alone: whole or not at all."""
+    output.write(path, json.dumps(case.to_json(), indent=1))
+
+
+def all_cases(paths: Sequence[Path]) -> Iterator[Path]:
+    """Every file of a case that is named, or lies in a folder that is.
+
+    Raises:
+        OptionError: a folder holds none.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(path.glob(f"*{SUFFIX}"))
+        if not found:
+            raise OptionError(str(path), f"holds no file whose name ends with {SUFFIX}", "Name the cases' folder.")
+        yield from found
+
+
+def on_this_chain(suite: MedProof, path: Path, case: Case) -> Case:
+    """The case, if its claim is on this chain and in this contract.
+
+    Raises:
+        CaseError: it is not on any chain.
+        OptionError: it is on another one.
+    """
+    anchor = case.anchored()
+    if (anchor.chain_id, anchor.contract) != (suite.chain.chain_id, suite.claim_anchor.address):
+        step = f"Name the network of chain {anchor.chain_id}, and its deployment."
+        raise OptionError(str(path), f"is of the ClaimAnchor at {anchor.contract} on chain {anchor.chain_id}", step)
+    return case

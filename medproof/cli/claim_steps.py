@@ -1,0 +1,572 @@
+"""The steps of `medproof claims`: each by the party that owns it, sent itself, relayed, or agreed to in a file.
+
+What opens a commitment is in the case's file before the commitment is sent, so that no crash loses it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from eth_utils.crypto import keccak
+from typer import Option
+
+from medproof import fhir, hashing
+from medproof.chain import Receipt, Sender
+from medproof.claims.adjudication import History
+from medproof.claims.adjudication import adjudicate as adjudicate_by
+from medproof.claims.case import Anchor, Case, Paper, SealedResponse
+from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse
+from medproof.claims.document import read_response
+from medproof.claims.keyring import Keyring
+from medproof.claims.plan import Plan
+from medproof.cli.cases import CaseFile, load_case, on_this_chain, save_case
+from medproof.cli.documents import receipt_document
+from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
+from medproof.cli.output import Output
+from medproof.cli.session import account, identity, open_suite, party, read_text, sender, signer
+from medproof.client import MedProof
+from medproof.client.claim_anchor import NOBODY, Agreement, AnchoredClaim, ClaimStatus, Outcome
+from medproof.errors import AgreementError, OptionError
+from medproof.hashing import JsonObject
+from medproof.json_reader import JsonReader, hex_text
+from medproof.signing import Signer
+
+__all__ = ["app"]
+
+app = typer.Typer()
+
+_FORMAT, _VERSION, _LONGEST = "medproof-claim-agreement", 1, 1 << 16
+_OUTCOMES = {
+    ClaimOutcome.APPROVED: Outcome.APPROVED,
+    ClaimOutcome.PARTIAL: Outcome.PARTIAL,
+    ClaimOutcome.DENIED: Outcome.DENIED,
+}
+_HASH_DIGITS = 66
+_MOST_SIGNATURE = 1 << 14  # bytes; a contract wallet's may be long
+
+Agreements = Annotated[
+    list[Path] | None, Option("--agreement", metavar="FILE", help="What another party agreed to with --out; repeat it.")
+]
+KeyringFile = Annotated[
+    Path, Option(metavar="FILE", envvar="MEDPROOF_KEYRING", help="The consortium's keys for nullifiers.")
+]
+Encounter = Annotated[
+    str | None,
+    Option(
+        metavar="ID", help="The encounter's or prescription's id, where the claim names neither; part of its nullifier."
+    ),
+]
+ResponseFile = Annotated[
+    Path | None,
+    Option(metavar="FILE", help="The decision: FHIR ClaimResponse or ExplanationOfBenefit, or X12 835."),
+]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step of one claim that somebody is about to take."""
+
+    name: str  # such as "settle"
+    claim: AnchoredClaim
+    content: bytes  # hash of what is agreed to beside the claim, so that agreements for something else are refused
+    sign: Callable[[Signer, int], Agreement]
+    send: Callable[[Mapping[str, Agreement], Sender], Receipt]
+    roles: tuple[str, ...]  # who may own it
+
+
+@dataclass(frozen=True)
+class _Hands:
+    """What a step's command was given: who acts, who pays, what others agreed to."""
+
+    output: Output
+    suite: MedProof
+    who: ActorOptions
+    sending: SendingOptions
+    agreements: Sequence[Path] = ()
+
+    def take(self, step: _Step, about: JsonObject) -> None:
+        """Take the step: sent by its owner itself, relayed with the owner's agreement, or only agreed to."""
+        given = dict(_read_agreement(path, step) for path in self.agreements)
+        paid_by = sender(self.sending)
+        about = {"step": step.name, "claim": hex_text(step.claim.id), **about}
+        if paid_by is None and self.sending.out is None:
+            by = party(self.who) if self.who.keystore is not None else None
+            if by is None:
+                raise OptionError("--keystore", "is missing, and nobody relays", "Name a key file, or --relay-as.")
+            self._done(step, step.send(given, by), about)
+            return
+        by_key = signer(self.who)
+        role = self._role(step, by_key.address)
+        until = next((one.deadline for one in given.values()), self.suite.chain.timestamp() + self.sending.lifetime)
+        agreed = step.sign(by_key, until)
+        if self.sending.out is not None:
+            self.output.write(self.sending.out, json.dumps(_agreement_json(step, role, agreed)))
+            self.output.document({**about, "sent": None, "file": str(self.sending.out), "role": role})
+            self.output.say(f"Agreed to as {role}, and not sent yet: give {self.sending.out} to whoever sends it.")
+        elif paid_by is not None:
+            self._done(step, step.send({**given, role: agreed}, paid_by), about)
+
+    def _role(self, step: _Step, address: str) -> str:
+        who = identity(self.suite, "--keystore", address)
+        found = next((role for role in step.roles if getattr(step.claim, role) in (who, address)), None)
+        if found is None:
+            owners = " or ".join(step.roles)
+            raise OptionError("--keystore", f"is {address}, and the step is its {owners}'s", "Let them agree to it.")
+        return found
+
+    def _done(self, step: _Step, receipt: Receipt, about: JsonObject) -> None:
+        self.output.document({**about, "sent": receipt_document(receipt)})
+        self.output.say(
+            f"Sent: {step.name}, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas."
+        )
+
+
+# -- submission --------------------------------------------------------------------------------------------------
+
+
+@app.command(
+    epilog="Example: medproof claims submit a.case --payer 0x… --keyring consortium.keys --keystore clinic.json"
+)
+@expanded
+def submit(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    payer: Annotated[str, Option(metavar="ADDRESS", help="Who is billed.")],
+    keyring: KeyringFile,
+    provider: Annotated[
+        str | None, Option(metavar="ADDRESS", help="Who bills; by default whose key file it is.")
+    ] = None,
+    plan: Annotated[int, Option(min=0, max=2**32 - 1, help="The payer's number for the plan.")] = 0,
+    rules: Annotated[
+        int | None, Option(min=1, help="The number of the rules; by default those in force on the day of service.")
+    ] = None,
+    patient: Annotated[str | None, Option(metavar="ADDRESS", help="Her pseudonym, where the plan asks for it.")] = None,
+    encounter: Encounter = None,
+    registration: Annotated[
+        str | None, Option(metavar="HASH", help="The registered encounter or prescription, where the plan asks for it.")
+    ] = None,
+) -> None:
+    """Submit a case's claim, as the provider. Again after a crash, it is sent once."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    held = load_case(case)
+    if _stands(suite, held):
+        _tell_standing(output, suite, held)
+        return
+    bill, _ = held.content()
+    billed_to = identity(suite, "--payer", payer)
+    by = identity(suite, "--provider", provider or _address(who))
+    number = rules or _rules_of(suite, billed_to, plan, bill)
+    keys = Keyring.load(keyring)
+    _refuse_billed(suite, keys, bill, encounter)
+    anchored = AnchoredClaim(
+        provider=by,
+        payer=billed_to,
+        commitment=held.commitment,
+        nullifier=keys.nullifier(bill, registered=encounter),
+        patient=NOBODY if patient is None else account("--patient", patient),
+        registration=bytes(32) if registration is None else _hash("--registration", registration),
+        soft_key=keys.soft_key(bill),
+    )
+    anchor = suite.claim_anchor
+    save_case(output, case, replace(held, anchor=Anchor(suite.chain.chain_id, anchor.address, anchored, number)))
+    step = _Step(
+        "submit",
+        anchored,
+        _about(number),
+        lambda signing, until: anchor.agree_to_submit(signing, anchored, number, deadline=until),
+        lambda given, paying: anchor.submit(anchored, number, sender=paying, **given),
+        ("provider",),
+    )
+    _Hands(output, suite, who, sending).take(step, {"case": str(case), "rules": number})
+
+
+@app.command(
+    "replace",
+    epilog="Example: medproof claims replace a.case --by corrected.case --keyring consortium.keys --keystore …",
+)
+@expanded
+def replace_by(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    by: Annotated[Path, Option(metavar="CASE", help="The case of the corrected claim.")],
+    keyring: KeyringFile,
+    encounter: Encounter = None,
+    agreement: Agreements = None,
+) -> None:
+    """Replace a claim by a corrected one, which takes over its nullifier. Once settled, the payer agrees too."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    held, corrected = on_this_chain(suite, case, load_case(case)), load_case(by)
+    bill, _ = corrected.content()
+    old, keys = held.anchored(), Keyring.load(keyring)
+    number = _rules_of(suite, old.claim.payer, _plan_of(suite, old), bill)
+    new = replace(
+        old.claim,
+        commitment=corrected.commitment,
+        nullifier=keys.nullifier(bill, registered=encounter),
+        soft_key=keys.soft_key(bill),
+    )
+    save_case(output, by, replace(corrected, anchor=replace(old, claim=new, rules=number)))
+    anchor = suite.claim_anchor
+    step = _Step(
+        "replace",
+        old.claim,
+        _about(number, new.id),
+        lambda signing, until: anchor.agree_to_replace(signing, old.claim, new, number, deadline=until),
+        lambda given, paying: anchor.replace(old.claim, new, number, sender=paying, **given),
+        ("provider", "payer"),
+    )
+    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "by": hex_text(new.id)})
+
+
+# -- decision ----------------------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: medproof claims pend a.case --request question.txt --keystore payer.json")
+@expanded
+def pend(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    request: Annotated[Path, Option(metavar="FILE", help="The text of what is asked for.")],
+) -> None:
+    """Pend a claim until the provider answers, as the payer."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    anchor, claim, said = _with_paper(output, suite, case, "pend", request)
+    step = _Step(
+        "pend",
+        claim,
+        said,
+        lambda signing, until: anchor.agree_to_pend(signing, claim, said, deadline=until),
+        lambda given, paying: anchor.pend(claim, said, sender=paying, **given),
+        ("payer",),
+    )
+    _Hands(output, suite, who, sending).take(step, {"case": str(case), "request": hex_text(said)})
+
+
+@app.command(epilog="Example: medproof claims answer a.case --reply answer.txt --keystore clinic.json")
+@expanded
+def answer(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    reply: Annotated[Path, Option(metavar="FILE", help="The text of the answer.")],
+) -> None:
+    """Answer what a claim was pended for, as the provider."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    anchor, claim, said = _with_paper(output, suite, case, "answer", reply)
+    step = _Step(
+        "answer",
+        claim,
+        said,
+        lambda signing, until: anchor.agree_to_answer(signing, claim, said, deadline=until),
+        lambda given, paying: anchor.answer(claim, said, sender=paying, **given),
+        ("provider",),
+    )
+    _Hands(output, suite, who, sending).take(step, {"case": str(case), "reply": hex_text(said)})
+
+
+@app.command(epilog="Example: medproof claims adjudicate a.case --plan plan.json --keystore payer.json")
+@expanded
+def adjudicate(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    response: ResponseFile = None,
+    plan: Annotated[
+        Path | None, Option(metavar="FILE", help="Or decide by this plan, whose hash the claim's rules have.")
+    ] = None,
+) -> None:
+    """Decide a claim, as the payer, by a plan or as a file says. The claim is held against the chain first."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    held, decided = _with_response(output, suite, case, response, plan)
+    outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
+    anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
+    said = decided.commitment
+    step = _Step(
+        "adjudicate",
+        claim,
+        _about(outcome, said),
+        lambda signing, until: anchor.agree_to_adjudicate(signing, claim, outcome, number, said, deadline=until),
+        lambda given, paying: anchor.adjudicate(claim, outcome, number, said, sender=paying, **given),
+        ("payer",),
+    )
+    about: JsonObject = {"case": str(case), "outcome": outcome.name.lower(), "response": hex_text(said)}
+    _Hands(output, suite, who, sending).take(step, about)
+    output.say(f"Outcome: {outcome.name.lower()}, under rules {number}.")
+
+
+@app.command(epilog="Example: medproof claims appeal a.case --grounds why.txt --keystore clinic.json")
+@expanded
+def appeal(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    grounds: Annotated[Path, Option(metavar="FILE", help="The text of why.")],
+) -> None:
+    """Appeal a decision, or the lack of one once it is late: as the provider, or as the patient that it names."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    anchor, claim, said = _with_paper(output, suite, case, "appeal", grounds)
+    address = _address(who)
+    by = address if address == claim.patient else identity(suite, "--keystore", address)
+    step = _Step(
+        "appeal",
+        claim,
+        said,
+        lambda signing, until: anchor.agree_to_appeal(signing, claim, by, said, deadline=until),
+        lambda given, paying: anchor.appeal(
+            claim, by, said, sender=paying, agreement=next(iter(given.values()), Agreement(0, b""))
+        ),
+        ("provider", "patient"),
+    )
+    _Hands(output, suite, who, sending).take(step, {"case": str(case), "by": by, "grounds": hex_text(said)})
+
+
+@app.command(epilog="Example: medproof claims decide a.case --overturn --response corrected.json --keystore payer.json")
+@expanded
+def decide(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    upheld: Annotated[bool, Option("--uphold/--overturn", help="Whether the outcome stays.", show_default=False)],
+    response: ResponseFile = None,
+    plan: Annotated[Path | None, Option(metavar="FILE", help="Or decide by this plan.")] = None,
+) -> None:
+    """Decide an appeal, as the payer."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    held, decided = _with_response(output, suite, case, response, plan)
+    outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
+    anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
+    said = decided.commitment
+    step = _Step(
+        "decide",
+        claim,
+        _about(upheld, outcome, said),
+        lambda signing, until: anchor.agree_to_decide_appeal(
+            signing, claim, outcome, number, said, upheld=upheld, deadline=until
+        ),
+        lambda given, paying: anchor.decide_appeal(claim, outcome, number, said, upheld=upheld, sender=paying, **given),
+        ("payer",),
+    )
+    about: JsonObject = {"case": str(case), "upheld": upheld, "outcome": outcome.name.lower()}
+    _Hands(output, suite, who, sending).take(step, about)
+
+
+# -- settlement and withdrawal -----------------------------------------------------------------------------------
+
+
+@app.command(epilog="Example: medproof claims settle a.case --agreement clinic.agreement --keystore payer.json")
+@expanded
+def settle(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    agreement: Agreements = None,
+) -> None:
+    """Settle an approved claim: provider, payer and, where the rules say so, patient agree, the last one sends."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
+    state = anchor.state(claim)
+    step = _Step(
+        "settle",
+        claim,
+        _about(state.outcome, state.response),
+        lambda signing, until: anchor.agree_to_settle(signing, claim, deadline=until),
+        lambda given, paying: anchor.settle(claim, sender=paying, **given),
+        ("provider", "payer", "patient"),
+    )
+    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
+
+
+@app.command(epilog="Example: medproof claims void a.case --keystore clinic.json")
+@expanded
+def void(
+    case: CaseFile,
+    who: ActorOptions,
+    sending: SendingOptions,
+    chain: ChainOptions,
+    agreement: Agreements = None,
+) -> None:
+    """Void a claim and free its nullifier, as the provider; once settled, the payer agrees too."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
+    step = _Step(
+        "void",
+        claim,
+        _about(),
+        lambda signing, until: anchor.agree_to_void(signing, claim, deadline=until),
+        lambda given, paying: anchor.void(claim, sender=paying, **given),
+        ("provider", "payer"),
+    )
+    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
+
+
+# -- helpers -----------------------------------------------------------------------------------------------------
+
+
+def _stands(suite: MedProof, case: Case) -> bool:
+    """Whether the case's claim was submitted already."""
+    if case.anchor is None or (case.anchor.chain_id, case.anchor.contract) != (
+        suite.chain.chain_id,
+        suite.claim_anchor.address,
+    ):
+        return False
+    return suite.claim_anchor.state(case.anchor.claim).status is not ClaimStatus.NONE
+
+
+def _tell_standing(output: Output, suite: MedProof, case: Case) -> None:
+    claim = case.anchored().claim
+    stands = suite.claim_anchor.state(claim).status.name.lower()
+    output.document({"step": "submit", "claim": hex_text(claim.id), "sent": None, "status": stands})
+    output.say(f"This stands already: claim {hex_text(claim.id)} is {stands}.")
+
+
+def _address(who: ActorOptions) -> str:
+    if who.keystore is not None and who.custodian is None:
+        return party(who).address
+    return signer(who).address
+
+
+def _rules_of(suite: MedProof, payer: str, plan: int, bill: Claim) -> int:
+    found = suite.claim_anchor.rules_in_force(payer, plan, bill.start)
+    if found is None:
+        step = "Ask the payer for its plan's number, or name --rules."
+        raise OptionError("--plan", f"is {plan}, for which {payer} has no rules on the day of service", step)
+    return found.number
+
+
+def _plan_of(suite: MedProof, anchor: Anchor) -> int:
+    found = suite.claim_anchor.rules(anchor.claim.payer, anchor.rules)
+    return 0 if found is None else found.plan
+
+
+def _refuse_billed(suite: MedProof, keyring: Keyring, bill: Claim, encounter: str | None) -> None:
+    """Look for the service under keys that were replaced: the contract sees only the new one."""
+    for nullifier in keyring.former_nullifiers(bill, registered=encounter):
+        if suite.claim_anchor.claim_of(nullifier) or suite.claim_anchor.waiting_at(nullifier):
+            step = "Replace or void the earlier claim."
+            raise OptionError("CASE", f"was billed under an earlier key, as {hex_text(nullifier)}", step)
+
+
+def _with_paper(output: Output, suite: MedProof, path: Path, step: str, text: Path) -> tuple[Any, AnchoredClaim, bytes]:
+    """The contract, the claim and the commitment to a text: the same text again has the same."""
+    held = on_this_chain(suite, path, load_case(path))
+    said = read_text(text)
+    paper = next((one for one in reversed(held.papers) if (one.step, one.text) == (step, said)), None)
+    if paper is None:
+        paper = Paper.write(step, said)
+        save_case(output, path, held.with_paper(paper))
+    return suite.claim_anchor, held.anchored().claim, paper.commitment
+
+
+def _with_response(
+    output: Output, suite: MedProof, path: Path, file: Path | None, plan: Path | None
+) -> tuple[Case, SealedResponse]:
+    """The case with the payer's decision in it: the same decision again has the same commitment."""
+    if (file is None) == (plan is None):
+        raise OptionError("--response", "or --plan is needed, one of them", "Say how it is decided.")
+    held = on_this_chain(suite, path, load_case(path))
+    held.check()
+    bill, _ = held.content()
+    decided = _by_plan(suite, held, plan) if plan is not None else _response(file or Path(), bill)
+    if held.response is not None and held.response.content == decided:
+        return held, held.response
+    sealed = SealedResponse(decided, hashing.new_salt())
+    held = replace(held, response=sealed)
+    save_case(output, path, held)
+    return held, sealed
+
+
+def _by_plan(suite: MedProof, case: Case, file: Path) -> ClaimResponse:
+    plan = Plan.from_json(hashing.parse(file.read_bytes()))
+    anchor = case.anchored()
+    rules = suite.claim_anchor.rules(anchor.claim.payer, anchor.rules)
+    if rules is None or rules.hash != plan.hash:
+        step = f"Give the text of rules {anchor.rules} of {anchor.claim.payer}."
+        raise OptionError("--plan", f"has the hash {hex_text(plan.hash)}, which the claim's rules do not have", step)
+    bill, _ = case.content()
+    return adjudicate_by(bill, plan, History(bill.start.year))
+
+
+def _response(file: Path, bill: Claim) -> ClaimResponse:
+    """The one response in a file that answers a claim."""
+    found = [one for one in _responses(file) if one.claim_number == bill.number]
+    if len(found) != 1:
+        step = "Name a file with one decision on this claim."
+        raise OptionError("--response", f"is {file}, which has {len(found)} answers to the claim's number", step)
+    return found[0]
+
+
+def _responses(file: Path) -> list[ClaimResponse]:
+    content = file.read_bytes()
+    if content.startswith(b"ISA"):
+        from medproof import x12  # here, so that the other commands run without the extra
+
+        return list(x12.read_responses(content))
+    value = hashing.parse(content)
+    if isinstance(value, dict) and "resourceType" not in value:
+        return [read_response(value)]
+    kinds = ("ClaimResponse", "ExplanationOfBenefit")
+    resources = fhir.records(fhir.load(content))
+    return [fhir.read_claim_response(one) for one in resources if one.resource_type in kinds]
+
+
+def _about(*parts: object) -> bytes:
+    """The hash of what is agreed to beside the claim."""
+    said = [part if isinstance(part, bytes) else str(part) for part in parts]
+    return keccak(hashing.encode_parts(said))
+
+
+def _hash(option: str, text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError:
+        value = b""
+    if len(text) != _HASH_DIGITS or len(value) != hashing.SALT_LENGTH:
+        raise OptionError(option, "is no hash", "Give 0x and 64 hexadecimal digits.")
+    return value
+
+
+def _agreement_json(step: _Step, role: str, agreement: Agreement) -> JsonObject:
+    return {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "step": step.name,
+        "claim": hex_text(step.claim.id),
+        "content": hex_text(step.content),
+        "role": role,
+        "deadline": agreement.deadline,
+        "signature": hex_text(agreement.signature),
+    }
+
+
+def _read_agreement(path: Path, step: _Step) -> tuple[str, Agreement]:
+    """What a party agreed to, if it is this step of this claim."""
+    said = JsonReader.document(path.read_bytes(), AgreementError, format=_FORMAT, version=_VERSION, longest=_LONGEST)
+    for name, found, wanted in (
+        ("step", said.text("step"), step.name),
+        ("claim", said.hash("claim"), step.claim.id),
+        ("content", said.hash("content"), step.content),
+    ):
+        if found != wanted:
+            raise AgreementError(name, "is not what is to be done now")
+    role = said.text("role")
+    if role not in step.roles:
+        raise AgreementError("role", f"is none of {', '.join(step.roles)}")
+    agreement = Agreement(said.number("deadline"), said.octets("signature", 1, _MOST_SIGNATURE))
+    said.finish()
+    return role, agreement

@@ -1,0 +1,163 @@
+"""`medproof verify`: whatever the project writes for strangers, verified by what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from medproof import hashing
+from medproof.cli import anchor, receipts
+from medproof.cli.documents import time_text
+from medproof.cli.options import ChainOptions, expanded
+from medproof.cli.output import ANSWER_NO, Output
+from medproof.errors import EvidenceError, JsonError, OptionError
+from medproof.hashing import Json, JsonObject
+from medproof.json_reader import hex_text
+
+if TYPE_CHECKING:  # the commands run without the extra until they need it
+    from medproof.claims.audit import ProvedClaim, ProvedStep
+
+__all__ = ["verify"]
+
+_LONGEST = 1 << 26  # bytes
+_ELSEWHERE = {  # what is verified beside another file, or by more than a file
+    "medproof-read-receipt": "medproof message receipt verify",
+    "medproof-envelope": "medproof message open",
+    "medproof-claim-case": "medproof claims audit, whose evidence a stranger verifies",
+    "medproof-claim-agreement": "medproof claims settle, which sends it",
+}
+
+
+@expanded
+def verify(
+    file: Annotated[
+        Path, Argument(metavar="FILE", help="A claim's evidence, a consent receipt, a proof.", show_default=False)
+    ],
+    chain: ChainOptions,
+    block_hash: Annotated[
+        list[str] | None,
+        Option(metavar="HASH", help="A block that you know from elsewhere; repeat it. The evidence must rest on it."),
+    ] = None,
+) -> None:
+    """Verify what somebody shows: exit code 0, or 1 with the first thing that does not hold. A claim's evidence needs
+    no node; for a consent receipt or a proof of a log, the chain is asked."""
+    content = _read(file)
+    kind = content.get("format")
+    if kind == "medproof-claim-evidence":
+        _evidence(file, Output(as_json=chain.as_json), block_hash or [])
+        return
+    if block_hash:
+        raise OptionError("--block-hash", f"is given, and {file} is no evidence that rests on it", "Leave it out.")
+    if "receipt_id" in content:
+        receipts.check(file, chain)
+    elif {"leaf", "index", "path", "root"} <= content.keys():
+        anchor.check(file, chain)
+    elif kind in _ELSEWHERE:
+        raise OptionError(str(file), "is not verified by itself", f"Use {_ELSEWHERE[str(kind)]}.")
+    else:
+        step = "Name evidence that medproof claims audit wrote, a consent receipt, or a proof of a document."
+        raise OptionError(str(file), "is nothing that is known here", step)
+
+
+def _read(file: Path) -> Mapping[str, Json]:
+    content = file.read_bytes()
+    try:
+        if len(content) > _LONGEST:
+            raise JsonError(f"It has more than {_LONGEST} bytes.")
+        value = hashing.parse(content)
+    except JsonError as error:
+        raise OptionError(str(file), "is no JSON document", str(error)) from error
+    return value if isinstance(value, dict) else {}
+
+
+def _evidence(file: Path, output: Output, known: list[str]) -> None:
+    # Here, so that the other commands run without the extra.
+    from medproof.claims.audit import ClaimEvidence
+
+    try:
+        proved = ClaimEvidence.from_json(file.read_bytes()).verify([_hash(one) for one in known])
+    except EvidenceError as error:
+        output.document({"verified": False, "part": error.part, "why": str(error)})
+        output.say(str(error), style="red")
+        raise typer.Exit(ANSWER_NO) from None
+    output.document({"verified": True, **_document(proved)})
+    claim = proved.claim
+    paid = ", and its service counts as billed by it" if proved.holds_nullifier else ", and it holds no nullifier"
+    outcome = f", {proved.outcome.name.lower()}" if proved.outcome else ""
+    output.say(f"Verified: claim {hex_text(claim.id)} is {proved.status.name.lower()}{outcome}{paid}.", style="green")
+    output.say(f"On chain {proved.chain_id}, in {proved.contract}, as of block {proved.block}, {time_text(proved.at)}.")
+    output.table(("when", "step", "agreed to by"), (_step_row(step) for step in proved.steps), empty="")
+    _say_rules(output, proved)
+    for name, fields in (("Of the claim", proved.disclosed), ("Of the response", proved.answered)):
+        for path, value in fields.items():
+            output.say(f"{name}: {path} is {hashing.canonical(value).decode()}.")
+    unknown = [hashed for hashed, is_known in proved.blocks.items() if not is_known]
+    if unknown:
+        output.say(f"It rests on these blocks: compare their hashes with a node of chain {proved.chain_id}'s.")
+        for hashed in unknown:
+            output.say(hashed)
+
+
+def _say_rules(output: Output, proved: ProvedClaim) -> None:
+    rules = proved.rules
+    until = "" if rules.valid_until is None else f" until before {rules.valid_until}"
+    output.say(f"Rules {rules.number}, hash {hex_text(rules.hash)}, govern services from {rules.valid_from}{until}.")
+    output.say(
+        {
+            True: "They were in force on the day of service.",
+            False: "They were NOT in force on the day of service.",
+            None: "Whether they were in force on the day of service is not shown.",
+        }[rules.in_force]
+    )
+
+
+def _step_row(step: ProvedStep) -> tuple[str, str, str]:
+    by = ", ".join(f"{one.role} ({one.account or 'a contract wallet'})" for one in step.signed)
+    return time_text(step.at), step.event, by or f"in a call of another contract, sent by {step.sender}"
+
+
+def _document(proved: ProvedClaim) -> JsonObject:
+    rules = proved.rules
+    return {
+        "claim": hex_text(proved.claim.id),
+        "chain_id": proved.chain_id,
+        "contract": proved.contract,
+        "block": proved.block,
+        "time": time_text(proved.at),
+        "status": proved.status.name.lower(),
+        "outcome": proved.outcome.name.lower() if proved.outcome else None,
+        "paid": proved.paid,
+        "holds_nullifier": proved.holds_nullifier,
+        "response": None if proved.response is None else hex_text(proved.response),
+        "steps": [
+            {
+                "event": step.event,
+                "time": time_text(step.at),
+                "block": step.block,
+                "transaction": step.transaction,
+                "sender": step.sender,
+                "agreed": [{"role": one.role, "party": one.party, "account": one.account} for one in step.signed],
+            }
+            for step in proved.steps
+        ],
+        "rules": {
+            "number": rules.number,
+            "hash": hex_text(rules.hash),
+            "valid_from": rules.valid_from.isoformat(),
+            "valid_until": None if rules.valid_until is None else rules.valid_until.isoformat(),
+            "in_force": rules.in_force,
+        },
+        "disclosed": dict(proved.disclosed),
+        "answered": dict(proved.answered),
+        "blocks": [{"hash": hashed, "known": is_known} for hashed, is_known in proved.blocks.items()],
+    }
+
+
+def _hash(text: str) -> str:
+    if not text.startswith("0x") or len(text) != 66:
+        raise OptionError("--block-hash", f"is {text!r}, which is no hash", "Give 0x and 64 hexadecimal digits.")
+    return text

@@ -1,0 +1,362 @@
+"""`medproof claims` and `medproof verify` as a provider, a payer and an auditor use them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eth_utils.crypto import keccak
+
+from medproof import hashing
+from medproof.claims.case import Case
+from medproof.claims.document import to_json
+from medproof.cli.cases import file_for
+from medproof.client import MedProof
+from medproof.client.claim_anchor import ClaimStatus
+from medproof.signing import LocalSigner
+from tests.sdk.claims.claim_examples import claim, response
+from tests.sdk.cli.conftest import Run
+from tests.sdk.store.examples import EXAMPLES
+
+Words = tuple[str, ...]
+RULES = {"name": "Plan 7", "share": "0.8"}
+
+
+@pytest.fixture
+def provider(keys: Path) -> Words:
+    return ("--keystore", str(keys / "1.json"))
+
+
+@pytest.fixture
+def as_payer(keys: Path) -> Words:
+    return ("--keystore", str(keys / "3.json"))
+
+
+@pytest.fixture
+def case(here: Path) -> str:
+    """A case of a claim, which nobody submitted."""
+    (here / "a.case").write_text(json.dumps(Case.open(claim()).to_json()))
+    (here / "a.case").chmod(0o600)
+    return "a.case"
+
+
+@pytest.fixture
+def rules(run: Run, here: Path, as_payer: Words) -> str:
+    """The payer's rules, and the consortium's key."""
+    (here / "rules.json").write_text(json.dumps(RULES))
+    said = run("claims", "rules", "rules.json", "--from", "2020-01-01", *as_payer, "--json")
+    assert said.code == 0, said.err
+    assert run("claims", "keyring", "consortium.keys").code == 0
+    return "rules.json"
+
+
+@pytest.fixture
+def submitting(case: str, rules: str, payer: LocalSigner, provider: Words) -> Words:
+    return ("claims", "submit", case, "--payer", payer.address, "--keyring", "consortium.keys", *provider)
+
+
+@pytest.fixture
+def submitted(run: Run, submitting: Words, case: str) -> str:
+    said = run(*submitting)
+    assert said.code == 0, said.err
+    return case
+
+
+@pytest.fixture
+def decision(here: Path) -> str:
+    (here / "response.json").write_text(json.dumps(to_json(response(claim()))))
+    return "response.json"
+
+
+@pytest.fixture
+def approved(run: Run, submitted: str, decision: str, as_payer: Words) -> str:
+    said = run("claims", "adjudicate", submitted, "--response", decision, *as_payer)
+    assert said.code == 0, said.err
+    return submitted
+
+
+def text(here: Path, name: str, said: str = "Please.") -> str:
+    (here / name).write_text(said)
+    return name
+
+
+def status_of(run: Run, *cases: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = run("claims", "status", *cases, "--json").document["cases"]
+    return found
+
+
+# -- from files to cases -----------------------------------------------------------------------------------------
+
+
+def test_import(run: Run, here: Path) -> None:
+    shutil.copy(EXAMPLES / "Claim-100151.json", here / "claim.json")
+    (here / "broken.json").write_text('{"resourceType": "Claim"}')
+    first = run("claims", "import", "claim.json", "broken.json", "--into", "cases", "--json")
+    assert (first.code, len(first.document["added"]), first.document["unchanged"]) == (1, 1, 0)
+    assert [one["file"] for one in first.document["refused"]] == ["broken.json"]
+    (path,) = (here / "cases").iterdir()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = path.read_bytes()
+    again = run("claims", "import", "claim.json", "--into", "cases", "--json")
+    assert (again.code, again.document["added"], again.document["unchanged"]) == (0, [], 1)
+    assert path.read_bytes() == kept  # the salt stays
+    told = run("claims", "import", "claim.json", "--into", "cases")
+    assert told.out.startswith("0 new cases in cases, 1 were there already, 0 refused.")
+    assert run("claims", "status", "cases").out.count("not submitted") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"ISA", b"ISA*00*", b"{", b'{"resourceType": "Nothing"}', b"\xff\xfe"])
+def test_what_is_no_claim_is_refused_and_leaves_nothing(run: Run, here: Path, content: bytes) -> None:
+    (here / "claims").write_bytes(content)
+    said = run("claims", "import", "claims", "--into", "cases", "--json")
+    assert said.code in (1, 2)
+    assert list((here / "cases").iterdir()) == []
+
+
+def test_the_same_claim_has_the_same_file() -> None:
+    assert file_for(claim()) == file_for(claim())
+    assert file_for(claim()) != file_for(claim(number="A-101"))
+
+
+# -- the life of a claim -----------------------------------------------------------------------------------------
+
+
+def test_submitted_once(run: Run, submitting: Words, case: str, suite: MedProof, here: Path) -> None:
+    (before,) = status_of(run, case)
+    assert (before["status"], before["claim"]) == ("not submitted", None)
+    said = run(*submitting, "--json")
+    assert (said.code, said.document["rules"]) == (0, 1)
+    again = run(*submitting)
+    assert again.out.startswith("This stands already: claim 0x")
+    (row,) = status_of(run, case)
+    assert (row["status"], row["owed_by"], row["late"]) == ("submitted", "payer", False)
+    kept = Case.from_json((here / case).read_bytes())
+    assert suite.claim_anchor.state(kept.anchored().claim).status is ClaimStatus.SUBMITTED
+    assert stat.S_IMODE((here / case).stat().st_mode) == 0o600
+
+
+def test_the_service_is_billed_once(run: Run, submitted: str, submitting: Words, here: Path) -> None:
+    """Under another salt and number, by another case."""
+    (here / "again.case").write_text(json.dumps(Case.open(claim(number="B-1")).to_json()))
+    said = run(*(word if word != submitted else "again.case" for word in submitting), "--json")
+    assert (said.code, said.error["error"]) == (4, "AlreadyBilled")
+
+
+def test_a_crash_between_the_file_and_the_chain(
+    run: Run, submitting: Words, case: str, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What opens the commitment is written first: nothing on the chain is ever without it."""
+    from medproof.client.claim_anchor import ClaimAnchor
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClaimAnchor, "submit", crash)
+        assert run(*submitting).code == 130
+    assert Case.from_json((here / case).read_bytes()).anchor is not None
+    assert status_of(run, case)[0]["status"] == "not submitted"
+    assert run(*submitting).code == 0
+    assert status_of(run, case)[0]["status"] == "submitted"
+
+
+def test_pended_answered_decided_appealed_settled(
+    run: Run, submitted: str, decision: str, provider: Words, as_payer: Words, relayed: Words, here: Path
+) -> None:
+    asked, told, why = (text(here, f"{name}.txt", name) for name in ("request", "reply", "grounds"))
+    assert run("claims", "pend", submitted, "--request", asked, *as_payer).code == 0
+    assert status_of(run, submitted)[0]["owed_by"] == "provider"
+    assert run("claims", "answer", submitted, "--reply", told, *provider, *relayed).code == 0
+    denied = {**to_json(response(claim())), "outcome": "denied"}
+    (here / "denied.json").write_text(json.dumps(denied))
+    said = run("claims", "adjudicate", submitted, "--response", "denied.json", *as_payer)
+    assert "Outcome: denied, under rules 1." in said.out
+    assert run("claims", "appeal", submitted, "--grounds", why, *provider, *relayed).code == 0
+    overturned = ("claims", "decide", submitted, "--overturn", "--response", decision, *as_payer)
+    assert run(*overturned).code == 0
+    agreed = run("claims", "settle", submitted, *provider, "--out", "clinic.agreement")
+    assert agreed.out.startswith("Agreed to as provider, and not sent yet")
+    assert run("claims", "settle", submitted, "--agreement", "clinic.agreement", *as_payer).code == 0
+    (row,) = status_of(run, submitted)
+    assert (row["status"], row["outcome"], row["paid"]) == ("settled", "partial", True)
+    kept = Case.from_json((here / submitted).read_bytes())
+    assert [paper.step for paper in kept.papers] == ["pend", "answer", "appeal"]
+    assert run("claims", "void", submitted, *provider).code == 4  # once settled, the payer agrees too
+    assert run("claims", "void", submitted, *as_payer, "--out", "payer.agreement").code == 0
+    assert run("claims", "void", submitted, "--agreement", "payer.agreement", *provider).code == 0
+    counted = run("claims", "stats", submitted, "--json").document
+    assert counted["by_status"] == [{"status": "voided", "outcome": "partial", "claims": 1}]
+
+
+def test_an_agreement_to_something_else_is_not_sent(
+    run: Run, approved: str, provider: Words, as_payer: Words, here: Path
+) -> None:
+    assert run("claims", "settle", approved, *provider, "--out", "agreement").code == 0
+    said = json.loads((here / "agreement").read_text())
+    for name, value in (
+        ("step", "void"),
+        ("claim", "0x" + "11" * 32),
+        ("content", "0x" + "11" * 32),
+        ("role", "judge"),
+        ("format", "x"),
+        ("more", 1),
+    ):
+        (here / "agreement").write_text(json.dumps({**said, name: value}))
+        told = run("claims", "settle", approved, "--agreement", "agreement", *as_payer, "--json")
+        assert (told.code, told.error["error"]) == (2, "AgreementError"), name
+    (here / "agreement").write_text(json.dumps({**said, "signature": said["signature"][:-4] + "001b"}))
+    assert run("claims", "settle", approved, "--agreement", "agreement", *as_payer).code == 4
+    assert status_of(run, approved)[0]["status"] == "adjudicated"
+
+
+def test_a_step_is_its_owners(run: Run, submitted: str, keys: Path, decision: str, relayed: Words) -> None:
+    stranger = ("--keystore", str(keys / "2.json"))
+    said = run("claims", "adjudicate", submitted, "--response", decision, *stranger, *relayed, "--json")
+    assert (said.code, said.error["error"]) == (2, "OptionError")
+    assert run("claims", "adjudicate", submitted, "--response", decision, *stranger).code == 4
+
+
+def test_replaced(run: Run, submitted: str, provider: Words, here: Path, suite: MedProof) -> None:
+    (here / "b.case").write_text(json.dumps(Case.open(claim(number="A-100-7", lines=3)).to_json()))
+    said = run("claims", "replace", submitted, "--by", "b.case", "--keyring", "consortium.keys", *provider)
+    assert said.code == 0, said.err
+    rows = status_of(run, submitted, "b.case")
+    assert [row["status"] for row in rows] == ["replaced", "submitted"]
+
+
+def test_a_payer_is_not_deceived_about_the_claim(
+    run: Run, submitted: str, decision: str, as_payer: Words, here: Path
+) -> None:
+    """Its case must open what is on the chain."""
+    kept = json.loads((here / submitted).read_text())
+    kept["claim"]["total"]["amount"] = "1.00"
+    (here / "forged.case").write_text(json.dumps(kept))
+    said = run("claims", "adjudicate", "forged.case", "--response", decision, *as_payer, "--json")
+    assert (said.code, said.error["error"]) == (2, "CaseError")
+    assert "1.00" not in said.err
+
+
+def test_what_cannot_be_submitted(
+    run: Run, case: str, rules: str, payer: LocalSigner, provider: Words, here: Path, clinic: LocalSigner
+) -> None:
+    command = ("claims", "submit", case, "--keyring", "consortium.keys", *provider, "--json")
+    for more, why in (
+        (("--payer", "0x12"), "which is no address"),
+        (("--payer", clinic.address), "has no rules on the day of service"),
+        (("--payer", payer.address, "--plan", 9), "has no rules on the day of service"),
+        (("--payer", payer.address, "--registration", "0x12"), "is no hash"),
+    ):
+        said = run(*command, *more)
+        assert (said.code, why in said.error["message"]) == (2, True), said.err
+    assert run(*command, "--payer", payer.address, "--rules", 7).code == 4  # none of this number
+    (here / "no.case").write_text("{}")
+    assert (
+        run("claims", "submit", "no.case", "--keyring", "consortium.keys", "--payer", payer.address, *provider).code
+        == 2
+    )
+    assert run("claims", "audit", case, "--out", "evidence.json").code == 2
+    assert run("claims", "status", here).code == 2
+    (here / "no.case").unlink()
+    assert run("claims", "status", here).code == 0
+    assert run("claims", "status", here / "deployments").code == 2
+
+
+def test_rules_stand_once(run: Run, rules: str, as_payer: Words, payer: LocalSigner) -> None:
+    again = run("claims", "rules", rules, "--from", "2020-01-01", *as_payer, "--json")
+    assert (again.document["unchanged"], again.document["number"]) == (True, 1)
+    assert again.document["hash"] == "0x" + keccak(hashing.canonical(dict(RULES))).hex()
+    more = run("claims", "rules", rules, "--from", "2090-01-01", *as_payer)
+    assert more.out.startswith(f"Rules 2 of {payer.address} are published")
+
+
+# -- review ------------------------------------------------------------------------------------------------------
+
+
+def test_flags(run: Run, submitted: str, submitting: Words, here: Path, as_payer: Words) -> None:
+    """Another service of the same patient, day and total: its nullifier differs, its soft key does not."""
+    from dataclasses import replace
+
+    other = claim(number="B-2")
+    lines = tuple(replace(one, places=one.service) for one in other.lines)
+    (here / "b.case").write_text(json.dumps(Case.open(replace(other, lines=lines)).to_json()))
+    alike = run(*("b.case" if word == submitted else word for word in submitting))
+    assert alike.code == 0, alike.err
+    assert run("claims", "flags").out == "No flags.\n"
+    assert run("claims", "flag", submitted, "b.case", *as_payer).code == 0
+    assert "Flagged already: raised" in run("claims", "flag", submitted, "b.case", *as_payer).out
+    (row,) = run("claims", "flags", "--raised", "--case", submitted, "--case", "b.case", "--json").document["flags"]
+    assert (row["status"], row["earlier_case"], row["later_case"]) == ("raised", submitted, "b.case")
+    why = text(here, "why.txt", "Two visits.")
+    decided = ("claims", "review", submitted, "b.case", "--clear", "--reason", why, *as_payer)
+    assert run(*decided).out.startswith("Cleared, in block")
+    assert run(*decided).out.startswith("Cleared already")
+    assert run("claims", "flags", "--raised", "--json").document["flags"] == []
+    assert run("claims", "flags", "--json").document["flags"][0]["status"] == "cleared"
+
+
+def test_stats_of_the_chain(run: Run, approved: str, payer: LocalSigner, clinic: LocalSigner) -> None:
+    wanted = [{"status": "adjudicated", "outcome": "partial", "claims": 1}]
+    for words in ((), ("--payer", payer.address), ("--provider", clinic.address)):
+        assert run("claims", "stats", *words, "--json").document["by_status"] == wanted
+    assert run("claims", "stats", "--payer", clinic.address, "--json").document["claims"] == 0
+    assert run("claims", "stats").out.endswith("1 claims, 0 of them with a step that their payer took late.\n")
+    assert run("claims", "stats", approved, "--payer", payer.address).code == 2
+
+
+# -- evidence ----------------------------------------------------------------------------------------------------
+
+
+def test_evidence(run: Run, approved: str, here: Path, suite: MedProof, rules: str) -> None:
+    said = run("claims", "audit", approved, "--rules", rules, "--show", "lines[0].service", "--out", "evidence.json")
+    assert said.code == 0, said.err
+    newest = suite.chain.block().hash
+    offline = ("--network", "http://127.0.0.1:1")
+    told = run("verify", "evidence.json", "--block-hash", newest, *offline)
+    assert told.code == 0, told.out
+    assert "is adjudicated, partial, and its service counts as billed by it." in told.out
+    assert "They were in force on the day of service." in told.out
+    assert 'lines[0].service[0] is {"code":"99213"' in told.out
+    as_json = run("verify", "evidence.json", *offline, "--json").document
+    assert (as_json["verified"], as_json["status"], as_json["rules"]["in_force"]) == (True, "adjudicated", True)
+    assert sorted(as_json["disclosed"]) == ["end", "lines[0].service", "lines[0].service[0]", "start"]
+    assert not any(one["known"] for one in as_json["blocks"])
+
+    other = run("verify", "evidence.json", "--block-hash", "0x" + "11" * 32, "--json")
+    assert (other.code, other.document["part"]) == (1, "state")
+    written = json.loads((here / "evidence.json").read_text())
+    written["disclosure"]["fields"][0]["value"] = "2026-03-03"
+    (here / "altered.json").write_text(json.dumps(written))
+    altered = run("verify", "altered.json")
+    assert (altered.code, "start does not belong" in altered.out) == (1, True)
+    (here / "short.json").write_text((here / "evidence.json").read_text()[:-100])
+    assert run("verify", "short.json").code == 2
+    assert run("verify", "evidence.json", "--block-hash", "0x11").code == 2
+
+
+def test_evidence_without_dates(run: Run, submitted: str, here: Path) -> None:
+    assert run("claims", "audit", submitted, "--no-dates", "--out", "evidence.json").code == 0
+    assert json.loads((here / "evidence.json").read_text())["disclosure"] is None
+    told = run("verify", "evidence.json")
+    assert "Whether they were in force on the day of service is not shown." in told.out
+    assert run("claims", "audit", submitted, "--show", "name", "--out", "evidence.json").code == 2
+
+
+def test_whatever_is_shown_is_recognised(
+    run: Run, here: Path, granted: str, me: Words, provider: Words, case: str
+) -> None:
+    assert run("consent", "receipt", granted, *me, "--out", "receipt.json").code == 0
+    assert run("verify", "receipt.json").out.startswith("Genuine.")
+    (here / "lines.csv").write_text("one\ntwo\n")
+    assert run("anchor", "append", "lines.csv", "--lines", "--log", "log.db", *provider).code == 0
+    assert run("anchor", "prove", "lines.csv", "--line", 2, "--log", "log.db", "--out", "proof.json").code == 0
+    assert run("verify", "proof.json").out.startswith("Proved: entry 1 of 2")
+    assert run("verify", "proof.json", "--block-hash", "0x" + "11" * 32).code == 2
+    assert "medproof claims audit" in run("verify", case).err
+    for content in ("{}", "[]", "no JSON", ""):
+        (here / "other").write_text(content)
+        assert run("verify", "other").code == 2
+    assert run("verify", "nowhere").code == 2
