@@ -47,10 +47,10 @@ class EligibilityRequest:
 
 @dataclass(frozen=True, slots=True)
 class EligibilityResponse:
-    """What a payer answered (FHIR CoverageEligibilityResponse; X12 271)."""
+    """What a payer answered (FHIR CoverageEligibilityResponse; X12's is `medproof.x12.EligibilityAnswer`)."""
 
-    request_number: str  # the provider's number for the question (X12 271 TRN02)
-    payer: Identifier  # who answers (X12 271 2100A NM109)
-    answered: date  # the day it was answered (X12 271 BHT04): the answer may be stale
-    covered: bool = field(repr=False)  # whether a policy is in force for what was asked (X12 271 EB01)
+    request_number: str  # the provider's number for the question
+    payer: Identifier  # who answers
+    answered: date  # the day it was answered: it may be stale
+    covered: bool = field(repr=False)  # whether a policy is in force for what was asked
     attestation: str | None = field(default=None, repr=False)  # the payer's signed word, where it came along

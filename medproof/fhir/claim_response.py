@@ -83,8 +83,12 @@ class _Adjudication:
         return found[1] if found else None
 
     @property
-    def allowed(self) -> Money | None:
-        return self.of(_Part.ALLOWED) or self.of(_Part.PAID)
+    def borne(self) -> bool | None:
+        """Whether payer or patient bears any of it; None where nothing is said."""
+        allowed = self.of(_Part.ALLOWED)
+        said = [allowed] if allowed is not None else [self.of(part) for part in (_Part.PAID, *_SHARES)]
+        given = [one for one in said if one is not None]
+        return any(one.amount for one in given) if given else None
 
     @property
     def adjustments(self) -> tuple[Adjustment, ...]:
@@ -100,7 +104,7 @@ def read_claim_response(
 ) -> ClaimResponse:
     """Read a ClaimResponse, or the decision that an ExplanationOfBenefit explains.
 
-    It is approved where something is allowed of every line that was adjudicated, denied where nothing is of any, and
+    It is approved where payer or patient bears something of every line that was adjudicated, denied where of none, and
     partial in between. Where the claim is in the same bundle, the response must be to its lines.
 
     Args:
@@ -332,7 +336,7 @@ def _sum(amounts: Sequence[Money | None]) -> Money | None:
 
 
 def _outcome(made: Sequence[_Adjudication], paid: Money) -> ClaimOutcome:
-    allowed = [bool(one.allowed.amount) for one in made if one.allowed is not None]
-    if not any(allowed or [paid.amount > 0]):
+    borne = [one.borne for one in made if one.borne is not None]
+    if not any(borne or [paid.amount > 0]):
         return ClaimOutcome.DENIED
-    return ClaimOutcome.APPROVED if all(allowed) else ClaimOutcome.PARTIAL
+    return ClaimOutcome.APPROVED if all(borne) else ClaimOutcome.PARTIAL

@@ -123,6 +123,12 @@ def test_outcome_follows_what_is_allowed_of_each_line(lines: list[tuple[str, str
     assert read(changed(RESPONSE, item=items, total=total, payment=None)).outcome is outcome
 
 
+def test_line_that_is_the_patients_to_pay_is_not_denied() -> None:
+    items = [{"itemSequence": n, "adjudication": [part("deductible", "40.00")]} for n in (1, 2)]
+    response = read(changed(RESPONSE, item=items, total=[part("benefit", "0")], payment=None))
+    assert (response.outcome, response.patient_share) == (ClaimOutcome.APPROVED, money("80.00"))
+
+
 def test_adjudication_of_the_whole_claim_is_read_where_lines_have_none() -> None:
     header = [part("submitted", "125.00"), part("deductible", "25.00"), part("benefit", "100.00")]
     response = read(changed(RESPONSE, item=None, total=None, payment=None, adjudication=header))
