@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import zipfile
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
-from medproof import fhir
+from medproof import fhir, x12
 from medproof.claims import Claim, ClaimKind, Code, Frequency, Identifier
 from medproof.claims.fraud import (
     Bill,
@@ -27,12 +28,13 @@ from medproof.claims.fraud import (
 )
 from medproof.claims.keyring import Keyring, KeyVersion
 from medproof.claims.names import CPT, NPI, Names
-from medproof.errors import ClaimElementError
+from medproof.errors import ClaimElementError, MedProofError
+from tests.sdk.archives import X12, needs_synthea, needs_x12, patients
 from tests.sdk.claims.bills import BILL, BLOOD, DAY, FIRST, SECOND, line, usd
 from tests.sdk.fhir.fhir_records import EXAMPLES, needs_examples
 
 RING = Keyring(
-    (KeyVersion(1, DAY.replace(year=1990), bytes(range(1, 33))),),
+    (KeyVersion(1, date.min, bytes(range(1, 33))),),
     Names(billing=("http://example.org/fhir/oralservicecodes",)),
 )
 DRUG = replace(
@@ -116,6 +118,32 @@ def test_hl7_examples_with_made_drugs() -> None:
     report = run(selection)
     assert_caught(report, 18)
     assert report.tallies[Kind.OTHER_BOTH].flagged == 0  # which the report says, too
+
+
+@needs_synthea
+def test_synthea() -> None:
+    claims = [
+        fhir.read_claim(one) for bundle in patients() for one in fhir.records(bundle) if one.resource_type == "Claim"
+    ]
+    selection = Selection.of(claims, RING)
+    assert len(selection.claims) == len(claims) == 642
+    report = run(selection)
+    assert_caught(report, 642)
+    assert report.original_false_positive_rate is not None
+    assert report.original_false_positive_rate < 0.03
+
+
+@needs_x12
+def test_x12_samples_with_made_drugs() -> None:
+    claims: list[Claim] = []
+    with zipfile.ZipFile(X12) as archive:
+        for name in archive.namelist():
+            if "837" in name:
+                with contextlib.suppress(MedProofError):
+                    claims += x12.read_claims(archive.read(name))
+    assert claims
+    selection = Selection.of([*claims, *(one for one in made() if one.prescription)], RING)
+    assert_caught(run(selection), len(selection.claims))
 
 
 def test_what_cannot_be_taken_for_legitimate_is_left_out() -> None:
