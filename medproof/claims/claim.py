@@ -104,8 +104,8 @@ class Claim:
     patient: Identifier = field(repr=False)
     provider: Identifier  # who bills
     payer: Identifier  # who is billed
-    start: date = field(repr=False)  # the earliest day of service
-    end: date = field(repr=False)  # the latest
+    start: date = field(repr=False)  # the earliest day of a line; a statement period around them moves no key
+    end: date = field(repr=False)  # the latest day of a line
     lines: tuple[ServiceLine, ...] = field(repr=False)  # at least one
     total: Money | None = field(repr=False)
     original: str | None = None  # the payer's or provider's number of the claim corrected (X12 REF*F8)
