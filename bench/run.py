@@ -51,6 +51,9 @@ TARGETS: Mapping[str, int] = {
     "claim_submit": 85_000,
     "prescription_fill_next": 30_000,
     "prescription_fill_batch_100_each": 6_000,
+    "claim_settle_3_signatures": 85_000,
+    "nullifier_batch_100_each": 23_500,
+    "inclusion_depth_20": 40_000,
     "anchor_batch": 47_500,
 }
 

@@ -12,6 +12,7 @@ from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
 from tiny_keccak import keccak256
 
+from bench.claim_steps import ClaimSteps
 from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
 from medproof import messages
 from medproof.artifacts import CONTRACTS
@@ -38,15 +39,14 @@ PROVIDER, PAYER, PHARMACY = 1, 2, 3  # Registrar kinds
 NOBODY = "0x" + "00" * 20
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
 EMERGENCY_GROUP = 2
-APPROVED = 1  # ClaimAnchor outcome
 LABORATORY_CLASS = 2  # the bit of DataClass.LABORATORY
 GAS_EACH = 150_000  # what each relayed call may use at most
 LAST_DAY = 30_000  # accreditations are valid until this day since 1970, in the year 2052
 LAST_FILL = 20_970  # prescriptions are filled until this day since 1970, in the year 2027
 OPENING_MINUTES = 240  # how long the glass stays broken
 GUARDIAN_UNTIL = datetime(2035, 12, 31, tzinfo=UTC)
+PROOF_DEPTH = 20  # hashes in a proof from a log of a million leaves
 LEAVES, BATCH = 1_000_001, 1_000  # a log of odd size, whose proofs are long, and what each further batch adds to it
-RULES_FROM = 20_454  # the payer's rules govern service dates from 2026-01-01, in days since 1970
 
 # A treating provider may read and use most of the record for a year, except what carries a sensitivity label.
 TREATMENT = Rule(
@@ -101,7 +101,6 @@ READ_RESULT = Request(
 )
 
 TERMS = fixed_hash("terms")
-RULES = fixed_hash("adjudication rules")
 
 
 def artifact(name: str) -> dict[str, Any]:
@@ -167,7 +166,7 @@ class _Suite:
             "ConsentRegistry": ("Authority", "Registrar", "Delegations"),
             "RecordPointers": ("Registrar",),
             "Prescriptions": ("Registrar",),
-            "ClaimAnchor": ("Registrar",),
+            "ClaimAnchor": ("Registrar", "Prescriptions"),
             "BatchAnchor": ("Registrar",),
             "AccessLog": ("Registrar", "BatchAnchor"),
             "Devices": ("Delegations",),
@@ -539,64 +538,19 @@ class _Suite:
     # -- claims -----------------------------------------------------------------------------------------------
 
     def claims(self) -> None:
-        """Submit, pend, adjudicate, settle; void and replace."""
-        self._run("publish_rules", self._payer, "ClaimAnchor", "publishRules", RULES, RULES_FROM)
+        """The steps of claims."""
 
-        claim, response = self._claim("claim"), fixed_hash("response")
-        self._run("claim_submit", self._clinic, "ClaimAnchor", "submit", claim, 1, 0, b"")
-        request = fixed_hash("request for more")
-        self._run("claim_pend", self._payer, "ClaimAnchor", "pend", claim, request, 0, b"")
-        decision = (claim, APPROVED, 1, response, 0, b"")
-        self._run("claim_adjudicate", self._payer, "ClaimAnchor", "adjudicate", *decision)
+        def measured(operation: str, sender: LocalAccount, function: str, *arguments: Any) -> None:
+            self._run(operation, sender, "ClaimAnchor", function, *arguments)
 
-        def settlement(deadline: int) -> messages.TypedData:
-            return messages.settlement(
-                self._domain("ClaimAnchor"),
-                claim=_claim_id(claim),
-                outcome=APPROVED,
-                rules=RULES,
-                response=response,
-                deadline=deadline,
-            )
+        def share(operation: str, count: int, sender: LocalAccount, function: str, *arguments: Any) -> None:
+            self._run_each(operation, count, sender, "ClaimAnchor", function, *arguments)
 
-        deadline, signatures = signed(settlement, self._clinic, self._payer)
-        settled = (claim, deadline, *signatures)
-        self._run("claim_settle_two_signatures", self._relayer, "ClaimAnchor", "settle", *settled)
+        def prepared(sender: LocalAccount, function: str, *arguments: Any) -> None:
+            self._prepare(sender, "ClaimAnchor", function, *arguments)
 
-        relayed = self._claim("relayed claim")
-
-        def submission(deadline: int) -> messages.TypedData:
-            provider, payer, commitment, nullifier = relayed
-            return messages.submission(
-                self._domain("ClaimAnchor"),
-                provider=provider,
-                payer=payer,
-                commitment=commitment,
-                nullifier=nullifier,
-                rules_number=1,
-                rules=RULES,
-                deadline=deadline,
-            )
-
-        deadline, [signature] = signed(submission, self._clinic)
-        submitted = (relayed, 1, deadline, signature)
-        self._run("claim_submit_signed", self._relayer, "ClaimAnchor", "submit", *submitted)
-
-        voided = self._claim("voided claim")
-        self._prepare(self._clinic, "ClaimAnchor", "submit", voided, 1, 0, b"")
-        self._run("claim_void", self._clinic, "ClaimAnchor", "void", voided, 0, b"", b"")
-
-        # The correction is of the same service: it takes over the nullifier.
-        original = self._claim("original claim")
-        correction = (*original[:2], fixed_hash("commitment of the correction"), original[3])
-        self._prepare(self._clinic, "ClaimAnchor", "submit", original, 1, 0, b"")
-        replaced = (original, correction, 1, 0, b"", b"")
-        self._run("claim_replace", self._clinic, "ClaimAnchor", "replace", *replaced)
-
-    def _claim(self, label: str) -> tuple[str, str, bytes, bytes]:
-        """A claim, as the contract takes it: provider, payer, commitment, nullifier."""
-        hashes = fixed_hash(f"commitment of the {label}"), fixed_hash(f"nullifier of the {label}")
-        return self._clinic.address, self._payer.address, *hashes
+        people = self._clinic, self._payer, self._relayer
+        ClaimSteps(measured, share, prepared, self._domain("ClaimAnchor"), *people).run()
 
     # -- logs -------------------------------------------------------------------------------------------------
 
@@ -638,6 +592,10 @@ class _Suite:
         if int.from_bytes(answer, "big") != 1:
             raise BenchError("is_included_execution is refused: the benchmark's proof no longer fits its log")
         self.costs["is_included_execution"] = cost
+        if len(inclusion) != PROOF_DEPTH:
+            raise BenchError(f"the benchmark's proof has {len(inclusion)} hashes, not {PROOF_DEPTH}")
+        proven = (leaf, index, size, inclusion, log.root(size))
+        self._run("inclusion_depth_20", self._relayer, "BatchAnchor", "verifyInclusion", *proven)
         self._complaint(leaf, index, inclusion)
 
     def _complaint(self, entry: bytes, index: int, proof: Sequence[bytes]) -> None:
@@ -674,9 +632,3 @@ class _Suite:
 def _prescription_id(one: tuple[str, str, bytes, int]) -> bytes:
     """The id of a prescription that was issued alone, or of a batch."""
     return Prescription(*one).id
-
-
-def _claim_id(claim: tuple[str, str, bytes, bytes]) -> bytes:
-    provider, payer, commitment, nullifier = claim
-    words = [bytes.fromhex(address[2:]).rjust(32, b"\0") for address in (provider, payer)]
-    return keccak(b"".join([*words, commitment, nullifier]))

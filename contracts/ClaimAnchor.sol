@@ -98,8 +98,11 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         Batch memory batch = claimBatchOf(claim.provider, root);
         bytes32 leaf = leafOf(claimId(claim), rules);
         if (!MerkleLog.hasLeaf(root, batch.size, leaf, index, proof)) revert ClaimNotInBatch(claimId(claim), root);
-        _takeFromBatch(claim.nullifier, batch, root, index);
+        if (holderOf(claim.nullifier) != placeOf(claim.provider, root, index)) {
+            revert NullifierNotWaiting(claim.nullifier, root);
+        }
 
+        _free(claim.nullifier);
         id = _submit(claim, rules, batch.kind, false);
 
         emit ClaimOpened(id, root, index);
@@ -112,14 +115,14 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         IRegistrar.Kind kind,
         bool paid
     ) private returns (bytes32 id) {
-        if (claim.commitment == 0 || claim.nullifier == 0) revert ClaimIncomplete();
+        if (claim.commitment == 0) revert ClaimIncomplete();
         id = claimId(claim);
         if (_words[id] != 0) revert ClaimExists(id);
         Rules storage rules = _begunRules(claim.payer, number);
         if (rules.patientSigns && claim.patient == address(0)) revert PatientMissing(claim.payer, number);
         if (rules.registered) _requireRegistered(claim, kind);
 
-        _hold(claim.nullifier, uint256(id));
+        _hold(claim.nullifier, id);
         _words[id] = ClaimWord.create(number, paid);
 
         emit ClaimSubmitted(
@@ -143,8 +146,8 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
     /* ADJUDICATION */
 
     /// @inheritdoc IClaimAnchor
-    /// @dev The number of the request is signed: a claim is submitted again after each answer. Once a decision is due it
-    /// is not put off any more.
+    /// @dev The number of the request is signed, since a claim is submitted again after each answer. Once a decision is
+    /// due it is not put off any more.
     function pend(Claim calldata claim, bytes32 request, uint256 deadline, bytes calldata signature) external {
         (bytes32 id, uint256 word) = _claimIn(claim, SUBMITTED);
         _requireInTime(id, _decisionDue(word, _claimRules(claim.payer, word.rules())));
@@ -205,7 +208,7 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         if (until == 0) revert StepNotPossible(id, word.status());
         if (block.timestamp < from) revert StepEarly(id, from);
         if (block.timestamp > until) revert StepLate(id, until);
-        if (grounds == 0) revert ReasonMissing();
+        if (grounds == 0) revert GroundsMissing();
         bytes32 structHash = keccak256(abi.encode(APPEAL_TYPEHASH, id, by, grounds, deadline));
         if (by == claim.patient && by != address(0)) {
             _requirePatientAgreed(by, structHash, deadline, signature);
@@ -233,9 +236,10 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         (bytes32 id, uint256 word) = _claimIn(claim, APPEALED);
         _requireDecision(id, word, outcome, rules, response);
         Outcome standing = word.outcome() == Outcome.None ? Outcome.Denied : word.outcome();
-        bool fits = upheld
-            ? outcome == standing
-            : outcome != Outcome.Denied && (outcome != standing || response != responseOf[id]);
+        bool fits =
+            upheld
+                ? outcome == standing
+                : outcome != Outcome.Denied && (outcome != standing || response != responseOf[id]);
         if (!fits) revert OutcomeMismatch(id, standing);
         bytes32 rulesHash = _signedRules(claim.payer, rules, signature.length != 0);
         bytes32 structHash = keccak256(
@@ -248,13 +252,7 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         emit AppealDecided(id, upheld, outcome, response);
     }
 
-    function _requireDecision(
-        bytes32 id,
-        uint256 word,
-        Outcome outcome,
-        uint32 rules,
-        bytes32 response
-    ) private pure {
+    function _requireDecision(bytes32 id, uint256 word, Outcome outcome, uint32 rules, bytes32 response) private pure {
         if (outcome == Outcome.None || response == 0) revert OutcomeMissing();
         if (rules != word.rules()) revert RulesMismatch(id, word.rules());
     }
@@ -380,8 +378,8 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         return daysAllowed == 0 ? 0 : since + daysAllowed * 1 days;
     }
 
-    /// @dev When the payer's decision is due; zero for no deadline. While the provider may answer, the time stands still.
-    /// What was used of it passed since the claim was submitted, so there is no underflow.
+    /// @dev When the payer's decision is due; zero for no deadline. While the provider may answer, the time stands
+    /// still. What was used of it passed since the claim was submitted, so there is no underflow.
     function _decisionDue(uint256 word, Rules storage rules) private view returns (uint256) {
         uint256 from = word.since();
         if (word.isIn(PENDED)) from = _dueAfter(from, rules.daysToAnswer);

@@ -1002,14 +1002,6 @@ class AlreadyBilled(ContractError):
     by: bytes
 
 
-class BatchIncomplete(ContractError):
-    """Thrown when a batch has a nullifier of zero, or no root."""
-
-    signature = "BatchIncomplete()"
-    rule = "A batch has a nullifier of zero, or no root."
-    step = "Give the root over the claims' leaves, and of each the keyed hash of the service, in their order."
-
-
 class BatchSizeOutOfRange(ContractError):
     """Thrown when a batch has no claims or too many."""
 
@@ -1114,6 +1106,14 @@ class FlagNotRaised(ContractError):
     status: int
 
 
+class GroundsMissing(ContractError):
+    """Thrown when an appeal or the decision of a flag has no grounds."""
+
+    signature = "GroundsMissing()"
+    rule = "An appeal or the decision of a flag has no grounds."
+    step = "Give the salted hash of the grounds."
+
+
 class NotAlike(ContractError):
     """Thrown when two claims that are flagged are the same, share no soft key, or come in the wrong order."""
 
@@ -1178,6 +1178,14 @@ class ReplacementMismatch(ContractError):
     rule = "A claim is replaced by one of another provider or payer."
     step = "Void the claim instead, and submit the new one."
     claim: bytes
+
+
+class RootMissing(ContractError):
+    """Thrown when a batch has no root."""
+
+    signature = "RootMissing()"
+    rule = "A batch has no root."
+    step = "Give the root over the claims' leaves."
 
 
 class RulesMismatch(ContractError):
@@ -1286,14 +1294,6 @@ class PublisherNotYours(ContractError):
     step = "Send or sign with the publisher's present account; have the party reinstated where it is inactive."
     publisher: str
     account: str
-
-
-class RootMissing(ContractError):
-    """Thrown when a batch has no root."""
-
-    signature = "RootMissing()"
-    rule = "A batch has no root."
-    step = "Give the root of the log over all its leaves."
 
 
 class ComplaintAnsweredAlready(ContractError):
@@ -1721,7 +1721,6 @@ ALL: tuple[type[ContractError], ...] = (
     SupplyRepeated,
     SupplyUnknown,
     AlreadyBilled,
-    BatchIncomplete,
     BatchSizeOutOfRange,
     ClaimBatchExists,
     ClaimExists,
@@ -1733,6 +1732,7 @@ ALL: tuple[type[ContractError], ...] = (
     FlagDecisionMissing,
     FlagExists,
     FlagNotRaised,
+    GroundsMissing,
     NotAlike,
     NullifierNotWaiting,
     OutcomeMismatch,
@@ -1740,6 +1740,7 @@ ALL: tuple[type[ContractError], ...] = (
     PatientMissing,
     PrescriptionNotIssued,
     ReplacementMismatch,
+    RootMissing,
     RulesMismatch,
     RulesMissing,
     RulesPeriodEmpty,
@@ -1751,7 +1752,6 @@ ALL: tuple[type[ContractError], ...] = (
     ConsistencyUnproven,
     LogNotGrown,
     PublisherNotYours,
-    RootMissing,
     ComplaintAnsweredAlready,
     ComplaintExists,
     ComplaintUnknown,

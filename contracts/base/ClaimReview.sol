@@ -52,10 +52,8 @@ abstract contract ClaimReview is IClaimReview, Agreed {
         FlagStatus status = _flags[earlier][second];
         if (status != FlagStatus.Raised) revert FlagNotRaised(earlier, second, status);
         if (decision != FlagStatus.Cleared && decision != FlagStatus.Confirmed) revert FlagDecisionMissing();
-        if (reason == 0) revert ReasonMissing();
-        bytes32 structHash = keccak256(
-            abi.encode(FLAG_DECISION_TYPEHASH, earlier, second, decision, reason, deadline)
-        );
+        if (reason == 0) revert GroundsMissing();
+        bytes32 structHash = keccak256(abi.encode(FLAG_DECISION_TYPEHASH, earlier, second, decision, reason, deadline));
         _requireAgreed(later.payer, structHash, deadline, signature);
 
         _flags[earlier][second] = decision;

@@ -31,7 +31,8 @@ abstract contract Encounters is IEncounters, Agreed {
         emit EncounterRegistered(patient, encounter);
     }
 
-    /// @dev Reverts unless a patient, whose pseudonym is no party, agrees to a step: it sends it (empty signature) or signed.
+    /// @dev Reverts unless a patient, whose pseudonym is no party, agrees to a step: it sends the step itself (empty
+    /// signature) or signed it.
     function _requirePatientAgreed(
         address patient,
         bytes32 structHash,

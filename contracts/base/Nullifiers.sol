@@ -18,9 +18,8 @@ abstract contract Nullifiers is INullifiers, Agreed {
     /// @dev So that a batch fits into a block of every chain.
     uint256 private constant BATCH_LIMIT = 500;
 
-    mapping(bytes32 nullifier => uint256 holder) private _holders;
+    mapping(bytes32 nullifier => bytes32 holder) private _holders;
     mapping(address provider => mapping(bytes32 root => Batch batch)) private _batches;
-    uint32 private _batchCount;
 
     /// @inheritdoc INullifiers
     function submitBatch(
@@ -29,23 +28,24 @@ abstract contract Nullifiers is INullifiers, Agreed {
         bytes32[] calldata nullifiers,
         uint256 deadline,
         bytes calldata signature
-    ) external returns (uint32 number) {
+    ) external {
         uint256 size = nullifiers.length;
         if (size == 0 || size > BATCH_LIMIT) revert BatchSizeOutOfRange(size, BATCH_LIMIT);
-        if (root == 0) revert BatchIncomplete();
-        // What EIP-712 calls the encoding of an array: its elements one after the other.
-        bytes32 structHash = keccak256(
-            abi.encode(BATCH_TYPEHASH, provider, root, keccak256(abi.encodePacked(nullifiers)), deadline)
-        );
+        if (root == 0) revert RootMissing();
+        bytes32 structHash;
+        if (signature.length != 0) {
+            // What EIP-712 calls the encoding of an array: its elements one after the other.
+            bytes32 elements = keccak256(abi.encodePacked(nullifiers));
+            structHash = keccak256(abi.encode(BATCH_TYPEHASH, provider, root, elements, deadline));
+        }
         IRegistrar.Kind kind = _requireBiller(provider, structHash, deadline, signature);
-        if (_batches[provider][root].number != 0) revert ClaimBatchExists(provider, root);
+        if (_batches[provider][root].size != 0) revert ClaimBatchExists(provider, root);
 
-        number = ++_batchCount;
-        _batches[provider][root] = Batch(number, uint32(size), kind);
-        uint256 place = _place(number, 0);
-        for (uint256 index = 0; index < size; ++index) _hold(nullifiers[index], place + index);
+        _batches[provider][root] = Batch(uint32(size), kind);
+        bytes32 place = placeOf(provider, root, 0);
+        for (uint256 index = 0; index < size; ++index) _hold(nullifiers[index], place | bytes32(index));
 
-        emit ClaimBatchSubmitted(provider, root, number, uint32(size), kind);
+        emit ClaimBatchSubmitted(provider, root, uint32(size), kind);
     }
 
     /// @inheritdoc INullifiers
@@ -58,9 +58,8 @@ abstract contract Nullifiers is INullifiers, Agreed {
         uint256 deadline,
         bytes calldata signature
     ) external {
-        uint32 number = _batches[provider][root].number;
-        uint256 holder = _holders[nullifier];
-        if (number == 0 || holder >> 32 != number) revert NullifierNotWaiting(nullifier, root);
+        bytes32 index = bytes32(uint256(uint32(uint256(_holders[nullifier]))));
+        if (_holders[nullifier] != placeOf(provider, root, 0) | index) revert NullifierNotWaiting(nullifier, root);
         if (registrar.accountOf(provider) != address(0)) {
             bytes32 structHash = keccak256(abi.encode(RELEASE_TYPEHASH, provider, root, nullifier, deadline));
             _requireAgreed(provider, structHash, deadline, signature);
@@ -72,8 +71,15 @@ abstract contract Nullifiers is INullifiers, Agreed {
     }
 
     /// @inheritdoc INullifiers
-    function holderOf(bytes32 nullifier) external view returns (bytes32) {
-        return bytes32(_holders[nullifier]);
+    function holderOf(bytes32 nullifier) public view returns (bytes32) {
+        return _holders[nullifier];
+    }
+
+    /// @inheritdoc INullifiers
+    /// @dev No other party's batch has the same 160 bits, and no claim's id has 64 leading zeros.
+    function placeOf(address provider, bytes32 root, uint32 index) public pure returns (bytes32) {
+        uint256 batch = uint160(uint256(keccak256(abi.encode(provider, root))));
+        return bytes32((batch << 32) | index);
     }
 
     /// @inheritdoc INullifiers
@@ -95,27 +101,16 @@ abstract contract Nullifiers is INullifiers, Agreed {
     }
 
     /// @dev Gives a nullifier that is free to a holder.
-    function _hold(bytes32 nullifier, uint256 holder) internal {
-        if (nullifier == 0) revert BatchIncomplete();
-        uint256 by = _holders[nullifier];
-        if (by != 0) revert AlreadyBilled(nullifier, bytes32(by));
+    function _hold(bytes32 nullifier, bytes32 holder) internal {
+        if (nullifier == 0) revert ClaimIncomplete();
+        bytes32 by = _holders[nullifier];
+        if (by != 0) revert AlreadyBilled(nullifier, by);
 
         _holders[nullifier] = holder;
     }
 
-    /// @dev Frees the nullifier that waits at a place.
-    function _takeFromBatch(bytes32 nullifier, Batch memory batch, bytes32 root, uint32 index) internal {
-        if (_holders[nullifier] != _place(batch.number, index)) revert NullifierNotWaiting(nullifier, root);
-
-        delete _holders[nullifier];
-    }
-
-    /// @dev Frees the nullifier of a claim.
+    /// @dev Frees a nullifier; the caller has seen that its holder lets go.
     function _free(bytes32 nullifier) internal {
         delete _holders[nullifier];
-    }
-
-    function _place(uint32 number, uint32 index) private pure returns (uint256) {
-        return (uint256(number) << 32) | index;
     }
 }

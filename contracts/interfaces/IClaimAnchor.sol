@@ -13,10 +13,6 @@ import {IPrescriptions} from "./IPrescriptions.sol";
 /// @dev Each step is sent by its owner's account with an empty signature, or by anyone with the owner's signature. A
 /// right that has a time lapses with it; what a party owes it owes however late, and `dueOf` says since when.
 interface IClaimAnchor is IClaimReview, IClaimRules, IEncounters, INullifiers {
-    /// @notice Thrown when a claim lacks a commitment or a nullifier.
-    /// @dev Mend: give the salted hash of the claim and the keyed hash of the service.
-    error ClaimIncomplete();
-
     /// @notice Thrown when the same claim is submitted again.
     /// @dev Mend: nothing needs doing; a claim that was voided is submitted anew under a new salt.
     error ClaimExists(bytes32 claim);
@@ -123,8 +119,8 @@ interface IClaimAnchor is IClaimReview, IClaimRules, IEncounters, INullifiers {
         bytes32[] calldata proof
     ) external returns (bytes32 id);
 
-    /// @notice Pends a submitted claim until what is asked for arrives: the payer's time to decide stands still. Owned by
-    /// the payer, until that time is over.
+    /// @notice Pends a submitted claim until what is asked for arrives: the payer's time to decide stands still. Owned
+    /// by the payer, until that time is over.
     /// @param request The salted hash of what is asked for.
     function pend(Claim calldata claim, bytes32 request, uint256 deadline, bytes calldata signature) external;
 
@@ -171,8 +167,8 @@ interface IClaimAnchor is IClaimReview, IClaimRules, IEncounters, INullifiers {
         bytes calldata signature
     ) external;
 
-    /// @notice Settles a claim that was approved, wholly or in part. Owned by provider and payer together and, where the
-    /// rules say so, the patient.
+    /// @notice Settles a claim that was approved, wholly or in part. Owned by provider and payer together and, where
+    /// the rules say so, the patient.
     /// @param providerSignature The provider's signature over `Settlement`; empty where the provider sends.
     /// @param payerSignature The payer's; empty where the payer sends.
     /// @param patientSignature The patient's; empty where the patient sends. Read only where the rules ask for it.
@@ -218,8 +214,8 @@ interface IClaimAnchor is IClaimReview, IClaimRules, IEncounters, INullifiers {
     /// lapse: where `due` has passed, the step is late and still owed. Zero where nobody owes a step.
     function dueOf(Claim calldata claim) external view returns (address party, uint256 due);
 
-    /// @notice Returns from when until when (seconds since 1970, both inclusive) a claim can be appealed as it stands now;
-    /// zero where it cannot, and the largest number where there is no end.
+    /// @notice Returns from when until when (seconds since 1970, both inclusive) a claim can be appealed as it stands
+    /// now; zero where it cannot, and the largest number where there is no end.
     function appealTimeOf(Claim calldata claim) external view returns (uint256 from, uint256 until);
 
     /// @notice Returns the Prescriptions that say which prescriptions were issued.

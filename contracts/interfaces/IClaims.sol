@@ -52,7 +52,7 @@ interface IClaims is IAgreed {
     /// @param rules The number of the payer's adjudication rules that govern the claim.
     /// @param paid Whether the service was settled, under this claim or one that it replaced: from then on it is undone
     /// only with the payer's agreement, since the service could be billed elsewhere.
-    /// @param late Whether the payer has taken a step after it was due, or let a decision be appealed that it owed.
+    /// @param late Whether a step that the payer owed came after it was due, or never came and that was appealed.
     /// @param submitted When the claim got its slot, in seconds since 1970.
     /// @param since Since when it stands as it does, in seconds since 1970.
     /// @param used How many seconds of the payer's time to decide had passed before the last answer.
@@ -73,9 +73,9 @@ interface IClaims is IAgreed {
     /// @dev Mend: read the claim's state; the specification lists the steps from each state.
     error StepNotPossible(bytes32 claim, Status status);
 
-    /// @notice Thrown when a step lacks the reason that it is to commit to.
-    /// @dev Mend: give the salted hash of the grounds, the answer or the reason.
-    error ReasonMissing();
+    /// @notice Thrown when an appeal or the decision of a flag has no grounds.
+    /// @dev Mend: give the salted hash of the grounds.
+    error GroundsMissing();
 
     /// @notice Returns the id of a claim.
     function claimId(Claim calldata claim) external pure returns (bytes32);

@@ -24,12 +24,7 @@ interface IEncounters is IAgreed {
     /// @notice Registers an encounter. Owned by the patient: nobody else takes its id.
     /// @param patient The patient's pseudonym with the provider.
     /// @param encounter A salted id, which patient and provider know.
-    function registerEncounter(
-        address patient,
-        bytes32 encounter,
-        uint256 deadline,
-        bytes calldata signature
-    ) external;
+    function registerEncounter(address patient, bytes32 encounter, uint256 deadline, bytes calldata signature) external;
 
     /// @notice Returns when a patient registered an encounter, in seconds since 1970; zero where it did not.
     function encounterAt(address patient, bytes32 encounter) external view returns (uint256);

@@ -9,11 +9,9 @@ import {IRegistrar} from "./IRegistrar.sol";
 /// that have no slot of their own yet.
 interface INullifiers is IAgreed {
     /// @notice What is kept of a batch, in one slot under its provider and root.
-    /// @param number The batch's number among those of all providers, from 1.
     /// @param size How many claims it has.
     /// @param kind What its provider was when it submitted it: a provider or a pharmacy.
     struct Batch {
-        uint32 number;
         uint32 size;
         IRegistrar.Kind kind;
     }
@@ -22,9 +20,13 @@ interface INullifiers is IAgreed {
     /// @dev Mend: replace or void the earlier claim, or release the earlier place; do not bill the service again.
     error AlreadyBilled(bytes32 nullifier, bytes32 by);
 
-    /// @notice Thrown when a batch has a nullifier of zero, or no root.
-    /// @dev Mend: give the root over the claims' leaves, and of each the keyed hash of the service, in their order.
-    error BatchIncomplete();
+    /// @notice Thrown when a claim lacks a commitment or a nullifier.
+    /// @dev Mend: give the salted hash of the claim and the keyed hash of the service.
+    error ClaimIncomplete();
+
+    /// @notice Thrown when a batch has no root.
+    /// @dev Mend: give the root over the claims' leaves.
+    error RootMissing();
 
     /// @notice Thrown when a batch has no claims or too many.
     /// @dev Mend: submit it in parts of at most `limit`.
@@ -40,13 +42,7 @@ interface INullifiers is IAgreed {
 
     /// @notice Emitted when a provider submits a batch. Its nullifiers stand in the transaction's input: in events they
     /// would cost a tenth of what anchoring them costs.
-    event ClaimBatchSubmitted(
-        address indexed provider,
-        bytes32 indexed root,
-        uint32 number,
-        uint32 size,
-        IRegistrar.Kind kind
-    );
+    event ClaimBatchSubmitted(address indexed provider, bytes32 indexed root, uint32 size, IRegistrar.Kind kind);
 
     /// @notice Emitted when the nullifier of a claim that was never opened is free again.
     event NullifierReleased(bytes32 indexed nullifier, address indexed provider, bytes32 indexed root);
@@ -61,10 +57,10 @@ interface INullifiers is IAgreed {
         bytes32[] calldata nullifiers,
         uint256 deadline,
         bytes calldata signature
-    ) external returns (uint32 number);
+    ) external;
 
-    /// @notice Frees the nullifier of a claim that waits in a batch, which can then never be opened. Owned by the batch's
-    /// provider; one that was removed is not asked.
+    /// @notice Frees the nullifier of a claim that waits in a batch, which can then never be opened. Owned by the
+    /// batch's provider; one that was removed is not asked.
     function release(
         address provider,
         bytes32 root,
@@ -73,9 +69,12 @@ interface INullifiers is IAgreed {
         bytes calldata signature
     ) external;
 
-    /// @notice Returns the holder of a nullifier: a claim's id or, less than 2 ** 64, the batch's number (from bit 32) and
-    /// the index of the claim that waits there; zero where nobody holds it.
+    /// @notice Returns the holder of a nullifier: a claim's id or a place in a batch; zero where nobody holds it.
     function holderOf(bytes32 nullifier) external view returns (bytes32);
+
+    /// @notice Returns what stands for a place in a batch: 32 bits of the index, and above them 160 of the hash of
+    /// provider and root.
+    function placeOf(address provider, bytes32 root, uint32 index) external pure returns (bytes32);
 
     /// @notice Returns what is kept of a batch; all zero where there is none.
     function claimBatchOf(address provider, bytes32 root) external view returns (Batch memory);

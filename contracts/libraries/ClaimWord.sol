@@ -5,8 +5,8 @@ import {IClaims} from "../interfaces/IClaims.sol";
 
 /// @title ClaimWord
 /// @notice The layout of what is kept of a claim, one 256-bit word.
-/// @dev Bits, from the least significant: status 8, outcome 8, rules 32, paid 8, late 8, submitted 40, since 40, used 32,
-/// pends 32. The flags have the room that the compiler would give them, so that the word is `ClaimState` in storage.
+/// @dev Bits, from the least significant: status 8, outcome 8, rules 32, paid 8, late 8, submitted 40, since 40,
+/// used 32, pends 32. The flags have the room that the compiler would give them: the word is `ClaimState` in storage.
 library ClaimWord {
     uint256 private constant OUTCOME = 8;
     uint256 private constant RULES = 16;

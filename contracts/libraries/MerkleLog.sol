@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 
 /// @title MerkleLog
 /// @notice Verifies the proofs of an append-only Merkle log: the tree of RFC 6962 with keccak-256, as
@@ -10,7 +11,9 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 /// hashed for a leaf has 32 bytes and for a node 64, so neither passes for the other. The halves are ordered, which
 /// OpenZeppelin's MerkleProof does not do: a proof fixes the leaf's index, and consistency depends on the order.
 library MerkleLog {
-    /// @dev Whether the log of `size` leaves and this root has `leaf` at `index` (RFC 9162, 2.1.3.2).
+    /// @dev Whether the log of `size` leaves and this root has `leaf` at `index` (RFC 9162, 2.1.3.2). Up to the height
+    /// at which the paths of this leaf and the last one meet, the bits of the index say on which side a neighbour
+    /// stands; above it each stands to the left, one for each bit that is set.
     function hasLeaf(
         bytes32 root,
         uint64 size,
@@ -19,21 +22,26 @@ library MerkleLog {
         bytes32[] calldata proof
     ) internal pure returns (bool) {
         if (index >= size) return false;
-        uint256 here = index;
-        uint256 last = size - 1;
+        uint256 path = index;
+        uint256 met = path ^ (size - 1);
+        uint256 height = met == 0 ? 0 : Math.log2(met) + 1;
+        uint256 length = height;
+        for (uint256 above = path >> height; above != 0; above &= above - 1) ++length;
+        if (proof.length != length) return false;
         bytes32 hash = keccak256(abi.encode(leaf));
 
-        for (uint256 position = 0; position < proof.length; ++position) {
-            if (last == 0) return false;
-            if (_isRight(here, last)) {
-                hash = Hashes.efficientKeccak256(proof[position], hash);
-                (here, last) = _climb(here, last);
+        uint256 position = 0;
+        for (; position < height; ++position) {
+            bytes32 neighbour = proof[position];
+            if (path & 1 == 0) {
+                hash = Hashes.efficientKeccak256(hash, neighbour);
             } else {
-                hash = Hashes.efficientKeccak256(hash, proof[position]);
+                hash = Hashes.efficientKeccak256(neighbour, hash);
             }
-            (here, last) = (here >> 1, last >> 1);
+            path >>= 1;
         }
-        return last == 0 && hash == root;
+        for (; position < length; ++position) hash = Hashes.efficientKeccak256(proof[position], hash);
+        return hash == root;
     }
 
     /// @dev Whether the log of `second` leaves begins with that of `first` leaves (RFC 9162, 2.1.4.2). Every log begins

@@ -457,7 +457,7 @@ def _plan_of(suite: MedProof, anchor: Anchor) -> int:
 def _refuse_billed(suite: MedProof, keyring: Keyring, bill: Claim, encounter: str | None) -> None:
     """Look for the service under keys that were replaced: the contract sees only the new one."""
     for nullifier in keyring.former_nullifiers(bill, registered=encounter):
-        if suite.claim_anchor.claim_of(nullifier) or suite.claim_anchor.waiting_at(nullifier):
+        if suite.claim_anchor.claim_of(nullifier) or suite.claim_anchor.waits(nullifier):
             step = "Replace or void the earlier claim."
             raise OptionError("CASE", f"was billed under an earlier key, as {hex_text(nullifier)}", step)
 

@@ -36,8 +36,7 @@ NOBODY = "0x" + "00" * 20
 _HOUR = 3600
 _NOTHING = bytes(32)
 _FOREVER = (1 << 256) - 1
-_BATCHES = 64  # what holds a nullifier and has no more bits is a place in a batch
-_BATCH = 32  # from this bit on stands the batch's number
+_PLACE = 192  # what holds a nullifier and has no more bits is a place in a batch
 
 
 class ClaimStatus(IntEnum):
@@ -649,14 +648,19 @@ class ClaimAnchor(ContractClient):
         return (start, None if end == _FOREVER else end) if end else None
 
     def claim_of(self, nullifier: bytes) -> bytes | None:
-        """The id of the claim that holds a nullifier; None where none does, be it free or in a batch."""
-        holder = bytes(self._call("holderOf", nullifier))
-        return holder if int.from_bytes(holder, "big") >> _BATCHES else None
+        """The id of the claim that holds a nullifier; None where none does, be it free or waiting in a batch."""
+        holder = self._call("holderOf", nullifier)
+        return bytes(holder) if int.from_bytes(holder, "big") >> _PLACE else None
 
-    def waiting_at(self, nullifier: bytes) -> tuple[int, int] | None:
-        """The number of the batch and the index in it at which a nullifier waits; None where it does not."""
+    def waits(self, nullifier: bytes) -> bool:
+        """Whether a nullifier waits in a batch, whose claim was neither opened nor released."""
         holder = int.from_bytes(self._call("holderOf", nullifier), "big")
-        return (holder >> _BATCH, holder & (1 << _BATCH) - 1) if holder and not holder >> _BATCHES else None
+        return 0 < holder < 1 << _PLACE
+
+    def waits_at(self, claim: AnchoredClaim, root: bytes, index: int) -> bool:
+        """Whether a claim's nullifier waits at this place of its provider's batch."""
+        place = self._call("placeOf", claim.provider, root, index)
+        return bool(self._call("holderOf", claim.nullifier) == place)
 
     # -- helpers ------------------------------------------------------------------------------------------------
 

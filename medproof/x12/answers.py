@@ -165,7 +165,7 @@ def _state(suite: MedProof, case: Case) -> ClaimState:
 
 def _waits(suite: MedProof, claim: AnchoredClaim) -> bool:
     """Whether a claim stands in a batch, where it has no slot of its own yet."""
-    return suite.claim_anchor.waiting_at(claim.nullifier) is not None
+    return suite.claim_anchor.waits(claim.nullifier)
 
 
 def _status(case: Case, state: ClaimState, today: date) -> Status:
