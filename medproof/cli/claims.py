@@ -45,30 +45,34 @@ def import_claims(
     into: Annotated[Path, Option(metavar="FOLDER", help="Where each claim becomes a case, a file for you alone.")],
     as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
-    """Make a case of each claim in files. What is there already stays as it is, so that the same command may be
-    repeated, also after Ctrl-C. Exit code 1 where a claim is refused; all others are taken."""
+    """Make a case of each claim in files, and print the cases' names. What is there already stays as it is, so that the
+    same command may be repeated, also after Ctrl-C. Exit code 1 where a claim is refused; all others are taken."""
     output = Output(as_json=as_json)
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
     added: list[Path] = []
-    unchanged, refused = 0, []
+    before: list[Path] = []
+    refused: list[tuple[Path, str]] = []
     for path in output.each(files, "Reading"):
         for one in _claims(path):
             if isinstance(one, str):
                 refused.append((path, one))
             elif (place := into / file_for(one)).exists():
-                unchanged += 1
+                before.append(place)
             else:
                 save_case(output, place, Case.open(one))
                 added.append(place)
     output.document(
         {
             "added": [str(path) for path in added],
-            "unchanged": unchanged,
+            "unchanged": [str(path) for path in before],
             "refused": [{"file": str(path), "why": why} for path, why in refused],
         }
     )
-    output.say(f"{len(added)} new cases in {into}, {unchanged} were there already, {len(refused)} refused.")
-    output.table(("file", "why it is refused"), ((str(path), why) for path, why in refused), empty="")
+    for place in (*added, *before):
+        output.say(str(place))
+    output.aside(f"{len(added)} new cases in {into}, {len(before)} were there already, {len(refused)} refused.")
+    for path, why in refused:
+        output.aside(f"{path}: {why}")
     if refused:
         raise typer.Exit(ANSWER_NO)
 

@@ -96,16 +96,18 @@ def test_import(run: Run, here: Path) -> None:
     shutil.copy(EXAMPLES / "Claim-100151.json", here / "claim.json")
     (here / "broken.json").write_text('{"resourceType": "Claim"}')
     first = run("claims", "import", "claim.json", "broken.json", "--into", "cases", "--json")
-    assert (first.code, len(first.document["added"]), first.document["unchanged"]) == (1, 1, 0)
+    assert (first.code, len(first.document["added"]), first.document["unchanged"]) == (1, 1, [])
     assert [one["file"] for one in first.document["refused"]] == ["broken.json"]
     (path,) = (here / "cases").iterdir()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     kept = path.read_bytes()
     again = run("claims", "import", "claim.json", "--into", "cases", "--json")
-    assert (again.code, again.document["added"], again.document["unchanged"]) == (0, [], 1)
+    assert (again.code, again.document["added"], len(again.document["unchanged"])) == (0, [], 1)
     assert path.read_bytes() == kept  # the salt stays
     told = run("claims", "import", "claim.json", "--into", "cases")
-    assert told.out.startswith("0 new cases in cases, 1 were there already, 0 refused.")
+    assert told.out == f"{Path('cases') / path.name}\n"
+    assert told.err.startswith("0 new cases in cases, 1 were there already, 0 refused.")
+    assert "broken.json: " in run("claims", "import", "broken.json", "--into", "cases").err
     assert run("claims", "status", "cases").out.count("not submitted") == 1
 
 

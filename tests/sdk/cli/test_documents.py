@@ -7,17 +7,32 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from functools import partialmethod
 from pathlib import Path
 
 import pytest
 
+from medproof.claims import Code
+from medproof.claims.names import Names
+from medproof.claims.plan import Plan
 from medproof.client import MedProof
 from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.cli.test_exchange import LAB, permitting
 from tests.sdk.store.examples import EXAMPLES
+
+PLAN = Plan(
+    "Example",
+    date(2010, 1, 1),
+    "USD",
+    ((Names().code(Code("http://hl7.org/fhir/ex-serviceproduct", "exam"), ""), Decimal("100.00")),),
+    deductible=Decimal("0.00"),
+    copay=Decimal("0.00"),
+    coinsurance=Decimal("0.2"),
+)
 
 
 def steps(document: str) -> Iterator[tuple[str, str]]:
@@ -44,6 +59,10 @@ def session(here: Path, run: Run, keys: Path, monkeypatch: pytest.MonkeyPatch, c
     (here / "consent.json").write_text(json.dumps(permitting(LAB)))
     shutil.copy(keys / "6.json", here / "meter.json")
     shutil.copy(EXAMPLES / "Observation-blood-pressure.json", here / "observation.json")
+    shutil.copy(keys / "3.json", here / "payer.json")
+    shutil.copy(EXAMPLES / "Claim-960150.json", here / "claim.json")
+    (here / "plan.json").write_text(json.dumps(PLAN.to_json()))
+    (here / "why.txt").write_text("The whole charge was agreed on.")
     (here / "results.csv").write_text("first;6.30\nsecond;5.90\nthird;7.10\n")
     (here / "question.txt").write_text("Please repeat the blood count.\n")
     monkeypatch.setenv("MEDPROOF_ENCRYPTION_PASSWORD", "only for this test")
@@ -89,6 +108,7 @@ def test_the_sessions_of_the_manual(
     pseudonym: LocalSigner,
     admin: LocalSigner,
     fresh_account: LocalSigner,
+    payer: LocalSigner,
     here: Path,
 ) -> None:
     (here / "authority.json").write_text(admin.to_keystore(PASSWORD))
@@ -100,9 +120,10 @@ def test_the_sessions_of_the_manual(
         "CLINIC": clinic.address,
         "METER": patient.address,
         "PATIENT": pseudonym.address,
+        "PAYER": payer.address,
     }
 
-    assert replay("docs/cli.md", session, names, monkeypatch) == 40
+    assert replay("docs/cli.md", session, names, monkeypatch) == 53
 
 
 def test_the_first_steps(
