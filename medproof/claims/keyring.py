@@ -9,10 +9,12 @@ has one nullifier, whoever computes it and whenever, and:
   counts, and until a service is too old to be billed `former_nullifiers` says what else to look for on the chain. The
   list links old to new: like the keys it is for the consortium alone.
 
-The file is JSON in ASCII, for its owner alone::
+The file is JSON in ASCII, for its owner alone, and the same for all of the consortium, names included::
 
     {"kind": "medproof-nullifier-keys", "version": 1,
-     "keys": [{"number": 1, "from": "0001-01-01", "secret": "<64 hexadecimal digits>"}, …]}
+     "keys": [{"number": 1, "from": "0001-01-01", "secret": "<64 hexadecimal digits>"}, …],
+     "names": {"systems": {"<given>": "<agreed>"}, "billing": ["<system>", …],
+               "identifiers": [{"given": {"system": "…", "value": "…"}, "agreed": {"system": "…", "value": "…"}}, …]}}
 """
 
 from __future__ import annotations
@@ -35,8 +37,9 @@ from medproof.key_file import read_key_file, rewriting
 __all__ = ["KeyVersion", "Keyring"]
 
 _KIND, _VERSION = "medproof-nullifier-keys", 1
+_MEMBERS = {"kind", "version", "keys", "names"}
 _LENGTH = 32  # bytes in a key
-_LONGEST_FILE = 1 << 20  # bytes
+_LONGEST_FILE = 1 << 26  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +167,7 @@ class Keyring:
     # -- the file -----------------------------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: Path, *, names: Names | None = None) -> Keyring:
+    def load(cls, path: Path) -> Keyring:
         """Read a keyring's file.
 
         Raises:
@@ -172,8 +175,9 @@ class Keyring:
         """
         try:
             said: Any = hashing.parse(read_key_file(path, limit=_LONGEST_FILE))
-            if (said["kind"], said["version"]) != (_KIND, _VERSION) or set(said) != {"kind", "version", "keys"}:
+            if (said["kind"], said["version"]) != (_KIND, _VERSION) or set(said) != _MEMBERS:
                 raise ValueError
+            names = Names.from_json(said["names"])
             versions = tuple(
                 KeyVersion(one["number"], date.fromisoformat(one["from"]), bytes.fromhex(one["secret"]))
                 for one in said["keys"]
@@ -184,12 +188,13 @@ class Keyring:
             raise NullifierKeyError(
                 f"The file {path} is no keyring for nullifiers. Name one that Keyring.save wrote."
             ) from None
-        return cls(versions, names or Names())
+        return cls(versions, names)
 
     def save(self, path: Path, *, new: bool = False) -> None:
         """Write the keyring's file, for its owner alone: whole or not at all.
 
-        A file that is there may only be followed: what it holds must be where this keyring begins.
+        A file that is there may only be followed: the keys it holds must be where this keyring begins. Names may
+        change, and with them the nullifiers of those whom they speak of: agree on them before these are billed.
 
         Raises:
             NullifierKeyError: it cannot be written, or holds other keys; with `new`, it is there already.
@@ -204,6 +209,7 @@ class Keyring:
                     kept = Keyring.load(path).versions
                     if self.versions[: len(kept)] != kept:
                         raise NullifierKeyError(f"The file {path} holds other keys. Name another file.")
-                file.write(json.dumps({"kind": _KIND, "version": _VERSION, "keys": keys}, indent=1) + "\n")
+                said = {"kind": _KIND, "version": _VERSION, "keys": keys, "names": self.names.to_json()}
+                file.write(json.dumps(said, indent=1) + "\n")
         except KeystoreError as error:
             raise NullifierKeyError(str(error)) from None

@@ -19,9 +19,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from medproof.claims.claim import Code, Identifier
 from medproof.errors import ClaimCodeError, ClaimElementError
+from medproof.hashing import Json, JsonObject
 
 __all__ = ["CPT", "HCPCS", "NDC", "NPI", "Names", "plain"]
 
@@ -68,6 +70,33 @@ class Names:
         """Spell the identifiers as all are, so that no blank or capital hides one."""
         agreed = {self._spelled(given): self._spelled(name) for given, name in self.identifiers.items()}
         object.__setattr__(self, "identifiers", agreed)
+
+    def to_json(self) -> JsonObject:
+        """The names as JSON."""
+        pairs = sorted(self.identifiers.items())
+        return {
+            "systems": dict(self.systems),
+            "billing": list(self.billing),
+            "identifiers": [{"given": _said(given), "agreed": _said(agreed)} for given, agreed in pairs],
+        }
+
+    @classmethod
+    def from_json(cls, value: Json) -> Names:
+        """Read what `to_json` gave.
+
+        Raises:
+            ValueError: it is none; the message says nothing of it.
+        """
+        try:
+            said: Any = value
+            systems, billing = said["systems"], said["billing"]
+            pairs = {_identifier(one["given"]): _identifier(one["agreed"]) for one in said["identifiers"]}
+            texts = [*systems, *systems.values(), *billing]
+        except (TypeError, LookupError, AttributeError):
+            raise ValueError from None
+        if not all(isinstance(text, str) for text in texts) or set(said) != {"systems", "billing", "identifiers"}:
+            raise ValueError
+        return cls(systems, tuple(billing), pairs)
 
     def system(self, system: str) -> str:
         """A system by its agreed name."""
@@ -136,6 +165,17 @@ class Names:
             if billed:
                 return tuple(sorted(billed))
         return tuple(sorted(agreed))
+
+
+def _said(identifier: Identifier) -> JsonObject:
+    return {"system": identifier.system, "value": identifier.value}
+
+
+def _identifier(value: Any) -> Identifier:
+    system, text = value["system"], value["value"]
+    if not isinstance(system, str) or not isinstance(text, str):
+        raise TypeError
+    return Identifier(system, text)
 
 
 def plain(text: str) -> str:

@@ -114,14 +114,18 @@ def test_versions_that_leave_a_doubt_are_refused(versions: tuple[KeyVersion, ...
 
 def test_file_is_for_its_owner_alone_and_reads_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "keys.json"
-    names = Names(identifiers={Identifier("", "Patient/1"): Identifier("urn:members", "M-1")})
+    names = Names(
+        systems={"urn:here": "urn:there"},
+        billing=("urn:tariff",),
+        identifiers={Identifier("", "Patient/1"): Identifier("urn:members", "M-1")},
+    )
     ring = Keyring.create(names=names)
     ring.save(path, new=True)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert Keyring.load(path, names=names) == ring
+    assert Keyring.load(path) == ring
     longer = ring.rotated(NEXT, today=TODAY).replaced(1)
     longer.save(path)
-    assert Keyring.load(path, names=names) == longer
+    assert Keyring.load(path) == longer
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
@@ -169,7 +173,9 @@ GOOD = {
     "kind": "medproof-nullifier-keys",
     "version": 1,
     "keys": [{"number": 1, "from": "2026-01-01", "secret": "ab" * 32}],
+    "names": {"systems": {}, "billing": [], "identifiers": []},
 }
+GIVEN = {"system": "", "value": "Patient/1"}
 
 
 @pytest.mark.parametrize(
@@ -182,6 +188,23 @@ GOOD = {
         json.dumps({**GOOD, "version": 2}).encode(),
         json.dumps({**GOOD, "more": 1}).encode(),
         json.dumps({**GOOD, "keys": None}).encode(),
+        *(
+            json.dumps({**GOOD, "names": names}).encode()
+            for names in (
+                None,
+                {},
+                {"systems": {}, "billing": [], "identifiers": [], "more": 1},
+                {"systems": [], "billing": [], "identifiers": []},
+                {"systems": {"a": 1}, "billing": [], "identifiers": []},
+                {"systems": {}, "billing": [7], "identifiers": []},
+                {"systems": {}, "billing": [], "identifiers": [{"given": GIVEN}]},
+                {
+                    "systems": {},
+                    "billing": [],
+                    "identifiers": [{"given": GIVEN, "agreed": {"system": 1, "value": "x"}}],
+                },
+            )
+        ),
         json.dumps({**GOOD, "keys": [[]]}).encode(),
         json.dumps({**GOOD, "keys": [{"number": 1, "from": "2026-13-01", "secret": "ab" * 32}]}).encode(),
         json.dumps({**GOOD, "keys": [{"number": 1, "from": "2026-01-01", "secret": "xy" * 32}]}).encode(),
