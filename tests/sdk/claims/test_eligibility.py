@@ -18,9 +18,11 @@ from medproof.claims.eligibility import REFUSALS, EligibilityAttestation, attest
 from medproof.client import MedProof
 from medproof.errors import ArgumentError, EligibilityError, EligibilityRefusedError, MedProofError
 from medproof.leaf_proof import LeafProof
+from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
-from tests.sdk.conftest import rpc
+from tests.sdk.conftest import CREDENTIAL, rpc
 from tests.sdk.fhir.fhir_records import EXAMPLES, needs_examples
+from tests.sdk.relayer.test_contract_wallets import Wallet
 
 QUESTION = EligibilityRequest(
     number="52346",
@@ -209,6 +211,20 @@ def test_suspended_payers_answer_is_refused(
     verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
 
 
+def test_answer_of_a_payer_whose_accreditation_is_over_is_refused(
+    suite: MedProof,
+    answer: EligibilityAttestation,
+    payer: LocalSigner,
+    clinic: LocalSigner,
+    admin: LocalSigner,
+    now: datetime,
+) -> None:
+    suite.registrar.renew(payer.address, credential=CREDENTIAL, valid_until=now.date(), sender=admin)
+    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    rpc(suite.chain, "evm_mine", int((now + timedelta(days=2)).timestamp()))
+    assert refusal(suite, answer, clinic, now) == "SUSPENDED"
+
+
 def test_removed_payers_answer_is_refused(
     suite: MedProof,
     answer: EligibilityAttestation,
@@ -237,6 +253,25 @@ def test_answer_by_a_rotated_account_is_refused_and_the_new_ones_counts(
     again = attest(suite, fresh_account, QUESTION, provider=clinic.address, covered=True, now=now)
     assert again.payer == payer.address
     verify(suite, again, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+
+
+def test_contract_wallet_attests_as_long_as_it_stands_by_it(
+    suite: MedProof,
+    clinic: LocalSigner,
+    admin: LocalSigner,
+    stranger: LocalSigner,
+    fresh_account: LocalSigner,
+    far_day: date,
+    now: datetime,
+) -> None:
+    wallet = Wallet(suite, fresh_account, stranger)
+    registrar = suite.registrar
+    registrar.accredit(wallet.address, PartyKind.PAYER, credential=CREDENTIAL, valid_until=far_day, sender=admin)
+    answer = attest(suite, wallet, QUESTION, provider=clinic.address, covered=True, now=now)
+    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    assert refusal(suite, replace(answer, covered=False), clinic, now) == "SIGNATURE"
+    wallet.feel("wrong")
+    assert refusal(suite, answer, clinic, now) == "SIGNATURE"
 
 
 @pytest.mark.parametrize("change", ["hash", "number", "before"])
