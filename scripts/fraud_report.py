@@ -235,7 +235,8 @@ def show(console: Console, trials: Sequence[Trial]) -> None:
         counts = (tally.bills, tally.refused, tally.flagged, tally.confirmed, tally.cleared, unflagged(tally))
         kinds.add_row(str(kind), EXPECTED[kind.tier], *(f"{count:,}" for count in counts))
     console.print(kinds)
-    sets = Table("data", title="Both tiers")
+    sets = Table(title="Both tiers")
+    sets.add_column("data", no_wrap=True)
     for name in COLUMNS:
         sets.add_column(name, justify="right")
     for trial in trials:
