@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medproof.claims.checking import adds_up
-from medproof.claims.claim import Claim, ClaimResponse, Code, Frequency, LineResponse, Money, ServiceLine
+from medproof.claims.claim import Claim, ClaimResponse, Code, Frequency, Identifier, LineResponse, Money, ServiceLine
 
 __all__ = ["Finding", "Match", "match"]
 
@@ -86,13 +86,15 @@ def match(claims: Iterable[Claim], responses: Iterable[ClaimResponse]) -> tuple[
         A match for each claim, in the order given, then one for each number that responses give and no claim has.
     """
     cases: list[_Case] = []
+    billed: set[tuple[str, Identifier]] = set()
     by_number: dict[str, list[_Case]] = {}
     for claim in claims:
         case = _Case(claim)
-        named = by_number.setdefault(claim.number, [])
-        if claim.frequency is Frequency.ORIGINAL and any(_same_bill(claim, one.claim) for one in named):
-            case.findings.add(Finding.BILLED_TWICE)
-        named.append(case)
+        by_number.setdefault(claim.number, []).append(case)
+        if claim.frequency is Frequency.ORIGINAL:
+            if (claim.number, claim.payer) in billed:
+                case.findings.add(Finding.BILLED_TWICE)
+            billed.add((claim.number, claim.payer))
         cases.append(case)
     for response in responses:
         named = by_number.setdefault(response.claim_number, [])

@@ -25,7 +25,7 @@ from medproof.errors import (
 from medproof.x12 import codes
 from medproof.x12.hierarchy import dependent
 from medproof.x12.interchange import Kind, Transaction, ordinal
-from medproof.x12.segment import Segment, before, find, find_all, loops, shown
+from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put, shown
 
 __all__ = ["CLAIM_KINDS", "claims_of"]
 
@@ -80,7 +80,7 @@ def claims_of(transaction: Transaction, *, already: int = 0) -> Iterator[Claim]:
             levels.open = levels.claim
         elif levels.claim:
             segment.within = f"in the {ordinal(count)} claim"
-        levels.open.append(segment)
+        put(levels.open, segment, MOST if levels.open is levels.claim else MOST_ABOVE)
     if levels.claim:
         yield _claim(kind, levels)
     if count == already:

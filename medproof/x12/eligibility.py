@@ -103,7 +103,7 @@ def eligibility_answers_of(transaction: Transaction, *, already: int = 0) -> Ite
         count += 1
         for segment in here:
             segment.within = f"in the {ordinal(count)} answer"
-        yield _answer(here)
+        yield _answer(here, transaction.repetition)
 
 
 def write_eligibility(
@@ -190,20 +190,25 @@ def _known(party: Party, segments: list[Segment]) -> Identifier:
     return party.identifier
 
 
-def _answer(here: list[Segment]) -> EligibilityAnswer:
-    benefits = {one.required(1) for one in find_all(here, "EB")}
-    covered = True if benefits & _ACTIVE else False if benefits & _INACTIVE else None
+def _answer(here: list[Segment], repetition: str) -> EligibilityAnswer:
     attestation, made_at = None, None
     for trace in find_all(here, "TRN", "1"):
         if (found := _read_id(trace.required(2))) and (time := _read_time(trace)):
             attestation, made_at = found, time
     return EligibilityAnswer(
         numbers=tuple(one.required(2) for one in find_all(here, "TRN", "2")),
-        covered=covered,
+        covered=_covered(find_all(here, "EB"), repetition),
         refusals=tuple(one.required(3) for one in find_all(here, "AAA")),
         attestation=attestation,
         made_at=made_at,
     )
+
+
+def _covered(benefits: list[Segment], repetition: str) -> bool | None:
+    """Whether the plan is in force, by what is said of the whole plan, else of its parts: one that is not decides."""
+    whole = [one for one in benefits if not one.text(3) or _WHOLE_PLAN in one.text(3).split(repetition)]
+    said = {one.required(1) for one in whole or benefits}
+    return False if said & _INACTIVE else True if said & _ACTIVE else None
 
 
 def _rows(

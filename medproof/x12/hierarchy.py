@@ -9,7 +9,7 @@ from medproof.claims.claim import Identifier
 from medproof.errors import ClaimElementError, InterchangeError
 from medproof.x12 import codes
 from medproof.x12.interchange import Transaction
-from medproof.x12.segment import Segment, find
+from medproof.x12.segment import MOST, MOST_ABOVE, Segment, find, put
 
 __all__ = ["DEPENDENT", "PAYER", "PROVIDER", "RECEIVER", "SUBSCRIBER", "Party", "Row", "dependent", "named", "walk"]
 
@@ -87,9 +87,10 @@ def walk(transaction: Transaction, head: list[Segment] | None = None) -> Iterato
                 yield levels
             levels = _descended(levels, segment)
         elif levels:
-            levels[next(reversed(levels))].append(segment)
+            here = next(reversed(levels))
+            put(levels[here], segment, MOST if here in (SUBSCRIBER, DEPENDENT) else MOST_ABOVE)
         elif head is not None:
-            head.append(segment)
+            put(head, segment, MOST_ABOVE)
     if not levels:
         raise InterchangeError(f"A {transaction.kind}", "has no HL", "give it whole")
     yield levels

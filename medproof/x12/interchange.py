@@ -54,14 +54,14 @@ _ENVELOPE = ("ISA", "GS", "ST", "SE", "GE", "IEA")
 _INSIDE = {"ISA": None, "GS": "ISA", "ST": "GS", "SE": "ST", "GE": "GS", "IEA": "ISA"}  # where each may stand
 _AFTER = {"ISA": "ISA", "GS": "GS", "ST": "ST", "SE": "GS", "GE": "ISA", "IEA": None}  # where one is then
 _TRAILERS = {None: "ISA", "ISA": "IEA", "GS": "GE", "ST": "SE"}
+# Of each header: the element with its number, the header below it, and what it begins.
+_NUMBERS = {"ISA": (13, "GS", "an interchange"), "GS": (6, "ST", "a group"), "ST": (2, "", "a transaction")}
 # What pyx12 finds, by its kind and code: the element, and the rule.
 _FINDINGS = {
     ("isa", "001"): (2, "is not ISA13"),
     ("isa", "021"): (1, "is not how many groups there are"),
-    ("isa", "025"): (13, "is that of an interchange before it"),
     ("gs", "4"): (2, "is not GS06"),
     ("gs", "5"): (1, "is not how many transactions there are"),
-    ("gs", "6"): (6, "is that of a group before it"),
     ("st", "3"): (2, "is not ST02"),
     ("st", "4"): (1, "is not how many segments there are"),
     ("seg", "HL1"): (1, "does not count on"),
@@ -118,6 +118,8 @@ def read_transactions(source: Path | bytes) -> Iterator[Transaction]:
         InterchangeVersionError: a transaction is of a version or a kind that is not read.
         OSError: the file cannot be read.
     """
+    if isinstance(source, Path) and (source.is_fifo() or source.is_char_device()):
+        raise InterchangeError("The file", "is none that can be read twice", "save it first")
     with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         yield from _Stream(file).transactions()
 
@@ -137,7 +139,7 @@ class _Stream:
         self._text = text
         self._inside: str | None = None  # the envelope that is open
         self._last = Segment("ISA", [], 0)
-        self._numbers: set[str] = set()  # ST02 of this group
+        self._numbers: dict[str, set[str]] = {"ISA": set(), "GS": set(), "ST": set()}  # within what they are in
         self._separators = (self._reader.ele_term, self._reader.subele_term, self._reader.repetition_term)
 
     def transactions(self) -> Iterator[Transaction]:
@@ -151,7 +153,6 @@ class _Stream:
             elif segment.id == "GS":
                 group = segment
                 header = _header(isa, group)
-                self._numbers.clear()
             elif segment.id == "ST":
                 assert header is not None  # a GS came before
                 found = True
@@ -203,12 +204,22 @@ class _Stream:
         self._inside = _AFTER[segment.id]
         if segment.id == "ISA" and (segment.text(16), segment.text(11)) != self._separators[1:]:
             raise _broken(segment, 16, "has other separators than the interchange before it")
-        if segment.id == "ST":
-            # pyx12 looks a number up in a list of all before it, which takes ever longer.
-            self._reader.st_ids.clear()
-            if segment.required(2) in self._numbers:
-                raise _broken(segment, 2, "is that of a transaction before it")
-            self._numbers.add(segment.text(2))
+        if segment.id in _NUMBERS:
+            self._check_number(segment, *_NUMBERS[segment.id])
+
+    def _check_number(self, segment: Segment, element: int, below: str, within: str) -> None:
+        """Make sure that a control number is the first of its kind.
+
+        pyx12 looks numbers up in lists of all before them, which takes ever longer; so the lists are kept empty.
+        """
+        for numbers in (self._reader.isa_ids, self._reader.gs_ids, self._reader.st_ids):
+            numbers.clear()
+        if below:
+            self._numbers[below].clear()
+        number = segment.required(element)
+        if number in self._numbers[segment.id]:
+            raise _broken(segment, element, f"is that of {within} before it")
+        self._numbers[segment.id].add(number)
 
     def _refuse_findings(self, segment: Segment) -> None:
         for kind, code, *_ in self._reader.pop_errors():

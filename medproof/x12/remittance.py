@@ -15,7 +15,7 @@ from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Ident
 from medproof.errors import ClaimAmountError, ClaimCodeError, ClaimTotalError, InterchangeError
 from medproof.x12 import codes
 from medproof.x12.interchange import Transaction, ordinal
-from medproof.x12.segment import Segment, before, find, find_all, loops, shown
+from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put, shown
 
 __all__ = ["responses_of"]
 
@@ -50,9 +50,11 @@ def responses_of(transaction: Transaction, *, already: int = 0) -> Iterator[Clai
             count += 1
         if claim or segment.id == "CLP":
             segment.within = f"in the {ordinal(count)} response"
-            claim.append(segment)
-        else:
-            (provider if segment.id == "PLB" else head).append(segment)
+            put(claim, segment, MOST)
+        elif segment.id == "PLB":
+            put(provider, segment, MOST)
+        elif remittance is None:
+            put(head, segment, MOST_ABOVE)
     remittance = remittance or _Remittance(head)
     if claim:
         yield remittance.response(claim)

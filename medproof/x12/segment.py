@@ -8,9 +8,14 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 
-from medproof.errors import ClaimAmountError, ClaimDateError, ClaimElementError
+from medproof.errors import ClaimAmountError, ClaimDateError, ClaimElementError, InterchangeError
 
-__all__ = ["Segment", "before", "find", "find_all", "loops", "shown"]
+__all__ = ["MOST", "MOST_ABOVE", "Segment", "before", "find", "find_all", "loops", "put", "shown"]
+
+MOST = 10_000
+"""Segments of one claim, response or patient: 5010 has at most 999 lines in a claim, and few segments in a line."""
+MOST_ABOVE = 200
+"""Segments of a level above them, which is looked at for each: a payer, a provider, the head of a remittance."""
 
 _AMOUNT = re.compile(r"-?(\d{1,15}(\.\d{0,9})?|\.\d{1,9})", re.ASCII)
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
@@ -130,6 +135,17 @@ class Segment:
             return date(int(written[1]), int(written[2]), int(written[3]))
         except ValueError:
             raise self.wrong(ClaimDateError, element, "is no day", "write it as 20261122") from None
+
+
+def put(segments: list[Segment], segment: Segment, most: int) -> None:
+    """Add a segment to what it belongs to.
+
+    Raises:
+        InterchangeError: there are more of them than any has, so that the file's size would matter.
+    """
+    if len(segments) >= most:
+        raise segment.wrong(InterchangeError, 0, f"is one of more than {most} in one place", "send it in parts")
+    segments.append(segment)
 
 
 def find_all(segments: list[Segment], name: str, *qualifiers: str) -> list[Segment]:

@@ -143,11 +143,17 @@ def status_requests_of(transaction: Transaction, *, already: int = 0) -> Iterato
     count = already
     for levels in walk(transaction):
         here = list(levels)[-1]
-        for asked in loops(levels[here], "TRN") if here in (SUBSCRIBER, DEPENDENT) else ():
+        questions = loops(levels[here], "TRN") if here in (SUBSCRIBER, DEPENDENT) else []
+        if not questions:
+            continue
+        for segment in (one for above in levels.values() for one in above):
+            segment.within = f"in the {ordinal(count + 1)} request"
+        people = _people(levels, questions[0][0])
+        for asked in questions:
             count += 1
-            for segment in (*(one for above in levels.values() for one in above), *asked):
+            for segment in asked:
                 segment.within = f"in the {ordinal(count)} request"
-            yield _request(levels, asked, transaction.header)
+            yield _request(people, asked, transaction.header)
 
 
 def status_answers_of(transaction: Transaction, *, already: int = 0) -> Iterator[StatusAnswer]:
@@ -190,26 +196,50 @@ def write_status(
     return write(Kind.STATUS, header, list(_rows(answers, reference, at)), at=at)
 
 
-def _request(levels: Mapping[str, list[Segment]], asked: list[Segment], header: Header) -> StatusRequest:
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Whom the levels above a question name."""
+
+    payer: Party
+    receiver: Party
+    provider: Party
+    subscriber: Party
+    patient: Party | None
+    identifier: Identifier  # of the patient
+
+
+def _people(levels: Mapping[str, list[Segment]], asked: Segment) -> _People:
     for one in (PAYER, RECEIVER, PROVIDER):
         if one not in levels:
-            raise asked[0].refusal(0, f"has no level {one} above it", "complete the levels")
-    subscriber = named(levels[SUBSCRIBER], "IL", "QC")
+            raise asked.refusal(0, f"has no level {one} above it", "complete the levels")
+    level = before(levels[SUBSCRIBER], "TRN")
+    subscriber = named(level, "IL", "QC")
     member = subscriber.identifier
     if member is None:
-        raise levels[SUBSCRIBER][0].refusal(0, "has no member number (NM109) below it", "say who is insured")
-    below = levels.get(DEPENDENT)
-    references = _references(asked)
-    charge = find(asked, "AMT", "T3")
-    days = find(before(asked, "SVC"), "DTP", "472")
-    return StatusRequest(
-        number=asked[0].required(2),
+        raise level[0].refusal(0, "has no member number (NM109) below it", "say who is insured")
+    below = before(levels[DEPENDENT], "TRN") if DEPENDENT in levels else None
+    return _People(
         payer=named(levels[PAYER], "PR"),
         receiver=named(levels[RECEIVER], "41"),
         provider=named(levels[PROVIDER], "1P"),
         subscriber=subscriber,
         patient=named(below, "QC") if below else None,
-        patient_identifier=dependent(below, "QC", member) if below else member,
+        identifier=dependent(below, "QC", member) if below else member,
+    )
+
+
+def _request(people: _People, asked: list[Segment], header: Header) -> StatusRequest:
+    references = _references(asked)
+    charge = find(asked, "AMT", "T3")
+    days = find(before(asked, "SVC"), "DTP", "472")
+    return StatusRequest(
+        number=asked[0].required(2),
+        payer=people.payer,
+        receiver=people.receiver,
+        provider=people.provider,
+        subscriber=people.subscriber,
+        patient=people.patient,
+        patient_identifier=people.identifier,
         claim_number=references.get("EJ"),
         payer_number=references.get("1K"),
         references=tuple(references.items()),

@@ -131,6 +131,22 @@ def test_a_trace_of_another_kind_is_no_attestation(trace: str) -> None:
     assert (found.attestation, found.made_at, found.covered) == (None, None, False)
 
 
+@pytest.mark.parametrize(
+    ("benefits", "covered"),
+    [
+        (("EB*1**30", "EB*6**98"), True),  # the plan is in force, one service is not in it
+        (("EB*1**98", "EB*6**30"), False),
+        (("EB*6**30", "EB*1**30"), False),
+        (("EB*1**98", "EB*6**35"), False),
+        (("EB*6**98^30", "EB*1**98"), False),
+        (("EB*1", "EB*L"), True),
+        (("EB*L",), None),
+    ],
+)
+def test_what_is_said_of_the_whole_plan_counts(benefits: tuple[str, ...], covered: bool | None) -> None:
+    assert read(interchange("271", *HEAD, *SUBSCRIBER[:3], *benefits)).covered is covered
+
+
 def test_a_payer_that_cannot_answer_says_why() -> None:
     found = read(interchange("271", *HEAD[:-1], HEAD[-1], "AAA*Y**50*N"))
     assert (found.covered, found.refusals) == (None, ("50",))

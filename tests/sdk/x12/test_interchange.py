@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,6 +120,34 @@ def test_two_transactions_of_one_number_are_refused() -> None:
     twice = envelope("837P", [body, body]).replace(b"*0002", b"*0001")
     with pytest.raises(InterchangeError, match="ST02, segment 22, is that of a transaction before it"):
         read(twice)
+
+
+def test_two_groups_of_one_number_are_refused() -> None:
+    group = GOOD[GOOD.index(b"GS*") : GOOD.index(b"IEA*")]
+    twice = GOOD[: GOOD.index(b"GS*")] + group + group + b"IEA*2*000000017~"
+    with pytest.raises(InterchangeError, match="GS06, segment 23, is that of a group before it"):
+        read(twice)
+    assert read(twice.replace(group, group.replace(b"*1*X*", b"*2*X*").replace(b"GE*1*1", b"GE*1*2"), 1)) == 2
+
+
+@pytest.mark.parametrize(
+    ("flood", "said"),
+    [
+        ((*PROVIDER, *["REF*G2*1"] * 300), "REF, segment 206, is one of more than 200 in one place"),
+        ((*PROVIDER, *SUBSCRIBER, *claim(), *["REF*G2*1"] * 10_001), "REF in the 1st claim, segment 10016, is one of"),
+        ((*PROVIDER, *SUBSCRIBER, *["REF*G2*1"] * 300), "REF, segment 210, is one of more than 200"),
+    ],
+)
+def test_a_flood_of_segments_is_refused_before_it_is_held(flood: tuple[str, ...], said: str) -> None:
+    with pytest.raises(InterchangeError) as raised:
+        read(envelope("837P", [flood]))
+    assert str(raised.value).startswith(said), str(raised.value)
+
+
+def test_what_can_be_read_once_only_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InterchangeError, match="The file is none that can be read twice: save it first"):
+        next(x12.read(tmp_path / "pipe"))
 
 
 def test_a_file_that_is_cut_off_anywhere_is_refused() -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from collections import Counter
 from fnmatch import fnmatchcase
-from pathlib import Path
-
-import pytest
 
 from medproof import x12
 from medproof.claims import Claim, ClaimResponse
 from medproof.errors import ClaimElementError
 from scripts.local_chain import ROOT
+from tests.sdk.archives import X12, needs_x12
 
-ARCHIVE = Path(os.environ.get("MEDPROOF_DATA", ROOT.parent / "shared" / "data")) / "x12-5010-samples.zip"
 NOUNS = {
     Claim: "claim",
     ClaimResponse: "response",
@@ -25,9 +21,7 @@ NOUNS = {
     x12.EligibilityInquiry: "question of eligibility",
     x12.EligibilityAnswer: "answer of eligibility",
 }
-pytestmark = pytest.mark.skipif(
-    not ARCHIVE.exists(), reason="needs x12-5010-samples.zip: set MEDPROOF_DATA to the folder that has it"
-)
+pytestmark = needs_x12
 
 
 def table() -> dict[str, str]:
@@ -47,7 +41,7 @@ def becomes(content: bytes) -> str:
 
 def test_every_sample_becomes_what_the_document_says() -> None:
     said = table()
-    with zipfile.ZipFile(ARCHIVE) as archive:
+    with zipfile.ZipFile(X12) as archive:
         names = [name for name in archive.namelist() if name != "LICENSE"]
         assert len(names) == 61
         for name in names:
@@ -57,7 +51,7 @@ def test_every_sample_becomes_what_the_document_says() -> None:
 
 
 def test_no_refusal_of_a_sample_shows_what_its_people_are_called() -> None:
-    with zipfile.ZipFile(ARCHIVE) as archive:
+    with zipfile.ZipFile(X12) as archive:
         for name in archive.namelist():
             content = archive.read(name)
             people = re.findall(rb"NM1\*(?:IL|QC|03)\*1\*([^*~]+)\*([^*~]+)", content)

@@ -76,6 +76,11 @@ def test_a_subscriber_may_be_asked_after_twice() -> None:
     assert [(one.number, one.claim_number) for one in asked(*HEAD, *SUBSCRIBER, *again)] == [("Q1", "A1"), ("Q9", "A9")]
 
 
+def test_many_questions_after_one_subscriber_take_no_longer_each() -> None:
+    again = [segment for number in range(3000) for segment in (f"TRN*1*Q{number}", f"REF*EJ*A{number}")]
+    assert len(asked(*HEAD, *SUBSCRIBER[:3], *again)) == 3000
+
+
 def test_every_state_of_the_chain_has_a_status_of_the_code_lists() -> None:
     lists = ExternalCodes()
     for status in ClaimStatus:
