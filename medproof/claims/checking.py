@@ -93,6 +93,8 @@ def _check_lines(lines: Iterable[ServiceLine], paths: ClaimPaths, where: str) ->
         if line.number in seen:
             rule = f"is {line.number}, as that of a line before it"
             raise ClaimLineError(f"{path}.{paths.number}", rule, "give each line a number of its own")
+        if line.number < 1:
+            raise ClaimLineError(f"{path}.{paths.number}", "is below 1", "number lines from 1")
         seen.add(line.number)
         if line.end < line.start:
             raise ClaimDateError(f"{path}.{paths.end}", "lies before the start", "correct the days of service")

@@ -196,23 +196,24 @@ class _Reader:
     def _correction(self, content: JsonObject) -> tuple[Frequency, str | None]:
         """Whether it is new or corrects another, and which: by the type of bill, or by what it is related to."""
         said: list[tuple[str, str]] = []  # path and frequency code
-        prior: list[tuple[str, JsonObject]] = []
-        related = list(items(content, "related", self._root))
+        corrected: list[tuple[str, JsonObject]] = []
+        unsaid: list[tuple[str, JsonObject]] = []  # related in a way that is not said
         bill_types = [(f"{self._root}.subType", content.get("subType"))]
         bill_types += [(f"{path}.code", one.get("code")) for path, one in items(content, "supportingInfo", self._root)]
         for path, concept in bill_types:
             said += [(path, code.code[-1]) for code in codes(concept) if code.system in _BILL_TYPES]
-        for path, one in related:
-            for code in codes(one.get("relationship")):
-                if code.system in _FREQUENCIES:
-                    said.append((f"{path}.relationship", code.code))
-                elif code.code == "prior":
-                    said.append((f"{path}.relationship", Frequency.REPLACEMENT))
-                elif code.code != "associated":
+        for path, one in items(content, "related", self._root):
+            relationships = codes(one.get("relationship"))
+            if not relationships:
+                unsaid.append((path, one))
+            for code in relationships:
+                if code.system not in _FREQUENCIES and code.code not in ("prior", "associated"):
                     step = "give prior, associated or a frequency code"
                     raise ClaimCodeError(f"{path}.relationship", "is no code that says whether it corrects", step)
                 if code.code != "associated":
-                    prior.append((path, one))
+                    frequency_said = Frequency.REPLACEMENT if code.code == "prior" else code.code
+                    said.append((f"{path}.relationship", frequency_said))
+                    corrected.append((path, one))
         for path, code_said in said:
             if code_said not in tuple(Frequency):
                 raise ClaimCodeError(path, "is a frequency that is neither 1, 7 nor 8", "bill it as one of these")
@@ -221,7 +222,7 @@ class _Reader:
         frequency = Frequency(said[0][1]) if said else Frequency.ORIGINAL
         if frequency is Frequency.ORIGINAL:
             return frequency, None
-        for path, one in prior or related:
+        for path, one in corrected or unsaid:
             filed = one.get("reference")
             number = text_of(filed.get("value")) if isinstance(filed, dict) else None
             if number is not None or "claim" in one:
@@ -274,17 +275,19 @@ class _Reader:
         return None
 
     def _lines(self, content: JsonObject) -> tuple[ServiceLine, ...]:
-        whole = period(content.get("billablePeriod"), f"{self._root}.billablePeriod")
+        said = content.get("billablePeriod")
+        whole = period(said, f"{self._root}.billablePeriod")
+        last = whole[1] if whole and isinstance(said, dict) and "end" in said else date.max
         lines = []
         for path, item in items(content, "item", self._root):
-            days = serviced(item, path)
-            if days is None and whole is None:
+            days = serviced(item, path) or whole
+            if days is None:
                 rule = f"is missing, and so is {self._root}.billablePeriod.start"
                 raise ClaimDateError(f"{path}.serviced", rule, "add the day of service")
-            if days is not None and whole is not None and not whole[0] <= days[0] <= days[1] <= whole[1]:
+            if whole is not None and not whole[0] <= days[0] <= days[1] <= last:
                 rule = f"lies outside of {self._root}.billablePeriod"
                 raise ClaimDateError(f"{path}.serviced", rule, "correct one of them")
-            lines.append(self._line(item, path, days or whole or (date.max, date.min)))
+            lines.append(self._line(item, path, days))
         if not lines:
             raise ClaimElementError(f"{self._root}.item", "is missing", "bill at least one service or product")
         return tuple(lines)
@@ -296,9 +299,7 @@ class _Reader:
         encounters = list(items(item, "encounter", path))
         if len(encounters) > 1:
             raise ClaimElementError(f"{path}.encounter", "names several encounters", "bill each by a line of its own")
-        details = [
-            (inner, one) for name in ("detail", "subDetail") for inner, one in items(item, name, path)
-        ]  # a detail has subDetail
+        details = [*items(item, "detail", path), *items(item, "subDetail", path)]  # the one in an item, the other in it
         return ServiceLine(
             number=int(str(item["sequence"])),
             service=self._codes(item["productOrService"], f"{path}.productOrService"),

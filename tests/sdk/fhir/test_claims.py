@@ -107,6 +107,13 @@ def test_line_is_read_element_by_element() -> None:
     assert (line.start, line.end) == (date(2026, 3, 1), date(2026, 3, 1))
 
 
+def test_period_without_an_end_bounds_no_line_from_above() -> None:
+    bill = changed(items(servicedDate="2026-03-09"), billablePeriod={"start": "2026-03-01"})
+    claim = read(bill)
+    assert (claim.start, claim.end) == (date(2026, 3, 1), date(2026, 3, 9))
+    assert claim.lines[1].end == date(2026, 3, 1)  # the day that is given
+
+
 def test_charge_that_is_not_given_is_the_unit_price_times_quantity_and_factor() -> None:
     line = read(items(net=None, quantity={"value": 3}, unitPrice=usd("33.335"), factor=Decimal("0.8"))).lines[0]
     assert line.charge == Money(Decimal("80.00"), "USD")
@@ -158,6 +165,11 @@ def test_names_are_taken_from_what_references_lead_to() -> None:
     )
     records = next(fhir.records(fhir.load(bundle(bill, organization, patient))))
     assert fhir.read_claim(records, prefer=["urn:members"]).patient == Identifier("urn:members", "M-77")
+
+
+def test_contained_resources_are_followed() -> None:
+    patient = changed(PATIENT, identifier=[{"system": "urn:mrn", "value": "7"}])
+    assert read(changed(BILL, contained=[patient], patient={"reference": "#p1"})).patient == Identifier("urn:mrn", "7")
 
 
 @pytest.mark.parametrize(
@@ -298,6 +310,15 @@ def test_correction_names_its_original(elements: dict[str, Any], frequency: str,
         (changed(BILL, related=[changed(PRIOR, reference=None)]), ClaimElementError, "Claim.related"),
         (changed(BILL, subType=concept("0137", BILL_TYPE)), ClaimElementError, "Claim.related"),
         (
+            changed(
+                BILL,
+                subType=concept("0137", BILL_TYPE),
+                related=[changed(PRIOR, relationship=concept("associated", RELATED))],  # it corrects another than this
+            ),
+            ClaimElementError,
+            "Claim.related",
+        ),
+        (
             items(encounter=[{"reference": f"Encounter/{n}"} for n in "12"]),
             ClaimElementError,
             "Claim.item[0].encounter",
@@ -322,6 +343,7 @@ def test_correction_names_its_original(elements: dict[str, Any], frequency: str,
         (items(servicedPeriod={"start": "2026-03-01", "end": "2026-03-02"}), ClaimDateError, "Claim.item[0].serviced"),
         # lines
         (changed(BILL, item=None), ClaimElementError, "Claim.item"),
+        (items(sequence=0), ClaimLineError, "Claim.item[0].sequence"),
         (changed(BILL, item=[FIRST, FIRST]), ClaimLineError, "Claim.item[1].sequence"),
         (
             changed(BILL, diagnosis=[BILL["diagnosis"][0]] * 2),
