@@ -44,7 +44,7 @@ def find_status(
         now: aware; the present time where none is given.
 
     Raises:
-        CaseError: a case that fits is of another chain or contract, or is not on the chain.
+        CaseError: a case that fits is of another chain or contract, is not on the chain, or not what the chain has.
         NodeError: the chain cannot be asked.
     """
     today = (now or datetime.now(UTC)).date()
@@ -157,6 +157,7 @@ def _state(suite: MedProof, case: Case) -> ClaimState:
     anchor = case.anchored()
     if (anchor.chain_id, anchor.contract) != (suite.chain.chain_id, suite.claim_anchor.address):
         raise CaseError("anchor", "is of another chain or contract", "Connect to the one that it names")
+    case.check()
     state = suite.claim_anchor.state(anchor.claim)
     if state.status is ClaimStatus.NONE and _waits(suite, anchor.claim):
         return replace(state, status=ClaimStatus.SUBMITTED)

@@ -214,6 +214,8 @@ def _line(kind: ClaimKind, segments: list[Segment], currency: str, period: tuple
     if days is None:
         rule = "has no day of service (DTP*472)"
         raise segments[0].wrong(ClaimDateError, 0, rule, "say when the service was given")
+    if day and period and not period[0] <= days[0] <= days[1] <= period[1]:
+        raise day.wrong(ClaimDateError, 3, "lies outside the claim's own days", "correct one of them")
     unit, quantity = _quantity(said)
     return ServiceLine(
         number=segments[0].whole(1),

@@ -104,9 +104,11 @@ def test_a_claim_that_was_replaced_is_told_of_by_the_one_that_stands(
     anchor.void(first.claim, sender=clinic)
     (request,) = asked()
     assert find_status(suite, request, [case])[1].category == "F4"
-    again = replace(first.claim, commitment=hashing.new_salt())
+    assert case.claim is not None
+    other = Case.open(case.claim)
+    again = replace(first.claim, commitment=other.commitment)
     anchor.submit(again, rules, sender=clinic)
-    other = replace(case, anchor=replace(first, claim=again))
+    other = replace(other, anchor=replace(first, claim=again))
     for known in ([case, other], [other, case]):
         assert find_status(suite, request, known)[1].category == "A2"
 
@@ -116,6 +118,8 @@ def test_a_case_of_another_chain_is_refused(suite: MedProof, case: Case) -> None
     elsewhere = replace(case, anchor=replace(case.anchored(), chain_id=1))
     with pytest.raises(CaseError, match="anchor of the case is of another chain"):
         find_status(suite, request, [elsewhere])
+    with pytest.raises(CaseError, match="is not what the commitment on the chain opens to"):
+        find_status(suite, request, [replace(case, salt=hashing.new_salt())])
     with pytest.raises(CaseError, match="is not on the chain yet"):
         find_status(suite, request, [replace(case, anchor=None)])
 

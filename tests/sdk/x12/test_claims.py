@@ -146,6 +146,14 @@ def test_an_institutional_claim_gives_its_days_where_lines_do_not() -> None:
     assert found.diagnoses == (Code("http://hl7.org/fhir/sid/icd-10-cm", "I25.10"),)
 
 
+@pytest.mark.parametrize("days", ["D8*20261031", "D8*20261105", "RD8*20261104-20261105"])
+def test_a_line_outside_the_claims_own_days_is_refused(days: str) -> None:
+    """Else the same service could be billed again under other days of the claim."""
+    bill = ("CLM*H1*50***13:A:1*Y*C*Y*Y", "DTP*434*RD8*20261101-20261104", "LX*1", "SV2*0250**50*UN*3")
+    with pytest.raises(ClaimDateError, match="DTP03 in the 1st claim, segment 20, lies outside the claim's own days"):
+        one(interchange("837I", *PROVIDER, *SUBSCRIBER, *bill, f"DTP*472*{days}"))
+
+
 def test_a_dental_claim_names_tooth_and_surfaces() -> None:
     bill = ("CLM*D1*80***11:B:1*Y*A*Y*Y", "DTP*472*D8*20261105", "LX*1", "SV3*AD:D2140*80****1", "TOO*JP*12*M:O")
     found = one(interchange("837D", *PROVIDER, *SUBSCRIBER, *bill))
