@@ -92,7 +92,7 @@ class Trial:
         report = self.report
         hard = report.hard_recall in (None, 1.0) and report.hard_false_positives == 0
         soft = report.soft_recall is None or report.soft_recall >= SOFT_RECALL
-        return hard and soft and self.proven == len(self.selection.claims)
+        return bool(self.proven) and hard and soft and self.proven == len(self.selection.claims)
 
     def to_json(self) -> JsonObject:
         """The trial as JSON."""
@@ -341,9 +341,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     sources = [("HL7's examples", examples), *((path.stem, files(path)) for path in options.data)]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        trials = [
-            attempt(read(name, contents, progress), keyring, options.seed, progress) for name, contents in sources
-        ]
+        try:
+            data = [read(name, contents, progress) for name, contents in sources]
+        except (OSError, zipfile.BadZipFile, RuntimeError) as error:  # the last: a file in it has a password
+            parser.error(f"A data set cannot be read ({error}). Give it whole and without a password.")
+        trials = [attempt(one, keyring, options.seed, progress) for one in data]
         anchor(trials, keyring, progress)
 
     show(console, trials)

@@ -51,6 +51,8 @@ _SYSTEMS: Mapping[str, str] = MappingProxyType(
     }
 )
 _RANKS = ((CPT, HCPCS, _CDT), (NDC,), (_RXNORM,), (_CVX,), (_SNOMED,))  # which code of a line is the one that is billed
+_UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))  # categories of Unicode
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that show nothing
 _CPT_CODE = re.compile(r"[0-9]{4}[0-9A-Z]", re.ASCII)
 _HCPCS_CODE = re.compile(r"[A-Z][0-9]{4}", re.ASCII)
 _CPT_MODIFIER = re.compile(r"[0-9]{2}|P[1-6]|[1-9]P", re.ASCII)
@@ -179,11 +181,11 @@ def _identifier(value: Any) -> Identifier:
 
 
 def plain(text: str) -> str:
-    """A text without what nobody sees: compatibility forms, blanks, invisible characters."""
+    """A text without what nobody sees: compatibility forms, blanks, invisible characters and marks."""
     if text.isascii() and text.isprintable() and " " not in text:
         return text  # as nearly always
     shown = unicodedata.normalize("NFKC", text)
-    return "".join(one for one in shown if unicodedata.category(one)[0] not in "CZ")
+    return "".join(one for one in shown if unicodedata.category(one) not in _UNSEEN and one not in _FILLERS)
 
 
 def _eleven_digits(code: str) -> str:

@@ -24,7 +24,7 @@ __all__ = ["REPEAT_MODIFIERS", "inject", "turns"]
 REPEAT_MODIFIERS = ("76", "77", "59")
 """What makes a repeat legitimate: by the same physician, by another, a distinct service (CPT, appendix A)."""
 
-_HIDDEN = (" ", "\u200b", "\u00a0", "\u2060")  # blank, zero-width space, no-break space, word joiner
+_HIDDEN = (" ", "\u200b", "\u00a0", "\u034f", "\ufe0f", "\u3164")  # blanks, joiners, a selector, a filler
 _FULL_WIDTH = str.maketrans("0123456789", "".join(chr(0xFF10 + digit) for digit in range(10)))
 _OTHER_SYSTEMS = MappingProxyType(
     {

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import fraud_report
+from tests.sdk.claims.bills import BILL
 from tests.sdk.fhir.fhir_records import CLAIM, bundle, changed, needs_examples
 
 MEMBER = {"identifier": {"system": "urn:members", "value": "MEMBER-77"}}
@@ -82,8 +83,9 @@ def trial(**changes: object) -> fraud_report.Trial:
 
 
 def test_missed_target_is_told() -> None:
-    assert trial().met
-    assert not trial(proven=1).met
+    assert trial(proven=1, selection=one_claim()).met
+    assert not trial(proven=0, selection=one_claim()).met
+    assert not trial().met  # nothing was found to try it on
     for kind, tally in (
         (fraud_report.Kind.EXACT, fraud_report.Tally(bills=100, refused=99)),
         (fraud_report.Kind.REPEAT, fraud_report.Tally(bills=100, refused=1)),
@@ -91,9 +93,23 @@ def test_missed_target_is_told() -> None:
     ):
         report = fraud_report.FraudReport()
         report.tallies[kind] = tally
-        missed = trial(report=report)
+        missed = trial(proven=1, selection=one_claim(), report=report)
         assert not missed.met
         assert "Targets are missed." in fraud_report.page([missed], 1)
+
+
+def one_claim() -> fraud_report.Selection:
+    return fraud_report.Selection((BILL,), {}, fraud_report.Counter())
+
+
+def test_broken_archive_is_refused(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = bytearray(archive.read_bytes())
+    broken[60:90] = bytes(30)
+    (tmp_path / "broken.zip").write_bytes(broken)
+    with pytest.raises(SystemExit) as caught:
+        fraud_report.main([str(tmp_path / "broken.zip"), "--out", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "cannot be read" in capsys.readouterr().err
 
 
 def test_data_set_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

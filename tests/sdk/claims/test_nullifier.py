@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medproof.claims import Code, Frequency, Identifier, Money
 from medproof.claims.names import CPT, HCPCS, NDC, NPI, Names
@@ -143,6 +145,38 @@ def test_names_of_the_consortium_stand_in_for_local_ones() -> None:
 @pytest.mark.parametrize("written", ["12345-0678-09", "12345-678-09", "12345-0678-9", "12345067809"])
 def test_a_drug_is_billed_by_its_eleven_digits(written: str) -> None:
     assert nullifier(drug(NDC, written)) == nullifier(drug("urn:oid:2.16.840.1.113883.6.69", "12345067809"))
+
+
+UNSEEN = st.sampled_from(
+    [" ", "\t", "\n", "\u00a0", "\u200b", "\u200d", "\u034f", "\u2060", "\ufe0f", "\u3164", "\u2800", "\U000e0100"]
+)
+
+
+@given(hidden=st.lists(st.tuples(UNSEEN, st.integers(0, 20)), min_size=1, max_size=5), capitals=st.booleans())
+def test_nothing_that_nobody_sees_makes_a_bill_look_new(hidden: list[tuple[str, int]], capitals: bool) -> None:
+    def spelled(text: str) -> str:
+        for one, at in hidden:
+            text = text[:at] + one + text[at:]
+        return text.upper() if capitals else text.lower()
+
+    first = replace(
+        FIRST, service=(Code(CPT, spelled(VISIT.code)),), encounter=spelled("visit-1") if not capitals else "visit-1"
+    )
+    again = replace(
+        BILL,
+        patient=Identifier("urn:members", spelled("M-1")),
+        provider=Identifier(spelled(NPI) if not capitals else NPI, spelled("1234567893")),
+        lines=(SECOND, first),
+    )
+    assert nullifier(again) == nullifier()
+    assert soft_key(again, KEY) == soft_key(BILL, KEY)
+
+
+def test_letters_of_other_scripts_are_letters() -> None:
+    kanji, kana = (replace(BILL, patient=Identifier("urn:members", text)) for text in ("記号-12", "キゴウ-12"))
+    assert len({nullifier(kanji), nullifier(kana), nullifier()}) == 3
+    composed, apart = (replace(BILL, patient=Identifier("urn:members", text)) for text in ("\u00e9-1", "e\u0301-1"))
+    assert nullifier(composed) == nullifier(apart)
 
 
 def test_consortium_bills_by_systems_of_its_own_first() -> None:
