@@ -7,27 +7,24 @@ docs/evidence.md says what each part shows and what all of it rests on: the hash
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
-from hexbytes import HexBytes
 from tiny_keccak import keccak256
-from web3 import Web3
 
 from medproof.artifacts import artifact
 from medproof.claims import disclosure
 from medproof.claims.case import Case, claim_json, read_claim_json
 from medproof.claims.disclosure import Disclosure
+from medproof.claims.steps import OPEN, STEPS, ProvedStep, Reached, replay
 from medproof.client import MedProof
-from medproof.client.claim_anchor import NOBODY, AnchoredClaim, ClaimState, ClaimStatus, Outcome
-from medproof.decoding import Event, decode_logs
+from medproof.client.claim_anchor import AnchoredClaim, ClaimState, ClaimStatus, Outcome
+from medproof.decoding import Event
 from medproof.errors import DisclosureError, EvidenceError
 from medproof.evidence import (
     Place,
     ProvedState,
-    ProvedTransaction,
     StateProof,
     TransactionProof,
     locate,
@@ -36,11 +33,10 @@ from medproof.evidence import (
 )
 from medproof.hashing import Json, JsonObject
 from medproof.json_reader import JsonReader, hex_text
-from medproof.messages import MESSAGE_TYPES, Domain, TypedData
+from medproof.messages import Domain
 from medproof.policy.word import EPOCH_DAY
-from medproof.signatures import digest, signer_of
 
-__all__ = ["ClaimEvidence", "ProvedClaim", "ProvedRules", "ProvedStep", "Signed", "collect"]
+__all__ = ["ClaimEvidence", "ProvedClaim", "ProvedRules", "collect"]
 
 _FORMAT, _VERSION = "medproof-claim-evidence", 1
 _LONGEST = 1 << 26  # bytes
@@ -49,56 +45,6 @@ _LONGEST_RULES = 1 << 22
 _MOST_STEPS = 10_000
 _MOST_RULES = 200  # of one payer, published after those that govern the claim
 _CONTRACT = "ClaimAnchor"
-
-_S = ClaimStatus
-_DECIDED = (_S.ADJUDICATED, _S.UPHELD, _S.OVERTURNED)
-_UNDECIDED = (_S.SUBMITTED, _S.PENDED)
-_OPEN = (*_UNDECIDED, *_DECIDED, _S.APPEALED, _S.SETTLED)
-_STEPS: Mapping[str, tuple[Collection[ClaimStatus], ClaimStatus]] = {  # event: from, to
-    "ClaimSubmitted": ((_S.NONE,), _S.SUBMITTED),
-    "ClaimPended": ((_S.SUBMITTED,), _S.PENDED),
-    "ClaimAnswered": ((_S.PENDED,), _S.SUBMITTED),
-    "ClaimAdjudicated": (_UNDECIDED, _S.ADJUDICATED),
-    "ClaimAppealed": ((*_UNDECIDED, _S.ADJUDICATED), _S.APPEALED),
-    "AppealDecided": ((_S.APPEALED,), _S.OVERTURNED),  # or UPHELD, as it says
-    "ClaimSettled": (_DECIDED, _S.SETTLED),
-    "ClaimVoided": (_OPEN, _S.VOIDED),
-    "ClaimReplaced": (_OPEN, _S.REPLACED),
-}
-_SIGNED = {  # what a function's signatures are under
-    "submit": "Submission",
-    "pend": "Pend",
-    "answer": "Answer",
-    "adjudicate": "Adjudication",
-    "appeal": "Appeal",
-    "decideAppeal": "AppealDecision",
-    "settle": "Settlement",
-    "void": "Void",
-    "replace": "Replacement",
-}
-
-
-@dataclass(frozen=True)
-class Signed:
-    """Who agreed to a step."""
-
-    role: str  # provider, payer or patient
-    party: str  # who that is by the claim: the identity of a party, or the patient's pseudonym
-    account: str | None  # whose key signed or sent; None where a contract wallet's signature cannot be checked off line
-
-
-@dataclass(frozen=True)
-class ProvedStep:
-    """One step of a claim."""
-
-    event: str  # such as "ClaimAdjudicated"
-    arguments: Mapping[str, Any]  # of the event
-    at: datetime  # the block's time
-    block: int
-    block_hash: str
-    transaction: str
-    sender: str  # who sent the transaction and paid for it
-    signed: tuple[Signed, ...]  # empty where another contract made the call
 
 
 @dataclass(frozen=True)
@@ -163,7 +109,9 @@ class ClaimEvidence:
         held = self.state.verify()
         self._check_code(held)
         places = _places(self.claim, self._rules_number(held), _count(self.claim, held))
-        steps, reached = self._replay(held, places)
+        number, hashes = held.block, {one: _word(held, members[0]) for one, members in places.rules.items()}
+        steps, reached = replay(self.steps, self.claim, self._domain, hashes, until=number)
+        self._check_end(held, places, reached)
         rules = self._check_rules(held, places)
         disclosed = self._disclosed(self.disclosure, "claim", self.claim.commitment)
         answered = self._disclosed(self.response, "response", reached.response)
@@ -203,33 +151,16 @@ class ClaimEvidence:
             raise EvidenceError("claim", f"0x{self.claim.id.hex()} is not in this contract's storage")
         return state.rules
 
-    def _replay(self, held: ProvedState, places: _Places) -> tuple[tuple[ProvedStep, ...], _Reached]:
-        """The steps in their order, each from a status that it may start from, up to what the storage holds."""
-        contract = Web3().eth.contract(address=self.state.address, abi=list(artifact(_CONTRACT).abi))  # type: ignore[call-overload]
-        domain = Domain(_CONTRACT, self.state.chain_id, self.state.address)
-        hashes = {number: _word(held, members[0]) for number, members in places.rules.items()}
-        reached, steps = _Reached(), []
-        order = [-1, -1]
-        for proof in self.steps:
-            if proof.chain_id != self.state.chain_id:
-                raise EvidenceError("step", f"is of chain {proof.chain_id}, not of {self.state.chain_id}")
-            said = proof.verify()
-            if [said.block, said.index] <= order or said.block > held.block:
-                raise EvidenceError(f"step in {said.hash}", "does not come after the step before it")
-            order = [said.block, said.index]
-            mine = [event for event in _events(contract, said) if event.arguments.get("claim") == self.claim.id]
-            if not any(event.name in _STEPS for event in mine):
-                raise EvidenceError(f"step in {said.hash}", f"is none of claim 0x{self.claim.id.hex()}")
-            signed = _signed(contract, said, domain, self.claim, hashes, reached)
-            for event in mine:
-                if event.name in _STEPS:
-                    reached = reached.after(event, self.claim, said)
-                    steps.append(_step(event, said, proof, signed))
+    @property
+    def _domain(self) -> Domain:
+        return Domain(_CONTRACT, self.state.chain_id, self.state.address)
+
+    def _check_end(self, held: ProvedState, places: _Places, reached: Reached) -> None:
+        """That the steps lead to what the storage holds."""
         reached.check(ClaimState.from_word(places.word.number(_raw(held, places.word)), _word(held, places.response)))
         opened = _word(held, places.holder) == self.claim.id
-        if opened != (reached.status in _OPEN):
+        if opened != (reached.status in OPEN):
             raise EvidenceError("nullifier", f"is {'held' if opened else 'not held'} by this claim against its status")
-        return tuple(steps), reached
 
     def _check_rules(self, held: ProvedState, places: _Places) -> ProvedRules:
         said = {one.name: one for one in places.rules[places.rules_number]}
@@ -436,149 +367,8 @@ def _in_force(claim: AnchoredClaim, held: ProvedState, places: _Places, start: J
     return bool(governing) and max(governing) == places.rules_number
 
 
-# -- the steps --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """Where a claim stands after some of its steps."""
-
-    status: ClaimStatus = ClaimStatus.NONE
-    outcome: Outcome = Outcome.NONE
-    response: bytes = bytes(32)
-    paid: bool = False
-    rules: int = 0
-    pends: int = 0
-    submitted: int = 0
-    since: int = 0
-
-    def after(self, event: Event, claim: AnchoredClaim, said: ProvedTransaction) -> _Reached:
-        """Where it stands after one more."""
-        before, to = _STEPS[event.name]
-        if self.status not in before:
-            raise EvidenceError(f"step in {said.hash}", f"is {event.name}, which does not follow {self.status.name}")
-        arguments = event.arguments
-        moved = replace(self, status=to, since=said.timestamp)
-        if event.name == "ClaimSubmitted":
-            return replace(moved, rules=int(arguments["rules"]), submitted=said.timestamp)
-        if event.name == "ClaimPended":
-            return replace(moved, pends=self.pends + 1)
-        if event.name == "ClaimAdjudicated":
-            return replace(moved, outcome=Outcome(arguments["outcome"]), response=bytes(arguments["response"]))
-        if event.name == "AppealDecided":
-            status = ClaimStatus.UPHELD if arguments["upheld"] else ClaimStatus.OVERTURNED
-            outcome, response = Outcome(arguments["outcome"]), bytes(arguments["response"])
-            return replace(moved, status=status, outcome=outcome, response=response)
-        return replace(moved, paid=True) if event.name == "ClaimSettled" else moved
-
-    def check(self, held: ClaimState) -> None:
-        """Return if the storage holds just this."""
-        for name in ("status", "outcome", "response", "rules", "pends", "submitted", "since"):
-            if getattr(held, name) != getattr(self, name):
-                raise EvidenceError("steps", f"do not lead to what the storage holds: its {name} is another")
-        if self.paid and not held.paid:
-            raise EvidenceError("steps", "do not lead to what the storage holds: nothing was paid there")
-
-
 def _history(suite: MedProof, claim: AnchoredClaim, until: int) -> list[Event]:
     """The events of a claim's steps, oldest first."""
     anchor = suite.claim_anchor
-    found = [event for name in _STEPS for event in anchor.events(name, filters={"claim": claim.id}, to_block=until)]
+    found = [event for name in STEPS for event in anchor.events(name, filters={"claim": claim.id}, to_block=until)]
     return sorted(found, key=lambda event: (event.block, event.index))
-
-
-def _events(contract: Any, said: ProvedTransaction) -> Iterator[Event]:
-    """What the contract emitted in a transaction; where in the block is not known, only the order."""
-    place = {
-        "blockNumber": said.block,
-        "blockHash": HexBytes(bytes(32)),
-        "transactionHash": HexBytes(said.hash),
-        "transactionIndex": said.index,
-    }
-    logs = [
-        {
-            **place,
-            "address": log.address,
-            "topics": list(map(HexBytes, log.topics)),
-            "data": HexBytes(log.data),
-            "logIndex": at,
-        }
-        for at, log in enumerate(said.logs)
-    ]
-    try:
-        yield from decode_logs(contract, logs)
-    except Exception as error:  # whatever the decoder makes of a foreign log at this address
-        raise EvidenceError(f"step in {said.hash}", "has events that cannot be read") from error
-
-
-def _step(event: Event, said: ProvedTransaction, proof: TransactionProof, signed: tuple[Signed, ...]) -> ProvedStep:
-    return ProvedStep(
-        event=event.name,
-        arguments={name: value for name, value in event.arguments.items() if name != "claim"},
-        at=datetime.fromtimestamp(said.timestamp, UTC),
-        block=said.block,
-        block_hash=proof.header.hash,
-        transaction=said.hash,
-        sender=said.sender,
-        signed=signed,
-    )
-
-
-def _signed(
-    contract: Any,
-    said: ProvedTransaction,
-    domain: Domain,
-    claim: AnchoredClaim,
-    hashes: Mapping[int, bytes],
-    before: _Reached,
-) -> tuple[Signed, ...]:
-    """Who agreed to a step, by its call: who sent it, and whose signatures it carries."""
-    if said.to != contract.address:
-        return ()
-    try:
-        function, given = contract.decode_function_input(said.data)
-    except ValueError:
-        return ()
-    kind = _SIGNED.get(function.fn_name)
-    if kind is None or tuple(given["claim"].values()) != claim.as_tuple():
-        return ()
-    number = given.get("rules", before.rules)
-    pends = before.pends + (kind == "Pend")
-    named = {
-        **given["claim"],
-        "outcome": before.outcome,
-        "response": before.response,
-        **given,
-        "claim": claim.id,
-        "correction": AnchoredClaim(**_snake(given["correction"])).id if "correction" in given else None,
-        "rulesNumber": number,
-        "rules": hashes.get(number),
-        "number": pends,
-        "time": pends,
-    }
-    members = [member.split()[1] for member in MESSAGE_TYPES[kind].split(",")]
-    content = {name: named[name] for name in members}
-    hashed = None if None in content.values() else digest(TypedData(domain, kind, content).signable())
-    found = []
-    for name, signature in given.items():
-        if name.lower().endswith("signature"):
-            role = _role(name, kind, given)
-            account: str | None = said.sender
-            if signature:
-                account = None if hashed is None else signer_of(hashed, bytes(signature))
-            found.append(Signed(role, getattr(claim, role), account))
-    return tuple(one for one in found if one.party != NOBODY)
-
-
-def _role(name: str, kind: str, given: Mapping[str, Any]) -> str:
-    """Whose a signature is."""
-    if name != "signature":
-        return name.removesuffix("Signature")
-    if kind == "Appeal":
-        return "patient" if given["by"] == given["claim"]["patient"] else "provider"
-    return "provider" if kind in ("Submission", "Answer") else "payer"
-
-
-def _snake(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A claim's members as Python spells them."""
-    return {"soft_key" if name == "softKey" else name: value for name, value in given.items()}

@@ -14,12 +14,14 @@ from medproof.cli import anchor, receipts
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
+from medproof.deployments import Deployment
 from medproof.errors import EvidenceError, JsonError, OptionError
 from medproof.hashing import Json, JsonObject
 from medproof.json_reader import hex_text
 
 if TYPE_CHECKING:  # the commands run without the extra until they need it
-    from medproof.claims.audit import ProvedClaim, ProvedStep
+    from medproof.claims.audit import ProvedClaim
+    from medproof.claims.steps import ProvedStep, Signed
 
 __all__ = ["verify"]
 
@@ -48,7 +50,7 @@ def verify(
     content = _read(file)
     kind = content.get("format")
     if kind == "medproof-claim-evidence":
-        _evidence(file, Output(as_json=chain.as_json), block_hash or [])
+        _evidence(file, chain, block_hash or [])
         return
     if block_hash:
         raise OptionError("--block-hash", f"is given, and {file} is no evidence that rests on it", "Leave it out.")
@@ -74,12 +76,17 @@ def _read(file: Path) -> Mapping[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _evidence(file: Path, output: Output, known: list[str]) -> None:
+def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
     # Here, so that the other commands run without the extra.
     from medproof.claims.audit import ClaimEvidence
 
+    output = Output(as_json=chain.as_json)
+    meant = None if chain.deployment is None else Deployment.load(chain.deployment)
+    hashes = [_hash(one) for one in known]
     try:
-        proved = ClaimEvidence.from_json(file.read_bytes()).verify([_hash(one) for one in known])
+        proved = ClaimEvidence.from_json(file.read_bytes()).verify(hashes)
+        if meant is not None and (proved.chain_id, proved.contract) != (meant.chain_id, meant.address("ClaimAnchor")):
+            raise EvidenceError("contract", f"is {proved.contract} on chain {proved.chain_id}, not the deployment's")
     except EvidenceError as error:
         output.document({"verified": False, "part": error.part, "why": str(error)})
         output.say(str(error), style="red")
@@ -95,6 +102,8 @@ def _evidence(file: Path, output: Output, known: list[str]) -> None:
     for name, fields in (("Of the claim", proved.disclosed), ("Of the response", proved.answered)):
         for path, value in fields.items():
             output.say(f"{name}: {path} is {hashing.canonical(value).decode()}.")
+    if meant is None:
+        output.say("Whether that contract is the one that you mean, --deployment tells.")
     unknown = [hashed for hashed, is_known in proved.blocks.items() if not is_known]
     if unknown:
         output.say(f"It rests on these blocks: compare their hashes with a node of chain {proved.chain_id}'s.")
@@ -116,8 +125,13 @@ def _say_rules(output: Output, proved: ProvedClaim) -> None:
 
 
 def _step_row(step: ProvedStep) -> tuple[str, str, str]:
-    by = ", ".join(f"{one.role} ({one.account or 'a contract wallet'})" for one in step.signed)
-    return time_text(step.at), step.event, by or f"in a call of another contract, sent by {step.sender}"
+    by = ", ".join(_signed(one) for one in step.signed)
+    return time_text(step.at), step.event, by or f"with others in one call, sent by {step.sender}"
+
+
+def _signed(one: Signed) -> str:
+    by = "" if one.account == one.party else f" by {one.account or 'its contract wallet'}"
+    return f"{one.role} {one.party}{by}"
 
 
 def _document(proved: ProvedClaim) -> JsonObject:

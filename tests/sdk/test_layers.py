@@ -121,7 +121,7 @@ LAYERS = (
     {"claims.eligibility", "reading_proof"},
     {"consents", "leaf_proof", "receipt", "recovery", "relayer.queue"},
     {"claims.audit"},
-    {"claims.case"},
+    {"claims.case", "claims.steps"},
     {"client"},
     {"client.facade"},
     {

@@ -208,6 +208,7 @@ def test_voided_and_replaced(suite: MedProof, case: Case, clinic: LocalSigner, r
     after = collect(suite, corrected).verify()
     assert (after.status, after.holds_nullifier) == (ClaimStatus.VOIDED, False)
     assert [step.event for step in after.steps] == ["ClaimSubmitted", "ClaimVoided"]
+    assert after.steps[0].signed == before.steps[-1].signed  # one transaction made both
 
 
 def test_rules_that_were_not_in_force(

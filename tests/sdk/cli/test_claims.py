@@ -327,6 +327,14 @@ def test_evidence(run: Run, approved: str, here: Path, suite: MedProof, rules: s
     assert sorted(as_json["disclosed"]) == ["end", "lines[0].service", "lines[0].service[0]", "start"]
     assert not any(one["known"] for one in as_json["blocks"])
 
+    manifest = next((here / "deployments" / "local").iterdir())
+    assert "--deployment tells" not in run("verify", "evidence.json", "--deployment", manifest).out
+    forged = json.loads(manifest.read_text())
+    forged["contracts"]["ClaimAnchor"]["address"] = suite.registrar.address
+    (here / "other.json").write_text(json.dumps(forged))
+    elsewhere = run("verify", "evidence.json", "--deployment", "other.json", "--json")
+    assert (elsewhere.code, elsewhere.document["part"]) == (1, "contract")
+
     other = run("verify", "evidence.json", "--block-hash", "0x" + "11" * 32, "--json")
     assert (other.code, other.document["part"]) == (1, "state")
     written = json.loads((here / "evidence.json").read_text())
