@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from medproof.claims.checking import adds_up
-from medproof.claims.claim import Claim, ClaimResponse, Code, Frequency, Identifier, LineResponse, Money, ServiceLine
+from medproof.claims.claim import Claim, ClaimResponse, Frequency, Identifier, LineResponse, Money, ServiceLine
 
 __all__ = ["Finding", "Match", "match"]
 
@@ -157,11 +157,14 @@ def _finished(case: _Case) -> Match:
 def _lines(
     billed: Sequence[ServiceLine], answered: Sequence[LineResponse]
 ) -> tuple[tuple[ServiceLine, LineResponse], ...]:
-    """Lines with their answers: by number where the answer gives one and the service is the same, else by service."""
+    """Lines with their answers: by number where the answer gives one and the service is the same, else by service.
+
+    A FHIR ClaimResponse names no services: its answers go by number alone.
+    """
     left = list(billed)
     found = []
     for answer in answered:
-        able = [line for line in left if _same_service(line.service, answer.service)]
+        able = [line for line in left if _may_answer(line, answer)]
         exact = [line for line in able if line.number == answer.number]
         charged = [line for line in able if _equal(line.charge, answer.charge)]
         for line in (exact or charged or able)[:1]:
@@ -170,8 +173,8 @@ def _lines(
     return tuple(found)
 
 
-def _same_service(billed: tuple[Code, ...], answered: tuple[Code, ...]) -> bool:
-    return not set(billed).isdisjoint(answered)
+def _may_answer(line: ServiceLine, answer: LineResponse) -> bool:
+    return line.number == answer.number if not answer.service else not set(line.service).isdisjoint(answer.service)
 
 
 def _same_bill(claim: Claim | None, other: Claim | None) -> bool:
