@@ -25,7 +25,7 @@ from medproof.errors import (
 from medproof.x12 import codes
 from medproof.x12.hierarchy import dependent
 from medproof.x12.interchange import Kind, Transaction, ordinal
-from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put, shown
+from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put
 
 __all__ = ["CLAIM_KINDS", "claims_of"]
 
@@ -148,7 +148,8 @@ def _frequency(bill: Segment, header: list[Segment]) -> tuple[Frequency, str | N
     """Whether the claim corrects one, and which."""
     code = bill.required(5, 3)
     if code not in tuple(Frequency):
-        rule = f"{shown(code)}, and claims are original (1), replacements (7) or voids (8)"
+        known = f"is {code}" if len(code) == 1 else "is no code"
+        rule = f"{known}, and claims are original (1), replacements (7) or voids (8)"
         raise bill.wrong(ClaimCodeError, 5, rule, "bill once, and correct by 7 or 8", 3)
     corrected = find(header, "REF", "F8")
     if code in _ORIGINALS and corrected is None:

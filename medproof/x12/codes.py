@@ -10,7 +10,7 @@ from medproof.claims.claim import Code, Identifier, Money
 from medproof.claims.currency import smallest_amount
 from medproof.claims.names import CPT, HCPCS, NDC, NPI
 from medproof.errors import ClaimCodeError
-from medproof.x12.segment import Segment, find, shown
+from medproof.x12.segment import Segment, find
 
 __all__ = [
     "REVENUE",
@@ -191,5 +191,5 @@ def _qualified(segment: Segment, element: int, known: Container[str]) -> str:
         rule = "has another component separator than ISA16 names"
         raise segment.wrong(ClaimCodeError, element, rule, "write the separator that ISA16 names")
     if qualifier not in known:
-        raise segment.wrong(ClaimCodeError, element, f"{shown(qualifier)}, which is not known here", "see docs/x12.md")
+        raise segment.wrong(ClaimCodeError, element, "is not known here", "see docs/x12.md")
     return qualifier

@@ -15,7 +15,7 @@ from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Ident
 from medproof.errors import ClaimAmountError, ClaimCodeError, ClaimTotalError, InterchangeError
 from medproof.x12 import codes
 from medproof.x12.interchange import Transaction, ordinal
-from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put, shown
+from medproof.x12.segment import MOST, MOST_ABOVE, Segment, before, find, find_all, loops, put
 
 __all__ = ["responses_of"]
 
@@ -79,8 +79,7 @@ class _Remittance:
         said = segments[0]
         status = said.required(2)
         if status not in _STATUSES:
-            rule = f"{shown(status)}, which is no status of an 835"
-            raise said.wrong(ClaimCodeError, 2, rule, f"give one of {', '.join(_STATUSES)}")
+            raise said.wrong(ClaimCodeError, 2, "is no status of an 835", f"give one of {', '.join(_STATUSES)}")
         reversal = status == _REVERSAL
         charge, paid = self._amount(said, 3, reversal), self._amount(said, 4, reversal)
         own = before(segments, "SVC")
@@ -139,8 +138,7 @@ class _Remittance:
         for said in find_all(segments, "CAS"):
             group = said.required(1)
             if group not in _GROUPS:
-                rule = f"{shown(group)}, which is no group of adjustments"
-                raise said.wrong(ClaimCodeError, 1, rule, f"give one of {', '.join(_GROUPS)}")
+                raise said.wrong(ClaimCodeError, 1, "is no group of adjustments", f"give one of {', '.join(_GROUPS)}")
             reasons = [place for place in range(2, 20, 3) if said.text(place) or said.text(place + 1)]
             if not reasons:
                 raise said.refusal(2, "is missing", "say why less is paid")

@@ -10,13 +10,19 @@ from itertools import pairwise
 
 from medproof.errors import ClaimAmountError, ClaimDateError, ClaimElementError, InterchangeError
 
-__all__ = ["MOST", "MOST_ABOVE", "Segment", "before", "find", "find_all", "loops", "put", "shown"]
+__all__ = ["MOST", "MOST_ABOVE", "Segment", "before", "find", "find_all", "loops", "put"]
 
 MOST = 10_000
 """Segments of one claim, response or patient: 5010 has at most 999 lines in a claim, and few segments in a line."""
 MOST_ABOVE = 200
 """Segments of a level above them, which is looked at for each: a payer, a provider, the head of a remittance."""
 
+# The segments of the guides that are read: what else stands where a segment's name should may be a person's.
+_NAME = re.compile(
+    "ISA|GS|ST|SE|GE|IEA|BHT|HL|NM1|N1|N2|N3|N4|PER|PRV|REF|DMG|DTP|DTM|CUR|SBR|PAT|CLM|CL1|PWK|CN1|AMT|"
+    "K3|NTE|CRC|HI|HCP|CR1|CR2|CR3|CR5|CR6|DN1|DN2|LX|SV1|SV2|SV3|SV5|TOO|LIN|CTP|MEA|PS1|CAS|SVD|MIA|"
+    "MOA|OI|LQ|FRM|QTY|HSD|BPR|TRN|RDM|TS3|TS2|CLP|SVC|PLB|EQ|III|EB|MSG|LS|LE|AAA|INS|MPI|STC"
+)
 _AMOUNT = re.compile(r"-?(\d{1,15}(\.\d{0,9})?|\.\d{1,9})", re.ASCII)
 _DAY = re.compile(r"(\d{4})(\d{2})(\d{2})", re.ASCII)
 
@@ -114,7 +120,8 @@ class Segment:
     def place(self, element: int, component: int = 1) -> str:
         """What a refusal calls an element: `CLM05-3 in the 3rd claim, segment 27`; element 0 is the segment."""
         many = component > 1 or (element and element <= len(self.elements) and len(self.elements[element - 1]) > 1)
-        name = f"{self.id}{element:02}{f'-{component}' if many else ''}" if element else self.id
+        known = self.id if _NAME.fullmatch(self.id) else "What stands for a segment"
+        name = f"{known}{element:02}{f'-{component}' if many else ''}" if element and known == self.id else known
         return f"{name}{f' {self.within}' if self.within else ''}, segment {self.number},"
 
     def refusal(self, element: int, rule: str, step: str, component: int = 1) -> ClaimElementError:
@@ -177,8 +184,3 @@ def loops(segments: list[Segment], name: str) -> list[list[Segment]]:
     """The segments from each of a name to the next."""
     starts = [place for place, segment in enumerate(segments) if segment.id == name]
     return [segments[start:end] for start, end in pairwise([*starts, len(segments)])]
-
-
-def shown(code: str) -> str:
-    """A code that is not known, in a refusal; what is longer than a code may be a person's, and is not shown."""
-    return f"is {code}" if len(code) <= 3 else "is no code"

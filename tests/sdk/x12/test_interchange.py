@@ -48,9 +48,9 @@ REFUSED = [
     ("SE*19*0001~", "", "GE, segment 21, stands where SE should"),
     ("GE*1*1~", "", "IEA, segment 22, stands where GE should"),
     ("IEA*1*000000017~", "", "The file, after segment 22, ends before IEA"),
-    ("ST*837*0001", "XX*837*0001", "XX, segment 3, stands where GE should"),
+    ("ST*837*0001", "XX*837*0001", "What stands for a segment, segment 3, stands where GE should"),
     ("ST*837*0001", "SE*837*0001", "SE, segment 3, stands where GE should"),
-    ("GS*HC", "XX*HC", "XX, segment 2, stands where IEA should"),
+    ("GS*HC", "XX*HC", "What stands for a segment, segment 2, stands where IEA should"),
     ("GS*HC", "GS*HP", "GS01, segment 2, is not HC, as a group of 837 has it"),
     ("ST*837*0001*005010X222A1", "ST*837*0001*005010X223A2", "ST03, segment 3, is not GS08"),
     ("ST*837*", "ST*835*", "GS08, segment 2, is 005010X222A1, which with this ST01 is not what is read"),
@@ -61,7 +61,7 @@ REFUSED = [
     ("HI*ABK", "GS*ABK", "GS, segment 17, stands where SE should"),
     ("HI*ABK", "IEA*ABK", "IEA, segment 17, stands where SE should"),
     ("HI*ABK", " HI*ABK", "HI, segment 17, is no segment"),
-    ("HI*ABK", "hi*ABK", "hi, segment 17, is no segment"),
+    ("HI*ABK", "hi*ABK", "What stands for a segment, segment 17, is no segment"),
     ("HI*ABK", "HI*" + "A" * 70000, "The file, after segment 16, ends before SE"),
 ]
 
