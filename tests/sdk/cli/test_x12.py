@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from medproof.claims.document import read_claim, read_response
 from medproof.claims.eligibility import EligibilityAttestation
 from medproof.signing import LocalSigner
 from medproof.x12 import EligibilityAnswer, read, read_claims
+from scripts.local_chain import ROOT
 from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.cli.test_documents import replay
 from tests.sdk.x12.interchanges import LINES, claim, interchange, professional, remittance
@@ -47,6 +49,13 @@ def test_the_session(files: Path, run: Run, clinic: LocalSigner, monkeypatch: py
     assert answer.attestation == word.leaf
     for name in ("said.277", "said.271", "word.json"):
         assert (files / name).stat().st_mode & 0o077 == 0
+
+
+def test_the_example_of_the_page(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "x12.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(example, "docs/x12.md", "exec"), {})
+    assert capsys.readouterr().out == "A1 []\nA2 ['unanswered']\n"
 
 
 def test_all_that_was_read_as_json(files: Path, run: Run) -> None:

@@ -194,7 +194,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         finally:
             tracemalloc.stop()
 
-    assert peak(written(1500)) < peak(written(150)) + 300_000  # its segments would take ten times that
+    assert peak(written(600)) < peak(written(60)) + 150_000  # its segments would take ten times that
 
 
 def test_a_missing_file_is_the_systems_error(tmp_path: Path) -> None:
