@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Any
 
@@ -37,7 +37,7 @@ from medproof.claims.claim import (
     Money,
     ServiceLine,
 )
-from medproof.claims.currency import rounded
+from medproof.claims.currency import EXACT, rounded
 from medproof.claims.names import Names
 from medproof.claims.nullifier import claim_total
 from medproof.claims.plan import Plan
@@ -93,18 +93,20 @@ class History:
             ClaimElementError: a claim names no patient, or nothing that it costs.
         """
         patient, currency = names.identifier(claim.patient, "Claim.patient"), claim_total(claim).currency
-        deductible = paid = Decimal(0)
+        counted: list[Money] = []
+        adjustments: list[Adjustment] = []
         for other, response in decided:
             if other.start.year != claim.start.year or names.identifier(other.patient, "Claim.patient") != patient:
                 continue
             if claim.frequency is Frequency.REPLACEMENT and other.number == claim.original:
                 continue
             if response.paid is not None and response.paid.currency == currency:
-                paid += response.paid.amount
-                adjustments = [*response.adjustments, *(one for line in response.lines for one in line.adjustments)]
-                deductible += _total(
-                    one for one in adjustments if (one.group, one.reason) == (_PATIENT, Reason.DEDUCTIBLE)
-                )
+                counted.append(response.paid)
+                adjustments += response.adjustments
+                adjustments += (one for line in response.lines for one in line.adjustments)
+        with localcontext(EXACT):
+            paid = sum((one.amount for one in counted), Decimal(0))
+            deductible = _total(one for one in adjustments if (one.group, one.reason) == (_PATIENT, Reason.DEDUCTIBLE))
         return cls(claim.start.year, deductible, paid, frozenset(names.code(one, "authorised") for one in authorised))
 
 
@@ -132,32 +134,16 @@ def adjudicate(
         ClaimStateError: the claim is a void.
         ClaimElementError: a line has no charge, an amount is none, does not add up, or is in another currency.
     """
-    check_claim(claim, _PATHS)
+    with localcontext(EXACT):
+        check_claim(claim, _PATHS)
     if claim.frequency is Frequency.VOID:
         raise ClaimStateError("Claim.frequency", "is 8, which takes a bill back", "void the claim that it names")
     if claim.start < plan.valid_from:
         raise PlanError("$.validFrom", f"is {plan.valid_from}, and the service was before")
     if history.year != claim.start.year:
         raise PlanError("history", f"is of {history.year}, and the service is of another year")
-    year = _Year(plan, history, names)
-    decisions = {
-        line.number: year.decide(line, f"Claim.lines[{index}]")
-        for index, line in sorted(enumerate(claim.lines), key=lambda one: one[1].number)
-    }
-    lines = tuple(decisions[line.number] for line in claim.lines)
-    everything = [one for line in lines for one in line.adjustments]
-    paid = sum((line.paid.amount for line in lines if line.paid), Decimal(0))
-    return ClaimResponse(
-        claim_number=claim.number,
-        payer_number=payer_number,
-        outcome=_outcome(everything, paid),
-        payer=claim.payer,
-        decided=decided,
-        charge=Money(sum((line.charge.amount for line in lines if line.charge), Decimal(0)), plan.currency),
-        paid=Money(paid, plan.currency),
-        patient_share=Money(_total(one for one in everything if one.group == _PATIENT), plan.currency),
-        lines=lines,
-    )
+    with localcontext(EXACT):
+        return _response(claim, plan, _Year(plan, history, names), payer_number, decided)
 
 
 class _Year:
@@ -222,6 +208,27 @@ class _Year:
 
     def _money(self, amount: Decimal) -> Money:
         return Money(rounded(amount, self._plan.currency), self._plan.currency)
+
+
+def _response(claim: Claim, plan: Plan, year: _Year, payer_number: str | None, decided: date | None) -> ClaimResponse:
+    decisions = {
+        line.number: year.decide(line, f"Claim.lines[{index}]")
+        for index, line in sorted(enumerate(claim.lines), key=lambda one: one[1].number)
+    }
+    lines = tuple(decisions[line.number] for line in claim.lines)
+    everything = [one for line in lines for one in line.adjustments]
+    paid = sum((line.paid.amount for line in lines if line.paid), Decimal(0))
+    return ClaimResponse(
+        claim_number=claim.number,
+        payer_number=payer_number,
+        outcome=_outcome(everything, paid),
+        payer=claim.payer,
+        decided=decided,
+        charge=Money(sum((line.charge.amount for line in lines if line.charge), Decimal(0)), plan.currency),
+        paid=Money(paid, plan.currency),
+        patient_share=Money(_total(one for one in everything if one.group == _PATIENT), plan.currency),
+        lines=lines,
+    )
 
 
 def _outcome(adjustments: list[Adjustment], paid: Decimal) -> ClaimOutcome:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 
 from iso4217 import Currency
 
 from medproof.claims.claim import Money
 from medproof.errors import ClaimAmountError, ClaimCurrencyError
 
-__all__ = ["plain_amount", "rounded", "smallest_amount"]
+__all__ = ["EXACT", "plain_amount", "rounded", "smallest_amount"]
+
+EXACT = Context(prec=100, rounding=ROUND_HALF_UP)
+"""What sums are computed in, so that no setting of the process makes them others; no bill has so many digits."""
 
 
 def smallest_amount(currency: str, path: str) -> Decimal:
@@ -34,7 +37,7 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
     Raises:
         ClaimCurrencyError: as `smallest_amount`.
     """
-    return amount.quantize(smallest_amount(currency, "currency"), rounding=ROUND_HALF_UP)
+    return amount.quantize(smallest_amount(currency, "currency"), context=EXACT)
 
 
 def plain_amount(money: Money, path: str) -> str:
@@ -42,9 +45,10 @@ def plain_amount(money: Money, path: str) -> str:
 
     Raises:
         ClaimCurrencyError: as `smallest_amount`.
-        ClaimAmountError: it is no number.
+        ClaimAmountError: it is no number, or longer than any is.
     """
     smallest_amount(money.currency, f"{path}.currency")
-    if not money.amount.is_finite():
-        raise ClaimAmountError(f"{path}.amount", "is no number", "say how much")
-    return f"{money.amount.normalize() + 0:f}|{money.currency}"
+    if not money.amount.is_finite() or money.amount.adjusted() >= EXACT.prec:
+        raise ClaimAmountError(f"{path}.amount", "is no number that is billed", "say how much")
+    amount = EXACT.add(money.amount.normalize(EXACT), Decimal(0))  # which makes zero of minus zero
+    return f"{amount:f}|{money.currency}"

@@ -18,10 +18,10 @@ for review.
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from medproof.claims.claim import Claim, Money, ServiceLine
-from medproof.claims.currency import plain_amount
+from medproof.claims.currency import EXACT, plain_amount
 from medproof.claims.names import Names, plain
 from medproof.errors import ClaimElementError
 from medproof.hashing import encode_parts, keyed_identifier
@@ -90,7 +90,8 @@ def claim_total(claim: Claim) -> Money:
     currencies = {charge.currency for charge in charges}
     if len(charges) != len(claim.lines) or len(currencies) != 1:
         raise ClaimElementError("Claim.total", "is missing, and so are charges of lines", "say what the claim costs")
-    return Money(sum((charge.amount for charge in charges), Decimal(0)), currencies.pop())
+    with localcontext(EXACT):
+        return Money(sum((charge.amount for charge in charges), Decimal(0)), currencies.pop())
 
 
 def registered_service(claim: Claim) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -131,6 +131,22 @@ def test_half_a_cent_goes_up() -> None:
 def test_order_of_lines_makes_no_difference() -> None:
     forth, back = adjudicate(BILL, PLAN, FRESH), adjudicate(replace(BILL, lines=(SECOND, FIRST)), PLAN, FRESH)
     assert back == replace(forth, lines=forth.lines[::-1])
+
+
+def test_no_setting_of_the_process_makes_another_decision() -> None:
+    expected = adjudicate(BILL, PLAN, FRESH)
+    with localcontext(Context(prec=3, rounding=ROUND_DOWN)):
+        assert adjudicate(BILL, PLAN, FRESH) == expected
+        assert recompute(BILL, PLAN, FRESH, expected) is None
+
+
+def test_longest_amounts_keep_their_cents() -> None:
+    amount, most = Decimal("999999999999999.99"), Decimal("999999999999.99")
+    plan = replace(PLAN, fees=((BLOOD, most),), authorisation=(), yearly_limit=None, deductible=Decimal("0.00"))
+    huge = line(1, BLOOD, charge=Money(amount, "USD"), quantity=Decimal("999999999999999.9999999999999999"))
+    response = adjudicate(bill(huge), plan, FRESH)
+    assert response.charge == Money(amount, "USD")
+    assert response.paid == Money(Decimal("749999999999984.99"), "USD")
 
 
 AMOUNTS = st.decimals(min_value=0, max_value=10_000, places=2)

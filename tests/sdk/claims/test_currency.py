@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
 
 import pytest
 
@@ -42,3 +42,9 @@ def test_half_goes_away_from_zero(amount: str, currency: str, whole: str) -> Non
 )
 def test_one_amount_has_one_form(amount: str, plain: str) -> None:
     assert plain_amount(Money(Decimal(amount), "USD"), "x") == f"{plain}|USD"
+
+
+def test_no_setting_of_the_process_makes_another_amount() -> None:
+    with localcontext(Context(prec=2, rounding=ROUND_DOWN)):
+        assert plain_amount(Money(Decimal("1234.50"), "USD"), "x") == "1234.5|USD"
+        assert rounded(Decimal("1234.565"), "USD") == Decimal("1234.57")

@@ -229,6 +229,7 @@ def test_what_another_claim_cannot_share_is_refused(claim: Any, path: str, kind:
         (replace(BILL, total=Money(Decimal(1), "usd")), ClaimCurrencyError),
         (replace(BILL, total=Money(Decimal(1), "XAU")), ClaimCurrencyError),
         (replace(BILL, total=Money(Decimal("NaN"), "USD")), ClaimAmountError),
+        (replace(BILL, total=Money(Decimal("1E+999999"), "USD")), ClaimAmountError),
         (replace(BILL, total=None, lines=(replace(FIRST, charge=None), SECOND)), ClaimElementError),
         (
             replace(BILL, total=None, lines=(replace(FIRST, charge=Money(Decimal(1), "EUR")), SECOND)),
