@@ -44,6 +44,7 @@ __all__ = [
     "commit_bytes",
     "encode_parts",
     "keyed_identifier",
+    "keyed_identifiers",
     "new_salt",
     "parse",
     "seal",
@@ -203,18 +204,39 @@ def keyed_identifier(key: bytes, *parts: str | bytes, purpose: str) -> bytes:
     Raises:
         IdentifierError: the key is short, or the purpose or a part is empty.
     """
-    if len(key) < _MIN_KEY_LENGTH:
-        raise IdentifierError(
-            f"The key has {len(key)} bytes and needs at least {_MIN_KEY_LENGTH}: draw one with secrets.token_bytes(32)."
-        )
-    if not purpose:
-        raise IdentifierError("The purpose is empty: name what the identifier is for, with a version.")
+    _check_key(key, purpose)
     if not parts:
         raise IdentifierError("No part was given: an identifier needs at least one.")
     for number, part in enumerate(parts, start=1):
         if not part:
             raise IdentifierError(f"Part {number} of {len(parts)} is empty: an identifier needs every part.")
     return hmac.digest(key, encode_parts([_KEYED_TAG, purpose, *parts]), hashlib.sha256)
+
+
+def keyed_identifiers(key: bytes, texts: Iterable[str], *, purpose: str) -> list[bytes]:
+    """Return `keyed_identifier` of each of many texts, in less time for each.
+
+    Raises:
+        IdentifierError: as `keyed_identifier`.
+    """
+    _check_key(key, purpose)
+    head = encode_parts([_KEYED_TAG, purpose, b""])[:-8]  # all but the last part, with its length
+    made = []
+    for text in texts:
+        if not text:
+            raise IdentifierError("Part 1 of 1 is empty: an identifier needs every part.")
+        part = text.encode("utf-8")
+        made.append(hmac.digest(key, head + len(part).to_bytes(8, "big") + part, hashlib.sha256))
+    return made
+
+
+def _check_key(key: bytes, purpose: str) -> None:
+    if len(key) < _MIN_KEY_LENGTH:
+        raise IdentifierError(
+            f"The key has {len(key)} bytes and needs at least {_MIN_KEY_LENGTH}: draw one with secrets.token_bytes(32)."
+        )
+    if not purpose:
+        raise IdentifierError("The purpose is empty: name what the identifier is for, with a version.")
 
 
 def _checked_salt(salt: bytes) -> bytes:

@@ -21,20 +21,21 @@ the root again with `commit` before it signs; a disclosure to others rests on th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 
 from medproof import hashing, merkle
 from medproof.claims.claim import Claim, ClaimResponse, LineResponse, ServiceLine
 from medproof.claims.document import value_json
 from medproof.errors import DisclosureError, MerkleProofError, SaltError
-from medproof.hashing import Json, JsonObject, keyed_identifier
+from medproof.hashing import Json, JsonObject, keyed_identifiers
 from medproof.json_reader import JsonReader, hex_text
 
 __all__ = ["DisclosedField", "Disclosure", "commit", "disclose", "paths"]
 
 _OPENED = (Claim, ClaimResponse, LineResponse, ServiceLine)  # taken apart; all others are one field
 _SMALLEST = 32  # leaves
+_FIELD, _PADDING = "claim-field:v1", "claim-padding:v1"
 _LONGEST_PROOF = 64
 _MOST_FIELDS = 10_000
 _PATH = re.compile(r"[a-z_]+(\[[0-9]+\])?(\.[a-z_]+(\[[0-9]+\])?)*", re.ASCII)
@@ -116,7 +117,7 @@ class Disclosure:
 
 def paths(content: Claim | ClaimResponse) -> tuple[str, ...]:
     """The paths of all fields, in the order of the model."""
-    return tuple(path for path, _ in _fields(content, ""))
+    return tuple(_fields(content))
 
 
 def commit(content: Claim | ClaimResponse, salt: bytes) -> bytes:
@@ -149,47 +150,55 @@ def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) 
     tree = merkle.MerkleLog(ordered)
     places = {leaf: place for place, leaf in enumerate(ordered)}
     opened = []
-    for path, value in _fields(content, ""):
+    values = _fields(content)
+    for (path, value), own in zip(values.items(), _salts(salt, values), strict=True):
         if any(_below(path, one) for one in chosen):
             place = places[leaves[path]]
-            opened.append(DisclosedField(path, value, _salt(salt, path), place, tree.inclusion_proof(place)))
+            opened.append(DisclosedField(path, value, own, place, tree.inclusion_proof(place)))
     return Disclosure(_kind(content), tree.root(), len(tree), tuple(opened))
 
 
-def _fields(value: object, path: str) -> Iterator[tuple[str, Json]]:
-    """Every field with its path, in the order of the model."""
+def _fields(content: Claim | ClaimResponse) -> dict[str, Json]:
+    """Every field by its path, in the order of the model."""
+    found: dict[str, Json] = {}
+    _take_apart(content, "", found)
+    return found
+
+
+def _take_apart(value: object, path: str, found: dict[str, Json]) -> None:
     if isinstance(value, _OPENED):
+        before = f"{path}." if path else ""
         for one in fields(value):
-            yield from _fields(getattr(value, one.name), f"{path}.{one.name}".lstrip("."))
+            _take_apart(getattr(value, one.name), before + one.name, found)
     elif isinstance(value, tuple):
-        yield path, len(value)
+        found[path] = len(value)
         for place, item in enumerate(value):
-            yield from _fields(item, f"{path}[{place}]")
+            _take_apart(item, f"{path}[{place}]", found)
     else:
-        yield path, value_json(value)
+        found[path] = value_json(value)
 
 
 def _leaves(content: Claim | ClaimResponse, salt: bytes) -> dict[str, bytes]:
-    kind = _kind(content)
-    return {path: _leaf(kind, path, value, _salt(salt, path)) for path, value in _fields(content, "")}
+    kind, opened = _kind(content), _fields(content)
+    salts = _salts(salt, opened)
+    return {path: _leaf(kind, path, opened[path], one) for path, one in zip(opened, salts, strict=True)}
 
 
 def _ordered(leaves: Mapping[str, bytes], salt: bytes) -> list[bytes]:
     """The leaves with the padding, as they stand in the tree."""
     count = len(leaves)
     whole = max(_SMALLEST, 1 << (count - 1).bit_length())
-    padding = (keyed_identifier(salt, str(place), purpose="claim-padding:v1") for place in range(count, whole))
-    return sorted([*leaves.values(), *padding])
+    return sorted([*leaves.values(), *keyed_identifiers(salt, map(str, range(count, whole)), purpose=_PADDING)])
 
 
 def _leaf(kind: str, path: str, value: Json, salt: bytes) -> bytes:
     return hashing.commit([kind, path, value], salt)
 
 
-def _salt(salt: bytes, path: str) -> bytes:
+def _salts(salt: bytes, paths: Iterable[str]) -> list[bytes]:
     if len(salt) != hashing.SALT_LENGTH or not any(salt):
         raise SaltError(f"The claim's salt is not {hashing.SALT_LENGTH} random bytes: draw it with new_salt().")
-    return keyed_identifier(salt, path, purpose="claim-field:v1")
+    return keyed_identifiers(salt, paths, purpose=_FIELD)
 
 
 def _kind(content: Claim | ClaimResponse) -> str:

@@ -76,6 +76,18 @@ def test_purpose_is_not_a_part() -> None:
     assert one != other
 
 
+@given(st.lists(st.text(min_size=1), max_size=5))
+def test_many_keyed_identifiers_are_those_of_each(texts: list[str]) -> None:
+    each = [hashing.keyed_identifier(KEY, one, purpose="t") for one in texts]
+    assert hashing.keyed_identifiers(KEY, texts, purpose="t") == each
+
+
+@pytest.mark.parametrize(("key", "texts", "purpose"), [(KEY[:31], ["a"], "t"), (KEY, ["a"], ""), (KEY, ["a", ""], "t")])
+def test_many_keyed_identifiers_refuse_what_one_does(key: bytes, texts: list[str], purpose: str) -> None:
+    with pytest.raises(IdentifierError):
+        hashing.keyed_identifiers(key, texts, purpose=purpose)
+
+
 def test_keyed_identifier_refuses_a_short_key() -> None:
     with pytest.raises(IdentifierError, match="31 bytes and needs at least 32"):
         hashing.keyed_identifier(KEY[:31], "a", purpose="t")
