@@ -36,7 +36,7 @@ if __package__ in (None, ""):  # started as a file
 from tiny_keccak import keccak256
 
 from bench.merkle import timed
-from bench.meter import Meter, fixed_account, fixed_chain, fixed_hash
+from bench.meter import CHANGED_SLOT, NEW_SLOT, TRANSACTION, Meter, fixed_account, fixed_chain, fixed_hash
 from bench.peers import eas_version, install, measure_eas
 from medproof import fhir, hashing, x12
 from medproof.anchoring import Anchorer
@@ -79,7 +79,7 @@ BLOCK_GAS = 30_000_000
 BLOCK_SECONDS = (12, 1)
 GAS_PRICES = (0.01, 1, 10)  # gwei
 ANCHOR_SECONDS = 600  # between batches on chain, as the anchorer does by itself
-SLOT_IN_BATCH = 23_500  # gas for a nullifier's slot in a batch of 100
+MEASURED_HASHES = (8, 12)  # of proofs that a contract verifies
 
 
 # -- the claims -----------------------------------------------------------------------------------------------------
@@ -211,6 +211,7 @@ class Run:
     spent: Mapping[str, float]  # CPU seconds by stage, of all processes
     batches: Sequence[int]  # gas of each batch on chain
     proofs: Mapping[str, Any]
+    disk: int  # bytes of the database
 
 
 def run(suite: MedProof, house: LocalSigner, folder: Path, count: int, processes: int, number: int) -> Run:
@@ -237,7 +238,8 @@ def run(suite: MedProof, house: LocalSigner, folder: Path, count: int, processes
             process.join()
         assert log.leaves.anchored() == count, f"{log.leaves.anchored()} of {count} are anchored"
         spent = {stage: sum(one[stage] for one in said) for stage in STAGES} | {"chain": chain}
-        return Run(count, seconds, spent, gas_of_batches(suite, house, number), prove(suite, log))
+        disk = sum(one.stat().st_size for one in folder.glob(f"{path.name}*"))
+        return Run(count, seconds, spent, gas_of_batches(suite, house, number), prove(suite, log), disk)
 
 
 def fail(error: MedProofError) -> None:
@@ -350,26 +352,40 @@ def nullifier_tree(values: int) -> dict[str, Any]:
     }
 
 
-def verified_on_chain(suite: MedProof, house: LocalSigner, number: int, values: int) -> dict[str, int]:
-    """The gas of showing to the contract that a nullifier is absent, in a transaction: of a small tree, by hash."""
-    tree = IndexedMerkleTree(fixed_hash(f"nullifier {one}") for one in range(values - 1))
-    suite.batch_anchor.anchor(house.address, len(tree), tree.root(), log=number, sender=house)
-    proof = tree.prove_absent(fixed_hash("nullifier that nobody used"))
-    given = (house.address, number, proof.link.commitment, proof.index, list(proof.path))
-    gas = suite.batch_anchor.contract.functions.isIncluded(*given).estimate_gas()
-    return {"hashes": len(proof.path), "gas": gas}
+def absence_on_chain(suite: MedProof, house: LocalSigner) -> dict[str, Any]:
+    """The gas of showing the contract that a nullifier is absent, in a transaction of its own, by hashes of the proof.
+
+    It is measured in two small trees; the rest follows, since each further hash costs the same.
+    """
+    gas = {}
+    for hashes in MEASURED_HASHES:
+        tree = IndexedMerkleTree(fixed_hash(f"nullifier {one}") for one in range((1 << hashes) - 1))
+        suite.batch_anchor.anchor(house.address, len(tree), tree.root(), log=hashes, sender=house)
+        proof = tree.prove_absent(fixed_hash("nullifier that nobody used"))
+        given = (house.address, hashes, proof.link.commitment, proof.index, list(proof.path))
+        assert suite.batch_anchor.contract.functions.isIncluded(*given).call()
+        gas[len(proof.path)] = suite.batch_anchor.contract.functions.isIncluded(*given).estimate_gas()
+    (few, least), (many, most) = gas.items()
+    a_hash = (most - least) / (many - few)
+    needed = A_DAY.bit_length()
+    return {
+        "gas_by_hashes": {str(hashes): spent for hashes, spent in gas.items()},
+        "gas_a_hash": round(a_hash),
+        "hashes_after_a_day": needed,
+        "gas_after_a_day": round(most + a_hash * (needed - many)),
+    }
 
 
-def arithmetic(gas: Mapping[str, Any], eas: Mapping[str, int], absence: Mapping[str, int]) -> dict[str, Any]:
-    """What 50 million nullifiers a day cost, by scheme."""
+def arithmetic(gas: Mapping[str, Any], eas: Mapping[str, int], absence: int) -> dict[str, Any]:
+    """What 50 million nullifiers a day cost, by scheme; `absence` is the gas of showing that one is absent."""
     anchor = int(gas["anchor_batch"]["gas"])
-    slot = int(gas.get("nullifier_batch_100_each", {}).get("gas", SLOT_IN_BATCH))
+    slot = int(gas["nullifier_batch_100_each"]["gas"])
     each = {
         "EAS attest": eas["attest"],
         "EAS multiAttest of 100": eas["multiAttest of 100, each"],
+        "absence shown to the contract, in a batch of 100": absence - TRANSACTION + TRANSACTION // 100,
         "one slot, in a batch of 100": slot,
         "four fingerprints of 64 bits in a slot": fingerprints(slot, 4),
-        "absence shown to the contract": absence["gas"],
         "indexed tree, its root anchored": anchor * (24 * 3600 // ANCHOR_SECONDS) / A_DAY,
     }
     return {name: a_day(one) for name, one in each.items()}
@@ -377,7 +393,7 @@ def arithmetic(gas: Mapping[str, Any], eas: Mapping[str, int], absence: Mapping[
 
 def fingerprints(slot: int, many: int) -> int:
     """The gas of a nullifier where `many` fingerprints share a slot: one fills it, and the others change it."""
-    return slot - 22_100 + (22_100 + (many - 1) * 5_000) // many
+    return slot - NEW_SLOT + (NEW_SLOT + (many - 1) * CHANGED_SLOT) // many
 
 
 def a_day(each: float) -> dict[str, Any]:
@@ -415,7 +431,7 @@ def measure(
                 log = 100 + 10 * turn + number
                 done[number].append(run(suite, house, folder, claims, number, log))
             floors.append(floor(Path(tempfile.mkdtemp(dir=folder)), claims))
-        absence = verified_on_chain(suite, house, 99, 1 << 10)
+        absence = absence_on_chain(suite, house)
     if peers:
         install()
         with fixed_chain() as node:
@@ -433,7 +449,7 @@ def measure(
         "nullifier_trees": {str(values): median_of(partial(nullifier_tree, values), runs) for values in trees},
         "absence_on_chain": absence,
         "eas": {"version": eas_version() if peers else None, "gas": eas},
-        "a_day": {"events": A_DAY, "block_gas": BLOCK_GAS, "schemes": arithmetic(gas, eas, absence)},
+        "a_day": {"events": A_DAY, "block_gas": BLOCK_GAS, "schemes": arithmetic(gas, eas, absence["gas_after_a_day"])},
         "runs": runs,
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
     }
@@ -457,8 +473,10 @@ def described(several: Sequence[Run]) -> dict[str, Any]:
     return {
         "events_a_second": round(statistics.median(one.claims / one.seconds for one in several)),
         "events_a_second_of_each_run": [round(one.claims / one.seconds) for one in several],
+        "events_a_second_of_a_core": round(several[0].claims / whole),
         "cpu_microseconds_an_event": {name: round(1e6 * one / several[0].claims) for name, one in spent.items()},
         "share_of_cpu": {name: round(one / whole, 3) for name, one in spent.items()},
+        "bytes_on_disk_an_event": round(statistics.median(one.disk / one.claims for one in several)),
         "batches_on_chain": statistics.median(len(one.batches) for one in several),
         "gas_of_a_batch": round(statistics.median(gas for one in several for gas in one.batches[1:] or one.batches)),
         "proofs": {name: statistics.median(one.proofs[name] for one in several) for name in several[0].proofs},
@@ -475,7 +493,8 @@ def show(content: Mapping[str, Any]) -> None:
     """Print the figures."""
     for number, said in content["processes"].items():
         shares = ", ".join(f"{name} {share:.0%}" for name, share in said["share_of_cpu"].items())
-        print(f"{number} process(es): {said['events_a_second']:,} claim events a second, read to anchored; {shares}")
+        print(f"{number} process(es): {said['events_a_second']:,} claim events a second, read to anchored "
+              f"({said['events_a_second_of_a_core']:,} for each second of a core); {shares}")  # fmt: skip
         proofs = said["proofs"]
         print(f"  proofs: {proofs['made_a_second']:,} made a second, {proofs['verified_a_second']:,} verified, "
               f"{proofs['bytes']} bytes; {said['gas_of_a_batch']:,} gas a batch")  # fmt: skip
