@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from tiny_keccak import keccak256
 
@@ -35,6 +36,10 @@ from medproof.hashing import Json, JsonObject
 from medproof.json_reader import JsonReader, hex_text
 from medproof.messages import Domain
 from medproof.policy.word import EPOCH_DAY
+
+if TYPE_CHECKING:  # a log needs an extra of its own
+    from medproof.claims.event_log import ClaimEventProof
+    from medproof.claims.logged import LoggedEvent
 
 __all__ = ["ClaimEvidence", "ProvedClaim", "ProvedRules", "collect"]
 
@@ -77,6 +82,7 @@ class ProvedClaim:
     rules: ProvedRules
     disclosed: Mapping[str, Json] = field(repr=False)  # fields of the claim by path
     answered: Mapping[str, Json] = field(repr=False)  # fields of the payer's response
+    logged: tuple[ClaimEventProof, ...]  # its events in a clearing house's log
     blocks: Mapping[str, bool]  # the hashes that it rests on, and whether each was known from elsewhere
 
 
@@ -91,6 +97,7 @@ class ClaimEvidence:
     rules_text: bytes | None = field(default=None, repr=False)
     disclosure: Disclosure | None = None
     response: Disclosure | None = None
+    log: tuple[LoggedEvent, ...] = ()  # in a clearing house's log; needs medproof[gateway]
 
     def verify(self, known: Collection[str] = ()) -> ProvedClaim:
         """What the evidence shows, if all of it holds.
@@ -115,7 +122,9 @@ class ClaimEvidence:
         rules = self._check_rules(held, places)
         disclosed = self._disclosed(self.disclosure, "claim", self.claim.commitment)
         answered = self._disclosed(self.response, "response", reached.response)
-        headers = [self.state.header, *(one.header for one in self.steps)]
+        for one in self.log:
+            one.verify(self.claim.commitment)
+        headers = [self.state.header, *(one.header for one in (*self.steps, *(one.anchored for one in self.log)))]
         return ProvedClaim(
             claim=self.claim,
             chain_id=self.state.chain_id,
@@ -131,6 +140,7 @@ class ClaimEvidence:
             rules=replace(rules, in_force=_in_force(self.claim, held, places, disclosed.get("start"))),
             disclosed=disclosed,
             answered=answered,
+            logged=tuple(one.proof for one in self.log),
             blocks={one.hash: one.hash in trusted for one in headers},
         )
 
@@ -210,6 +220,7 @@ class ClaimEvidence:
             "rules": None if self.rules_text is None else hex_text(self.rules_text),
             "disclosure": None if self.disclosure is None else self.disclosure.to_json(),
             "response": None if self.response is None else self.response.to_json(),
+            "log": [one.to_json() for one in self.log],
         }
 
     @classmethod
@@ -234,6 +245,7 @@ class ClaimEvidence:
             rules_text=None if said.take("rules") is None else said.octets("rules", 0, _LONGEST_RULES),
             disclosure=disclosures[0],
             response=disclosures[1],
+            log=tuple(_read_logged(said.items("log", _MOST_STEPS, least=0))),
         )
         said.finish()
         if manifest != found.to_json()["manifest"]:
@@ -249,6 +261,7 @@ def collect(
     answered: Iterable[str] = (),
     rules_text: bytes | None = None,
     block: int | None = None,
+    log: Iterable[LoggedEvent] = (),
 ) -> ClaimEvidence:
     """Put a claim's evidence together, and verify it.
 
@@ -259,6 +272,7 @@ def collect(
         answered: likewise of the payer's response.
         rules_text: the text of the rules that the claim names.
         block: as of which; the newest where none is given.
+        log: the claim's events in a clearing house's log (`medproof.claims.logged`).
 
     Raises:
         CaseError: the claim is not on the chain, or was erased and fields of it are to be shown.
@@ -287,9 +301,18 @@ def collect(
         response=disclosure.disclose(case.response.content, case.response.salt, answers)
         if case.response and answers
         else None,
+        log=tuple(log),
     )
     found.verify()
     return found
+
+
+def _read_logged(said: list[JsonReader]) -> list[LoggedEvent]:
+    if not said:
+        return []
+    from medproof.claims.logged import LoggedEvent  # here, since only this part needs the extra of logs
+
+    return [LoggedEvent.from_json(one) for one in said]
 
 
 # -- where the contract keeps what is proved ----------------------------------------------------------------------

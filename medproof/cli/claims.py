@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from eth_utils.crypto import keccak
@@ -28,6 +28,9 @@ from medproof.client.claim_anchor import AnchoredClaim, ClaimState, ClaimStatus,
 from medproof.decoding import Event
 from medproof.errors import JsonError, MedProofError, OptionError, RecordError
 from medproof.hashing import JsonObject
+
+if TYPE_CHECKING:  # the commands run without the extra until they need it
+    from medproof.claims.logged import LoggedEvent
 
 __all__ = ["app"]
 
@@ -220,6 +223,7 @@ def audit(
     ] = True,
     rules: Annotated[Path | None, Option(metavar="FILE", help="The text of the rules that the claim names.")] = None,
     block: Annotated[int | None, Option(min=0, help="As of this block; the newest otherwise.")] = None,
+    log: Annotated[Path | None, Option(metavar="FILE", help="A clearing house's log with events of the claim.")] = None,
 ) -> None:
     """Write a claim's evidence: all that a stranger needs to verify its history off line (medproof verify)."""
     # Here, so that the other commands run without the extra.
@@ -235,6 +239,7 @@ def audit(
         answered=show_response or (),
         rules_text=None if rules is None else _rules_text(rules),
         block=known_block(suite, block),
+        log=() if log is None else _logged(suite, log, held),
     )
     output.write(out, json.dumps(evidence.to_json()))
     header = evidence.state.header
@@ -250,6 +255,20 @@ def audit(
     )
     output.say(f"Written to {out}: {len(evidence.steps)} transactions, as of block {header.number}.")
     output.say(f"Whoever knows that block's hash, {header.hash}, verifies it with no node: medproof verify {out}")
+
+
+def _logged(suite: MedProof, path: Path, held: Case) -> list[LoggedEvent]:
+    # Here, so that the other commands run without the extra.
+    from medproof.claims.event_log import ClaimEventLog
+    from medproof.claims.logged import logged
+
+    if not path.is_file():
+        raise OptionError("--log", f"is {path}, and there is no such file", "Name the clearing house's log.")
+    log = ClaimEventLog(path)
+    try:
+        return list(logged(suite, log, held.anchored().claim.commitment))
+    finally:
+        log.close()
 
 
 @app.command("rules", epilog="Example: medproof claims rules plan.json --from 2030-01-01 --keystore payer.json")

@@ -102,6 +102,9 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
     for name, fields in (("Of the claim", proved.disclosed), ("Of the response", proved.answered)):
         for path, value in fields.items():
             output.say(f"{name}: {path} is {hashing.canonical(value).decode()}.")
+    for entry in proved.logged:
+        event, leaf = entry.event, entry.leaf
+        output.say(f"Logged as {event.step} by {leaf.publisher}: entry {leaf.index} of {leaf.size} in log {leaf.log}.")
     if meant is None:
         output.say("Whether that contract is the one that you mean, --deployment tells.")
     unknown = [hashed for hashed, is_known in proved.blocks.items() if not is_known]
@@ -167,6 +170,7 @@ def _document(proved: ProvedClaim) -> JsonObject:
         },
         "disclosed": dict(proved.disclosed),
         "answered": dict(proved.answered),
+        "logged": [one.to_json() for one in proved.logged],
         "blocks": [{"hash": hashed, "known": is_known} for hashed, is_known in proved.blocks.items()],
     }
 

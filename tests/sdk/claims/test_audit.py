@@ -6,16 +6,20 @@ import json
 import socket
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_utils.crypto import keccak
 
 from medproof import hashing
+from medproof.anchoring import Anchorer
 from medproof.claims.audit import ClaimEvidence, collect
 from medproof.claims.case import Anchor, Case, Paper, SealedResponse
 from medproof.claims.disclosure import commit
+from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
+from medproof.claims.logged import logged
 from medproof.client import MedProof
 from medproof.client.claim_anchor import AnchoredClaim, ClaimStatus, Outcome, Rules
 from medproof.errors import CaseError, DisclosureError, EvidenceError
@@ -250,6 +254,42 @@ def test_what_cannot_be_collected(suite: MedProof, case: Case, clinic: LocalSign
         collect(suite, case, answered=["outcome"])
     with pytest.raises(EvidenceError, match="rules are not those"):
         collect(suite, case, rules_text=b"others")
+
+
+def test_its_events_in_a_log(
+    suite: MedProof, case: Case, clinic: LocalSigner, second_clinic: LocalSigner, rules: int, tmp_path: Path
+) -> None:
+    suite.claim_anchor.submit(case.anchored().claim, rules, sender=clinic)
+    at = datetime(2026, 3, 3, tzinfo=UTC)
+    events = [
+        ClaimEvent(step, commitment, b"\x0c" * 32, at)
+        for commitment in (b"\x0d" * 32, case.commitment)
+        for step in (ClaimStep.SUBMITTED, ClaimStep.VOIDED)
+    ]
+    log = ClaimEventLog(tmp_path / "log.db")
+    log.append(ClaimEntry.step(event) for event in events)
+    log.settle(suite, second_clinic.address)
+    Anchorer(suite, log.leaves, second_clinic, trouble=print).work()
+    proofs = list(logged(suite, log, case.commitment))
+    log.close()
+    evidence = ClaimEvidence.from_json(text_of(collect(suite, case, log=proofs)))
+    found = evidence.verify().logged
+    assert [one.event for one in found] == events[2:]
+    assert {one.leaf.publisher for one in found} == {second_clinic.address}
+    first = proofs[0]
+    leaf = first.proof.leaf
+    foreign = replace(first, anchored=evidence.steps[0])
+    for altered, why in (
+        (foreign, "was not anchored with 4 events"),
+        (replace(first, proof=replace(first.proof, leaf=replace(leaf, index=0))), "does not have the event"),
+        (replace(first, proof=replace(first.proof, event=events[0])), "an event of another claim"),
+        (replace(first, proof=replace(first.proof, event=replace(events[2], step=ClaimStep.SETTLED))), "another event"),
+        (replace(first, proof=replace(first.proof, leaf=replace(leaf, publisher=clinic.address))), "was not anchored"),
+        (replace(first, proof=replace(first.proof, leaf=replace(leaf, log=9))), "was not anchored"),
+        (replace(first, proof=replace(first.proof, leaf=replace(leaf, chain_id=1))), "is of chain 1"),
+    ):
+        with pytest.raises(EvidenceError, match=why):
+            replace(evidence, log=(altered,)).verify()
 
 
 @pytest.mark.parametrize("spoilt", ["", "{", "[]", "{}", '{"format": "medproof-claim-evidence", "version": 2}'])
