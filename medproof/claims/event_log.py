@@ -131,6 +131,16 @@ class ClaimEntry:
     event: ClaimEvent
     salt: bytes | None = field(default=None, repr=False)  # opens the claim's commitment; None where another keeps it
 
+    def __post_init__(self) -> None:
+        """Refuse what the log cannot keep.
+
+        Raises:
+            ClaimEventError: name or salt are not 32 bytes.
+        """
+        for part, value in (("name", self.name), ("salt", self.salt)):
+            if value is not None and len(value) != _HASH:
+                raise ClaimEventError(part, f"is not {_HASH} bytes")
+
     @classmethod
     def submission(cls, claim: Claim, nullifier: bytes, at: datetime) -> ClaimEntry:
         """The entry of a claim that comes in, with a fresh salt. The same claim once more is the same entry.

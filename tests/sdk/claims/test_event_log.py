@@ -119,6 +119,13 @@ def test_what_is_no_event(changed: dict[str, object], part: str) -> None:
     assert caught.value.part == part
 
 
+@pytest.mark.parametrize(("changed", "part"), [({"name": b""}, "name"), ({"salt": bytes(31)}, "salt")])
+def test_what_is_no_entry(changed: dict[str, bytes], part: str) -> None:
+    with pytest.raises(ClaimEventError) as caught:
+        dataclasses.replace(ENTRIES[0], **changed)  # type: ignore[arg-type]
+    assert caught.value.part == part
+
+
 def test_a_step_that_is_taken_twice_has_an_occasion(log: ClaimEventLog) -> None:
     pended = entry(1, ClaimStep.PENDED).event
     later = dataclasses.replace(pended, at=NOON + timedelta(days=9))
@@ -244,6 +251,9 @@ def test_what_is_not_there_is_not_proved(log: ClaimEventLog, suite: MedProof, pa
     with pytest.raises(NamedLogError, match="has 0 events, and none at 0"):
         log.prove(0)
     log.append(ENTRIES)
+    for nowhere in (-1, 12):
+        with pytest.raises(NamedLogError, match=f"has 12 events, and none at {nowhere}"):
+            log.prove(nowhere)
     with pytest.raises(NamedLogError, match="not anchored yet"):
         log.prove(0)
     log.settle(suite, payer.address)
