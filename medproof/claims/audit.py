@@ -131,7 +131,7 @@ class ClaimEvidence:
             contract=self.state.address,
             status=reached.status,
             outcome=reached.outcome,
-            paid=ClaimState.from_word(places.word.number(_raw(held, places.word))).paid,
+            paid=_state(held, places.word).paid,
             response=reached.response if any(reached.response) else None,
             holds_nullifier=_word(held, places.holder) == self.claim.id,
             block=held.block,
@@ -156,7 +156,7 @@ class ClaimEvidence:
             raise EvidenceError("code", f"is not {_CONTRACT}'s as this MedProof knows it", step)
 
     def _rules_number(self, held: ProvedState) -> int:
-        state = ClaimState.from_word(_slot("_words", self.claim.id).number(_raw(held, _slot("_words", self.claim.id))))
+        state = _state(held, _slot("_words", self.claim.id))
         if state.status is ClaimStatus.NONE:
             raise EvidenceError("claim", f"0x{self.claim.id.hex()} is not in this contract's storage")
         return state.rules
@@ -167,7 +167,7 @@ class ClaimEvidence:
 
     def _check_end(self, held: ProvedState, places: _Places, reached: Reached) -> None:
         """That the steps lead to what the storage holds."""
-        reached.check(ClaimState.from_word(places.word.number(_raw(held, places.word)), _word(held, places.response)))
+        reached.check(replace(_state(held, places.word), response=_word(held, places.response)))
         opened = _word(held, places.holder) == self.claim.id
         if opened != (reached.status in OPEN):
             raise EvidenceError("nullifier", f"is {'held' if opened else 'not held'} by this claim against its status")
@@ -289,7 +289,8 @@ def collect(
     slots = _places(claim, state.rules, count).slots
     transactions = list(dict.fromkeys(one.transaction for one in _history(suite, claim, number)))
     paths, answers = list(shown), list(answered)
-    if answers and case.response is None:
+    response = case.response_for(state.response)
+    if answers and response is None:
         raise DisclosureError(answers[0], "is of a response that the case does not have", "Ask the payer for its case")
     found = ClaimEvidence(
         claim=claim,
@@ -298,9 +299,7 @@ def collect(
         steps=tuple(prove_transaction(suite.chain, one) for one in transactions),
         rules_text=rules_text,
         disclosure=disclosure.disclose(*case.content(), paths) if paths else None,
-        response=disclosure.disclose(case.response.content, case.response.salt, answers)
-        if case.response and answers
-        else None,
+        response=disclosure.disclose(response.content, response.salt, answers) if response and answers else None,
         log=tuple(log),
     )
     found.verify()
@@ -337,6 +336,8 @@ class _Places:
 
 
 def _places(claim: AnchoredClaim, number: int, count: int) -> _Places:
+    if not 0 < number <= count:
+        raise EvidenceError("rules", f"of number {number} were never published")
     if count - number > _MOST_RULES:
         step = "Make the evidence as of an earlier block"
         raise EvidenceError("rules", f"were followed by {count - number} others of their payer", step)
@@ -366,6 +367,13 @@ def _word(held: ProvedState, place: Place) -> bytes:
     return place.read(_raw(held, place))
 
 
+def _state(held: ProvedState, place: Place) -> ClaimState:
+    try:
+        return ClaimState.from_word(place.number(_raw(held, place)))
+    except ValueError:
+        raise EvidenceError("state", f"has a word at slot {place.slot:#066x} that is no claim's") from None
+
+
 def _count(claim: AnchoredClaim, held: ProvedState) -> int:
     place = _slot("rulesCount", claim.payer)
     return place.number(_raw(held, place))
@@ -375,7 +383,10 @@ def _in_force(claim: AnchoredClaim, held: ProvedState, places: _Places, start: J
     """Whether the claim's rules are the last published of their plan whose period holds the day of service."""
     if not isinstance(start, str):
         return None
-    day = (date.fromisoformat(start) - EPOCH_DAY).days
+    try:
+        day = (date.fromisoformat(start) - EPOCH_DAY).days
+    except ValueError:
+        raise EvidenceError("disclosure of the claim", "has a start that is no day") from None
     said = {
         number: {one.name: one.number(_raw(held, one)) for one in members} for number, members in places.rules.items()
     }

@@ -74,7 +74,7 @@ class Case:
     claim: Claim | None  # None once it was erased
     salt: bytes | None = field(repr=False)  # gone with it
     anchor: Anchor | None = None  # None before it is submitted
-    response: SealedResponse | None = None  # the last
+    responses: tuple[SealedResponse, ...] = ()  # in their order; none is ever overwritten
     papers: tuple[Paper, ...] = ()  # in their order
 
     @classmethod
@@ -91,6 +91,11 @@ class Case:
         """
         claim, salt = self.content()
         return disclosure.commit(claim, salt)
+
+    @property
+    def response(self) -> SealedResponse | None:
+        """The last response; whether the chain has it says `response_for`."""
+        return self.responses[-1] if self.responses else None
 
     def content(self) -> tuple[Claim, bytes]:
         """The claim and its salt.
@@ -123,6 +128,18 @@ class Case:
                 "claim", "is not what the commitment on the chain opens to", "Ask the provider for the case"
             )
 
+    def with_response(self, content: ClaimResponse) -> tuple[Case, SealedResponse]:
+        """The case with a response in it, sealed; the same response again stays the one that it is."""
+        for one in self.responses:
+            if one.content == content:
+                return self, one
+        sealed = SealedResponse(content, hashing.new_salt())
+        return replace(self, responses=(*self.responses, sealed)), sealed
+
+    def response_for(self, commitment: bytes) -> SealedResponse | None:
+        """The response that a commitment on the chain opens to."""
+        return next((one for one in self.responses if one.commitment == commitment), None)
+
     def with_paper(self, paper: Paper) -> Case:
         """The case with one more text."""
         return replace(self, papers=(*self.papers, paper))
@@ -139,9 +156,7 @@ class Case:
             "claim": None if self.claim is None else to_json(self.claim),
             "salt": None if self.salt is None else hex_text(self.salt),
             "anchor": None if self.anchor is None else _anchor_json(self.anchor),
-            "response": None
-            if self.response is None
-            else {"content": to_json(self.response.content), "salt": hex_text(self.response.salt)},
+            "responses": [{"content": to_json(one.content), "salt": hex_text(one.salt)} for one in self.responses],
             "papers": [{"step": one.step, "text": one.text, "salt": hex_text(one.salt)} for one in self.papers],
         }
 
@@ -154,8 +169,8 @@ class Case:
         """
         said = JsonReader.document(text, CaseError, format=_FORMAT, version=_VERSION, longest=_LONGEST)
         content, salt = said.take("claim"), said.maybe_hash("salt")
-        anchor, response = said.maybe_object("anchor"), said.maybe_object("response")
-        papers = said.items("papers", _MOST_PAPERS, least=0)
+        anchor = said.maybe_object("anchor")
+        responses, papers = (said.items(name, _MOST_PAPERS, least=0) for name in ("responses", "papers"))
         said.finish()
         if (content is None) != (salt is None):
             raise CaseError("salt", "is there without the claim, or the claim without it")
@@ -164,7 +179,7 @@ class Case:
                 claim=None if content is None else read_claim(content),
                 salt=salt,
                 anchor=None if anchor is None else _anchor(anchor),
-                response=None if response is None else _response(response),
+                responses=tuple(map(_response, responses)),
                 papers=tuple(map(_paper, papers)),
             )
         except ClaimDocumentError as error:

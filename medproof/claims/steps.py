@@ -93,6 +93,8 @@ class Reached:
             EvidenceError: that step does not follow.
         """
         before, to = STEPS[event.name]
+        if event.arguments.get("outcome", Outcome.NONE) not in tuple(Outcome):
+            raise EvidenceError(f"step in {said.hash}", "has an outcome that there is not")
         if self.status not in before:
             raise EvidenceError(f"step in {said.hash}", f"is {event.name}, which does not follow {self.status.name}")
         given = event.arguments
@@ -207,7 +209,7 @@ def _signed(
         return ()
     try:
         function, given = contract.decode_function_input(said.data)
-    except ValueError:
+    except Exception:  # whatever the decoder makes of what is no call of ours
         return ()
     kind = _SIGNED.get(function.fn_name)
     if kind is None:

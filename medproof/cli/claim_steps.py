@@ -205,6 +205,9 @@ def replace_by(
     """Replace a claim by a corrected one, which takes over its nullifier. Once settled, the payer agrees too."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     held, corrected = on_this_chain(suite, case, load_case(case)), load_case(by)
+    if _stands(suite, corrected):
+        _tell_standing(output, suite, corrected)
+        return
     bill, _ = corrected.content()
     old, keys = held.anchored(), Keyring.load(keyring)
     number = _rules_of(suite, old.claim.payer, _plan_of(suite, old), bill)
@@ -483,10 +486,7 @@ def _with_response(
     held.check()
     bill, _ = held.content()
     decided = _by_plan(suite, held, plan) if plan is not None else _response(file or Path(), bill)
-    if held.response is not None and held.response.content == decided:
-        return held, held.response
-    sealed = SealedResponse(decided, hashing.new_salt())
-    held = replace(held, response=sealed)
+    held, sealed = held.with_response(decided)
     save_case(output, path, held)
     return held, sealed
 

@@ -17,7 +17,7 @@ from medproof.cli import encryption
 from medproof.cli.documents import time_text
 from medproof.cli.encryption import EncryptionOptions, encryption_keys
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
-from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.output import ANSWER_NO, Output, harmless
 from medproof.cli.session import account, known_block, open_suite, party, read_text
 from medproof.client import MedProof
 from medproof.errors import JsonError, OptionError, ReadReceiptError, RecordError
@@ -277,16 +277,11 @@ def _tell(output: Output, opened: Opened, out: Path | None, receipt: Path | None
         shown = f", proved by {len(proved)} pointer(s) on the chain" if proved else ""
         output.say(f"{content.media_type}{shown}, written to {out}.")
     else:
-        output.say(_harmless(text.rstrip("\n")))
+        output.say(harmless(text.rstrip("\n")))
     if receipt is not None:
         output.aside(f"A read receipt is in {receipt}: anchor it (medproof message receipt anchor), then send it back.")
     elif said.receipt and opened.reader is not None:
         output.aside("The sender asks for a read receipt: name a file by --receipt to give one.")
-
-
-def _harmless(text: str) -> str:
-    """A text without what a terminal would obey."""
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def _moment(seconds: int) -> str:

@@ -41,6 +41,7 @@ __all__ = [
     "REFUSED",
     "Output",
     "code_of",
+    "harmless",
     "refuse_existing",
     "tell_error",
 ]
@@ -209,6 +210,11 @@ class Output:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def harmless(text: str) -> str:
+    """A text without what a terminal would obey."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\N{REPLACEMENT CHARACTER}" for sign in text)
 
 
 def refuse_existing(path: Path) -> None:

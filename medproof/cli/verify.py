@@ -13,7 +13,7 @@ from medproof import hashing
 from medproof.cli import anchor, receipts
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, expanded
-from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.output import ANSWER_NO, Output, harmless
 from medproof.deployments import Deployment
 from medproof.errors import EvidenceError, JsonError, OptionError
 from medproof.hashing import Json, JsonObject
@@ -101,7 +101,7 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
     _say_rules(output, proved)
     for name, fields in (("Of the claim", proved.disclosed), ("Of the response", proved.answered)):
         for path, value in fields.items():
-            output.say(f"{name}: {path} is {hashing.canonical(value).decode()}.")
+            output.say(f"{name}: {path} is {harmless(hashing.canonical(value).decode())}.")
     for entry in proved.logged:
         event, leaf = entry.event, entry.leaf
         output.say(f"Logged as {event.step} by {leaf.publisher}: entry {leaf.index} of {leaf.size} in log {leaf.log}.")

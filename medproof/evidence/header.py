@@ -13,11 +13,14 @@ from tiny_keccak import keccak256
 
 from medproof.chain import Chain
 from medproof.errors import EvidenceError
+from medproof.evidence.trie import read_rlp
 
 __all__ = ["Header"]
 
 LONGEST_HEADER = 1 << 16
 """Bytes; a Clique or QBFT header carries its validators."""
+
+_LAST_TIME = 253_402_300_799  # the year 9999
 
 # In the order in which they are hashed (Yellow Paper, 4.4.3; EIP-1559, 4895, 4844, 4788, 7685).
 _NUMBERS = frozenset(
@@ -94,6 +97,8 @@ class Header:
         """
         if not all(len(root) == 32 for root in self._fields[3:6]):
             raise EvidenceError("header", "has roots that are none")
+        if self.timestamp > _LAST_TIME or self.number >= 1 << 64:
+            raise EvidenceError("header", "has a number or a time that no block has")
         if block_hash is not None and self.hash != block_hash.lower():
             raise EvidenceError("header", f"is that of block {self.hash}, not of {block_hash}")
 
@@ -128,7 +133,7 @@ class Header:
     @cached_property
     def _fields(self) -> list[bytes]:
         try:
-            fields = rlp.decode(self.encoded)
+            fields = read_rlp(self.encoded)
         except RLPException:
             raise EvidenceError("header", "is no RLP") from None
         if not isinstance(fields, list) or len(fields) < len(_FRONTIER) or not all(map(_is_bytes, fields)):

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import rlp
 from eth_utils.address import to_checksum_address
 from rlp.exceptions import RLPException
 from tiny_keccak import keccak256
@@ -14,7 +13,7 @@ from tiny_keccak import keccak256
 from medproof.chain import Chain
 from medproof.errors import EvidenceError
 from medproof.evidence.header import LONGEST_HEADER, Header
-from medproof.evidence.trie import LONGEST_NODE, LONGEST_PATH, value_at
+from medproof.evidence.trie import LONGEST_NODE, LONGEST_PATH, read_rlp, value_at
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text
 
@@ -147,7 +146,7 @@ def _nodes(said: Any) -> tuple[bytes, ...]:
 def _account(encoded: bytes) -> tuple[bytes, bytes]:
     """An account's storage root and code hash."""
     try:
-        _, _, storage_root, code_hash = rlp.decode(encoded)
+        _, _, storage_root, code_hash = read_rlp(encoded)
         return bytes(storage_root), bytes(code_hash)
     except (RLPException, ValueError, TypeError):
         raise EvidenceError("account", "is none") from None
@@ -158,7 +157,7 @@ def _word(held: bytes | None, part: str) -> bytes:
     if held is None:
         return bytes(_WORD)
     try:
-        return bytes(rlp.decode(held)).rjust(_WORD, b"\0")
+        return bytes(read_rlp(held)).rjust(_WORD, b"\0")
     except (RLPException, TypeError):
         raise EvidenceError(part, "holds no word") from None
 

@@ -15,7 +15,7 @@ from tiny_keccak import keccak256
 from medproof.chain import Chain
 from medproof.errors import EvidenceError
 from medproof.evidence.header import LONGEST_HEADER, Header
-from medproof.evidence.trie import LONGEST_NODE, LONGEST_PATH, ordered_proof, value_at
+from medproof.evidence.trie import LONGEST_NODE, LONGEST_PATH, ordered_proof, read_rlp, value_at
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text
 
@@ -216,7 +216,7 @@ def _read_call(raw: bytes) -> tuple[str | None, bytes]:
     """Whom a transaction calls, and with what."""
     try:
         to, data = _CALL_FIELDS[raw[0]] if raw[0] < _LEGACY else _LEGACY_FIELDS
-        fields = rlp.decode(raw if raw[0] >= _LEGACY else raw[1:])
+        fields = read_rlp(raw if raw[0] >= _LEGACY else raw[1:])
         return to_checksum_address(fields[to]) if fields[to] else None, bytes(fields[data])
     except (RLPException, LookupError, ValueError, TypeError):
         raise EvidenceError("transaction", "is none of the types that are known here") from None
@@ -231,7 +231,7 @@ def _sender(raw: bytes) -> str:
 
 def _read_logs(encoded: bytes) -> tuple[ProvedLog, ...]:
     try:
-        status, _, _, logs = rlp.decode(encoded if encoded[0] >= _LEGACY else encoded[1:])
+        status, _, _, logs = read_rlp(encoded if encoded[0] >= _LEGACY else encoded[1:])
         if status != b"\1":
             raise EvidenceError("receipt", "is that of a transaction which failed")
         return tuple(_read_log(one) for one in logs)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import rlp
-from rlp.exceptions import RLPException
+from rlp.exceptions import DecodingError, RLPException
 from tiny_keccak import keccak256
 from trie import HexaryTrie
 from trie.constants import BLANK_NODE_HASH
 
 from medproof.errors import EvidenceError
 
-__all__ = ["LONGEST_NODE", "LONGEST_PATH", "ordered_proof", "value_at"]
+__all__ = ["LONGEST_NODE", "LONGEST_PATH", "ordered_proof", "read_rlp", "value_at"]
 
 LONGEST_PATH = 66
 """Nodes on a path at most: a key has 64 half bytes, and a leaf follows them."""
@@ -42,13 +43,25 @@ def value_at(root: bytes, key: bytes, nodes: Sequence[bytes], part: str) -> byte
             raise EvidenceError(part, f"has a node {place} that does not hash to what is above it")
         above = node
     try:
-        decoded = [rlp.decode(node) for node in nodes]
+        decoded = [read_rlp(node) for node in nodes]
         found = HexaryTrie.get_from_proof(root, key, decoded)
     except RLPException:
         raise EvidenceError(part, "has a node that is no RLP") from None
     except Exception:  # what the library makes of nodes that are none
         raise EvidenceError(part, "has nodes that do not lead to its key") from None
     return bytes(found) or None
+
+
+def read_rlp(data: bytes) -> Any:
+    """What RLP stands for: bytes, or a list of such.
+
+    Raises:
+        RLPException: it is none, or lists nested deeper than anything on a chain.
+    """
+    try:
+        return rlp.decode(data)
+    except RecursionError:
+        raise DecodingError("nested too deep", data) from None
 
 
 def ordered_proof(items: Sequence[bytes], index: int) -> tuple[bytes, tuple[bytes, ...]]:

@@ -171,7 +171,8 @@ def _waits(suite: MedProof, claim: AnchoredClaim) -> bool:
 
 def _status(case: Case, state: ClaimState, today: date) -> Status:
     assert case.claim is not None  # it fits
-    known = case.response.content if case.response and case.response.commitment == state.response else None
+    opened = case.response_for(state.response)
+    known = opened.content if opened else None
     return status_of(
         state.status.name,
         state.outcome.name,

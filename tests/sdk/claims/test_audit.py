@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rlp
 from eth_utils.crypto import keccak
+from trie import HexaryTrie
 
 from medproof import hashing
 from medproof.anchoring import Anchorer
 from medproof.claims.audit import ClaimEvidence, collect
 from medproof.claims.case import Anchor, Case, Paper, SealedResponse
-from medproof.claims.disclosure import commit
+from medproof.claims.disclosure import DisclosedField, Disclosure, commit
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
 from medproof.claims.logged import logged
 from medproof.client import MedProof
 from medproof.client.claim_anchor import AnchoredClaim, ClaimStatus, Outcome, Rules
 from medproof.errors import CaseError, DisclosureError, EvidenceError
-from medproof.evidence import prove, prove_transaction
+from medproof.evidence import Header, StateProof, prove, prove_transaction
+from medproof.evidence.state_proof import SlotProof
+from medproof.merkle import MerkleLog
 from medproof.signing import LocalSigner
 from tests.sdk.claims.claim_examples import DAY, claim, response
 
@@ -78,7 +82,7 @@ def settled(
     agreed = anchor.agree_to_settle(clinic, on_chain)
     hers = anchor.agree_to_settle(patient, on_chain, deadline=agreed.deadline)
     anchor.settle(on_chain, provider=agreed, patient=hers, sender=payer)
-    return replace(case, response=answer)
+    return replace(case, responses=(SealedResponse(response(claim()), first), answer))
 
 
 def text_of(evidence: ClaimEvidence) -> str:
@@ -106,8 +110,7 @@ def test_a_whole_history_is_verified_off_line(
     monkeypatch.setattr(socket.socket, "connect", unplugged)
     proved = ClaimEvidence.from_json(written).verify([newest.hash])
     assert (proved.status, proved.outcome, proved.paid) == (ClaimStatus.SETTLED, Outcome.PARTIAL, True)
-    assert settled.response is not None
-    assert (proved.response, proved.holds_nullifier) == (settled.response.commitment, True)
+    assert (proved.response, proved.holds_nullifier) == (settled.responses[-1].commitment, True)
     assert (proved.chain_id, proved.contract) == (suite.chain.chain_id, suite.claim_anchor.address)
     assert (proved.disclosed, proved.answered) == ({"start": "2026-03-02"}, {"outcome": "partial"})
     assert (proved.rules.number, proved.rules.hash, proved.rules.in_force) == (rules, keccak(TEXT), True)
@@ -323,7 +326,7 @@ def test_a_case_as_json(settled: Case, case: Case) -> None:
         _ = full.erased().commitment
 
 
-@pytest.mark.parametrize("name", ["claim", "salt", "anchor", "response", "papers", "format", "version"])
+@pytest.mark.parametrize("name", ["claim", "salt", "anchor", "responses", "papers", "format", "version"])
 def test_no_case(case: Case, name: str) -> None:
     for wrong in (7, "M-77", [7], {"a": 1}):
         with pytest.raises(CaseError) as refused:
@@ -332,3 +335,79 @@ def test_no_case(case: Case, name: str) -> None:
     left = {key: value for key, value in case.to_json().items() if key != name}
     with pytest.raises(CaseError):
         Case.from_json(json.dumps(left))
+
+
+# -- forged from end to end: whoever knows no block's hash must still not be led into a crash ------------------------
+
+
+def forged_state(
+    evidence: ClaimEvidence, words: dict[int, bytes], *, timestamp: int = 6, number: int = 10**6
+) -> StateProof:
+    """A state of somebody's own making, with the contract's code and these words in its storage."""
+    storage, accounts = HexaryTrie({}), HexaryTrie({})
+    for slot, word in words.items():
+        if any(word):
+            storage[keccak(slot.to_bytes(32, "big"))] = rlp.encode(word.lstrip(b"\0"))
+    account = rlp.encode([1, 0, storage.root_hash, keccak(evidence.code)])
+    accounts[keccak(bytes.fromhex(evidence.state.address[2:]))] = account
+    fields = [bytes(32), bytes(32), bytes(20), accounts.root_hash, bytes(32), bytes(32), bytes(256), 0, number, 0, 0]
+    header = Header(rlp.encode([*fields, timestamp, b"", bytes(32), bytes(8)]))
+
+    def nodes(tree: HexaryTrie, key: bytes) -> tuple[bytes, ...]:
+        return tuple(rlp.encode(node) for node in tree.get_proof(keccak(key)) if node)
+
+    slots = tuple(SlotProof(slot, word, nodes(storage, slot.to_bytes(32, "big"))) for slot, word in words.items())
+    return StateProof(
+        evidence.state.chain_id,
+        evidence.state.address,
+        header,
+        nodes(accounts, bytes.fromhex(evidence.state.address[2:])),
+        slots,
+    )
+
+
+def test_a_forged_state_is_refused_or_rests_on_a_block_that_nobody_knows(
+    suite: MedProof, case: Case, clinic: LocalSigner, rules: int
+) -> None:
+    suite.claim_anchor.submit(case.anchored().claim, rules, sender=clinic)
+    evidence = collect(suite, case, shown=["start"])
+    honest = {one.slot: one.word for one in evidence.state.slots}
+    copied = replace(evidence, state=forged_state(evidence, honest))
+    assert copied.verify().status is ClaimStatus.SUBMITTED  # it holds in itself
+    with pytest.raises(EvidenceError, match="none of those that are known"):
+        copied.verify([suite.chain.block().hash])
+    for slot, held in honest.items():
+        for word in (b"\xff" * 32, bytes(31) + b"\x09", bytes(32), b"\x01" + bytes(31), held[::-1]):
+            if word != held:
+                forged = replace(evidence, state=forged_state(evidence, {**honest, slot: word}))
+                try:
+                    proved = forged.verify()
+                except EvidenceError:
+                    continue
+                assert not any(proved.blocks[one] for one in proved.blocks)
+    for times in ({"timestamp": 1 << 60}, {"number": 1 << 70}, {"number": 0}):
+        with pytest.raises(EvidenceError):
+            replace(evidence, state=forged_state(evidence, honest, **times)).verify()
+
+
+def test_a_start_that_is_no_day(suite: MedProof, case: Case, clinic: LocalSigner, rules: int) -> None:
+    """A provider commits to what it likes; the payer would not sign it."""
+    salted = hashing.keyed_identifier(b"\x0e" * 32, "start", purpose="claim-field:v1")
+    leaf = hashing.commit(["claim", "start", "some day"], salted)
+    root = MerkleLog([leaf]).root()
+    shown = Disclosure("claim", root, 1, (DisclosedField("start", "some day", salted, 0, ()),))
+    on_chain = replace(case.anchored().claim, commitment=root)
+    suite.claim_anchor.submit(on_chain, rules, sender=clinic)
+    evidence = collect(suite, Case(None, None, replace(case.anchored(), claim=on_chain)))
+    with pytest.raises(EvidenceError, match="start that is no day"):
+        replace(evidence, disclosure=shown).verify()
+
+
+def test_a_response_that_the_chain_does_not_have_replaces_none(settled: Case) -> None:
+    """A second decision, which the contract will refuse, must not lose the salt of the first."""
+    first, last = settled.responses
+    other = replace(response(claim()), payer_number="PAY-2")
+    held, sealed = settled.with_response(other)
+    assert held.responses == (first, last, sealed)
+    assert held.response_for(last.commitment) == last
+    assert held.with_response(other) == (held, sealed)

@@ -298,6 +298,18 @@ def test_whatever_is_altered_in_a_header_is_refused(proof: StateProof) -> None:
             replace(proof, header=Header(altered)).verify(proof.header.hash)
 
 
+def test_lists_in_lists_are_no_header(proof: StateProof) -> None:
+    nested = b""
+    for _ in range(20_000):
+        nested = (
+            rlp.encode(rlp.codec.encode_raw(nested))
+            if not nested
+            else rlp.codec.length_prefix(len(nested), 0xC0) + nested
+        )
+    with pytest.raises(EvidenceError, match="header is no"):
+        replace(proof, header=Header(nested)).verify()
+
+
 @pytest.mark.parametrize("name", ["chainId", "address", "header", "account", "slots"])
 def test_no_proof(proof: StateProof, name: str) -> None:
     for wrong in (None, {}, "0x0", [["0x"]], -1):

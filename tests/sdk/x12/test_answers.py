@@ -51,7 +51,7 @@ def test_a_claim_is_followed_by_276_and_277(
 ) -> None:
     anchor, on_chain = suite.claim_anchor, case.anchored().claim
     (paid,) = x12.read_responses(remittance(("CLP*A1*1*60.00*40**12*P-1", "CAS*CO*45*20"), paid="40"))
-    decided = replace(case, response=SealedResponse(paid, hashing.new_salt()))
+    decided = replace(case, responses=(SealedResponse(paid, hashing.new_salt()),))
     assert decided.response is not None
 
     def said(known: Case) -> x12.Status:
@@ -71,7 +71,7 @@ def test_a_claim_is_followed_by_276_and_277(
     now = said(decided)
     assert (now.category, now.code, now.paid, now.decided) == ("F0", "3", Decimal(40), paid.decided)
     forged = replace(decided.response, content=replace(paid, paid=Money(Decimal(50), "USD")))
-    assert said(replace(decided, response=forged)).paid is None  # the chain has another response
+    assert said(replace(decided, responses=(forged,))).paid is None  # the chain has another response
     anchor.settle(on_chain, provider=anchor.agree_to_settle(clinic, on_chain), sender=payer)
     assert (said(decided).category, said(decided).code) == ("F1", "65")
     written = answer_status(suite, asked(), [decided], control_number=8, reference="R8").decode()
