@@ -129,17 +129,25 @@ class ManyPatientsError(RecordError):
         super().__init__(f"{path} names {count} patients and a record has one subject: split the record.")
 
 
-class ClaimElementError(RecordError):
-    """A claim, or an answer to one, lacks an element or gives it in a form of no use; nothing of it was read.
-
-    The classes below it say what kind of thing is wrong. A path is an element of FHIR or a segment of X12.
-    """
+class ElementError(RecordError):
+    """What is read for the contracts lacks an element or gives it in a form of no use; nothing of it was read."""
 
     def __init__(self, path: str, rule: str, step: str) -> None:
         """Name the element or segment, what is wrong with it and what to do."""
         self.path = path  # the element, such as "Claim.provider"
         self.rule = rule  # what is wrong with it
         super().__init__(f"{path} {rule}: {step}.")
+
+
+class ClaimElementError(ElementError):
+    """A claim, or an answer to one, lacks an element or gives it in a form of no use; nothing of it was read.
+
+    The classes below it say what kind of thing is wrong. A path is an element of FHIR or a segment of X12.
+    """
+
+
+class PrescriptionElementError(ElementError):
+    """A MedicationRequest or MedicationDispense cannot be kept on the chain as it stands, or goes with no fill."""
 
 
 class ClaimCodeError(ClaimElementError):

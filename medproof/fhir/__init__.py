@@ -16,6 +16,16 @@ from medproof.fhir.coverage import (
     render_eligibility_response,
 )
 from medproof.fhir.differences import Change, Difference, differences
+from medproof.fhir.medication import (
+    Dispense,
+    MedicationOrder,
+    Supplied,
+    fill_of,
+    read_dispense,
+    read_order,
+    render_dispense,
+    render_order,
+)
 from medproof.fhir.resource import PatientReference, Resource, load, patient_of, records, verify
 
 __all__ = [
@@ -23,24 +33,32 @@ __all__ = [
     "Change",
     "CompiledConsent",
     "Difference",
+    "Dispense",
+    "MedicationOrder",
     "PatientReference",
     "Resource",
+    "Supplied",
     "care_setting",
     "compile_consent",
     "conditions",
     "data_class",
     "differences",
+    "fill_of",
     "load",
     "patient_of",
     "read_claim",
     "read_claim_response",
     "read_coverage",
+    "read_dispense",
     "read_eligibility_request",
     "read_eligibility_response",
+    "read_order",
     "record_tags",
     "records",
     "render_consent",
+    "render_dispense",
     "render_eligibility_response",
+    "render_order",
     "sensitivities",
     "verify",
 ]
