@@ -30,6 +30,7 @@ from medproof.cli import (
     message,
     party,
     pointers,
+    prescription,
     receipts,
     records,
     relay,
@@ -105,6 +106,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")
 app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
+app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
 app.command("verify", epilog="Example: medproof verify evidence.json --block-hash 0x…")(verify.verify)
 app.add_typer(x12.app, name="x12")

@@ -43,6 +43,7 @@ LAYERS = (
         "cli.message",
         "cli.party",
         "cli.pointers",
+        "cli.prescription",
         "cli.receipts",
         "cli.records",
         "cli.relay",

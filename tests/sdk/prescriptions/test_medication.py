@@ -85,7 +85,7 @@ def fate(path: Path) -> str:
     try:
         if resource.resource_type == "MedicationRequest":
             order = fhir.read_order(resource)
-            return f"read: {order.fills} × {order.amount(order.quantity)} {order.unit.code or 'pieces'}"
+            return f"read: {order.fills} x {order.amount(order.quantity)} {order.unit.code or 'pieces'}"
         read = fhir.read_dispense(resource)
         return f"read: {read.amount} {read.unit.code}, {read.supplied or 'no type'}{_share(read.whole)}"
     except ElementError as error:

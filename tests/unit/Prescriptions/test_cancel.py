@@ -6,7 +6,7 @@ from medproof.policy.prescription import decode_prescription
 from tests.support.reverts import reverts
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_prescriber_cancels(counter, issued, clinic, pharmacy, form):
     counter.fill(issued.id, 1, 0, 10, pharmacy)
 
@@ -19,7 +19,7 @@ def test_prescriber_cancels(counter, issued, clinic, pharmacy, form):
     assert decode_prescription(tx.events["PrescriptionCancelled"]["word"]) == state
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_cancelled_prescription_is_not_filled(counter, prescriptions, issued, clinic, pharmacy, refused_form):
     counter.cancel(issued, clinic)
 
@@ -30,7 +30,7 @@ def test_cancelled_prescription_is_not_filled(counter, prescriptions, issued, cl
     assert prescriptions.isIssued(issued.id)
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_nobody_else_cancels(counter, issued, clinic, second_clinic, patient, pharmacy, stranger):
     for by in (second_clinic, patient, pharmacy, stranger):
         with reverts("StepNotYours", clinic.address, by.address):
@@ -41,7 +41,7 @@ def test_nobody_else_cancels(counter, issued, clinic, second_clinic, patient, ph
             counter.cancel(issued._replace(prescriber=by.address), by)
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_suspended_prescriber_cancels_nothing(counter, issued, clinic, suspend, reinstate):
     suspend(clinic)
     for form in ("direct", "signed"):
@@ -51,7 +51,7 @@ def test_suspended_prescriber_cancels_nothing(counter, issued, clinic, suspend, 
     counter.by("signed").cancel(issued, clinic)
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_new_account_of_the_prescriber_cancels(counter, issued, clinic, fresh_account, rotate):
     rotate(clinic, fresh_account)
 
@@ -60,7 +60,7 @@ def test_new_account_of_the_prescriber_cancels(counter, issued, clinic, fresh_ac
     counter.cancel(issued, fresh_account)
 
 
-@pytest.mark.spec("F30")
+@pytest.mark.spec("F31")
 def test_batch_is_cancelled_as_a_whole(counter, batch, clinic, pharmacy):
     counter.fill_batch(batch.id, [(1, 1)], pharmacy)
     tx = counter.cancel(batch, clinic)

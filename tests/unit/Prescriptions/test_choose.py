@@ -152,7 +152,7 @@ def test_what_was_never_issued_has_no_pharmacy(counter, one, batch, clinic, pati
             counter.choose(batch.at(place), second_pharmacy, clinic)
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_cancelled_prescription_goes_nowhere(counter, issued, clinic, patient, second_pharmacy):
     counter.cancel(issued, clinic)
 
@@ -166,7 +166,7 @@ def wallet(ContractWallet, patient, relayer):  # noqa: N803 - Brownie's name
     return ContractWallet.deploy(patient, {"from": relayer})
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_contract_wallet_of_a_patient_signs(counter, one, terms, clinic, second_pharmacy, patient, wallet):
     hers = one._replace(patient=wallet.address)
     counter.issue(hers, terms, clinic)

@@ -108,7 +108,7 @@ def test_batch_expires(counter, batch, terms, pharmacy, wait):
         counter.fill_batch(batch.id, [(1, 1)], pharmacy)
 
 
-@pytest.mark.spec("F30")
+@pytest.mark.spec("F31")
 def test_cancelled_batch_is_not_filled(counter, batch, clinic, pharmacy):
     counter.cancel(batch, clinic)
 
@@ -118,7 +118,7 @@ def test_cancelled_batch_is_not_filled(counter, batch, clinic, pharmacy):
         counter.fill(batch.at(1).id, 1, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F30")
+@pytest.mark.spec("F31")
 def test_what_was_opened_outlives_its_batch(counter, batch, clinic, pharmacy):
     counter.fill(batch.at(1).id, 1, 0, 10, pharmacy)
     counter.cancel(batch, clinic)
@@ -129,7 +129,7 @@ def test_what_was_opened_outlives_its_batch(counter, batch, clinic, pharmacy):
         counter.fill(batch.at(1).id, 2, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F31")
+@pytest.mark.spec("F32")
 def test_one_of_a_batch_is_cancelled_alone(counter, batch, clinic, pharmacy):
     counter.cancel(batch.at(2), clinic)
 
@@ -140,7 +140,7 @@ def test_one_of_a_batch_is_cancelled_alone(counter, batch, clinic, pharmacy):
     counter.fill_batch(batch.id, [(1, 1), (3, 1)], pharmacy)
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_held_batch_is_not_filled(counter, prescriptions, batch, clinic, pharmacy, suspend, reinstate, stranger):
     suspend(clinic)
     prescriptions.recheck(tuple(batch), {"from": stranger})

@@ -13,7 +13,7 @@ def recheck(prescriptions, stranger):
     return lambda one: prescriptions.recheck(tuple(one), {"from": stranger})
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_prescription_of_a_suspended_prescriber_is_held(
     counter, recheck, issued, clinic, pharmacy, suspend, reinstate, refused_form
 ):
@@ -33,7 +33,7 @@ def test_prescription_of_a_suspended_prescriber_is_held(
     counter.by(refused_form).fill(issued.id, 1, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_prescription_of_a_removed_prescriber_stays_held(counter, recheck, issued, clinic, registrar, admin):
     registrar.remove(clinic, {"from": admin})
     recheck(issued)
@@ -41,7 +41,7 @@ def test_prescription_of_a_removed_prescriber_stays_held(counter, recheck, issue
     assert counter.state(issued.id).held
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_prescriber_with_another_account_is_active(counter, recheck, issued, clinic, fresh_account, rotate):
     rotate(clinic, fresh_account)
 
@@ -49,7 +49,7 @@ def test_prescriber_with_another_account_is_active(counter, recheck, issued, cli
     assert not counter.state(issued.id).held
 
 
-@pytest.mark.spec("F32")
+@pytest.mark.spec("F33")
 @pytest.mark.parametrize("what", ["suspended", "removed", "rotated"])
 def test_pharmacy_that_is_not_active_fills_no_more(
     counter, recheck, issued, pharmacy, fresh_account, registrar, admin, suspend, rotate, what
@@ -68,7 +68,7 @@ def test_pharmacy_that_is_not_active_fills_no_more(
         counter.fill(issued.id, 1, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F32")
+@pytest.mark.spec("F33")
 def test_nothing_changes_where_all_are_active(recheck, issued, batch, counter, one, terms, clinic):
     open_one = one._replace(content=b"\x55" * 32)
     counter.issue(open_one, terms.changed(pharmacy=NOBODY), clinic)
@@ -77,7 +77,7 @@ def test_nothing_changes_where_all_are_active(recheck, issued, batch, counter, o
         assert len(recheck(each).events) == 0
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_recheck_reaches_what_the_batch_holds(counter, recheck, batch, clinic, pharmacy, suspend):
     counter.fill(batch.at(1).id, 1, 0, 10, pharmacy)
     suspend(clinic)
@@ -96,7 +96,7 @@ def test_what_has_no_slot_is_not_rechecked(recheck, one, batch):
             recheck(unknown)
 
 
-@pytest.mark.spec("F33")
+@pytest.mark.spec("F34")
 def test_held_prescription_is_moved_and_cancelled(
     counter, recheck, issued, clinic, patient, pharmacy, second_pharmacy, suspend, reinstate
 ):

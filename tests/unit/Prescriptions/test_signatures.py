@@ -18,14 +18,14 @@ def signed(counter):
     return counter.by("signed")
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 @pytest.mark.parametrize("change", [{"chain_id": 1}, {"address": "0x" + "99" * 20}, {"contract": "ClaimAnchor"}])
 def test_another_domain(signed, one, terms, clinic, change):
     with reverts("SignatureInvalid", clinic.address):
         replace(signed, domain=replace(signed.domain, **change)).issue(one, terms, clinic)
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_after_the_deadline(signed, issued, clinic, chain):
     chain.sleep(signed.deadline + 1 - chain.time())
     chain.mine()
@@ -36,7 +36,7 @@ def test_after_the_deadline(signed, issued, clinic, chain):
     later.cancel(issued, clinic)
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_other_terms_than_signed(prescriptions, counter, signed, one, terms, clinic, relayer, accounts):
     """Every field is signed: whoever changes one on the way has no signature."""
     sent = {}
@@ -62,7 +62,7 @@ def test_other_terms_than_signed(prescriptions, counter, signed, one, terms, cli
     prescriptions.issue(*sent["given"], {"from": relayer})
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_one_step_for_another(prescriptions, counter, issued, clinic, pharmacy, relayer):
     """A confirmation and a cancellation look alike, and are not."""
     said = {"prescription": issued.id, "deadline": counter.deadline}
@@ -71,7 +71,7 @@ def test_one_step_for_another(prescriptions, counter, issued, clinic, pharmacy, 
         prescriptions.cancel(tuple(issued), counter.deadline, confirmation, {"from": relayer})
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_signed_fill_of_another_pharmacy_is_none(prescriptions, counter, issued, pharmacy, second_pharmacy, relayer):
     said = {"number": 1, "before": 0, "quantity": 30, "deadline": counter.deadline}
     message = messages.fill(counter.domain, prescription=issued.id, **said)
@@ -82,7 +82,7 @@ def test_signed_fill_of_another_pharmacy_is_none(prescriptions, counter, issued,
         prescriptions.fillFor(pharmacy, issued.id, *said.values(), signature, {"from": relayer})
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_signed_step_counts_once(signed, issued, pharmacy, clinic):
     signed.fill(issued.id, 1, 0, 10, pharmacy)
     with reverts("FillChanged", issued.id, 10):
@@ -92,7 +92,7 @@ def test_signed_step_counts_once(signed, issued, pharmacy, clinic):
         signed.cancel(issued, clinic)
 
 
-@pytest.mark.spec("F34")
+@pytest.mark.spec("F40")
 def test_choice_and_fill_in_one_transaction(prescriptions, counter, one, terms, clinic, patient, pharmacy):
     """A patient who hands over her choice at the desk: the pharmacy sends both."""
     counter.issue(one, terms.changed(pharmacy=NOBODY), clinic)

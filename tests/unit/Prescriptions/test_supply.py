@@ -15,7 +15,7 @@ def exhausted(counter, one, terms, clinic, pharmacy):
     return one
 
 
-@pytest.mark.spec("F36")
+@pytest.mark.spec("F35")
 def test_supply_without_a_fill_left_is_kept_and_announced(prescriptions, counter, exhausted, pharmacy, today, form):
     tx = counter.by(form).supply(exhausted, 6, pharmacy)
 
@@ -31,14 +31,14 @@ def test_supply_without_a_fill_left_is_kept_and_announced(prescriptions, counter
     assert not prescriptions.isOverdue(exhausted.id)
 
 
-@pytest.mark.spec("F36")
+@pytest.mark.spec("F35")
 def test_supply_of_an_expired_prescription(counter, issued, pharmacy, wait):
     wait(366)
 
     counter.supply(issued, 30, pharmacy)
 
 
-@pytest.mark.spec("F36")
+@pytest.mark.spec("F35")
 def test_supply_of_a_held_prescription(prescriptions, counter, issued, clinic, pharmacy, suspend):
     suspend(clinic)
     prescriptions.recheck(tuple(issued), {"from": pharmacy})
@@ -46,7 +46,7 @@ def test_supply_of_a_held_prescription(prescriptions, counter, issued, clinic, p
     counter.supply(issued, 30, pharmacy)
 
 
-@pytest.mark.spec("F36")
+@pytest.mark.spec("F35")
 def test_supply_before_the_prescriber_issues(prescriptions, counter, one, terms, clinic, pharmacy, form):
     counter.by(form).supply(one, 65535, pharmacy)
 
@@ -57,7 +57,7 @@ def test_supply_before_the_prescriber_issues(prescriptions, counter, one, terms,
     counter.fill(one.id, 1, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F36")
+@pytest.mark.spec("F35")
 def test_supply_of_one_of_a_batch(prescriptions, counter, batch, pharmacy, today):
     counter.fill_batch(batch.id, [(1, 1), (1, 2), (1, 3)], pharmacy)
     counter.supply(batch.at(1), 30, pharmacy)
@@ -66,7 +66,7 @@ def test_supply_of_one_of_a_batch(prescriptions, counter, batch, pharmacy, today
     assert prescriptions.supplyOf(batch.at(2).id)[2] == 0
 
 
-@pytest.mark.spec("F37")
+@pytest.mark.spec("F36")
 def test_no_supply_while_a_fill_is_left(counter, issued, pharmacy, refused_form):
     with reverts("SupplyNotNeeded", issued.id):
         counter.by(refused_form).supply(issued, 6, pharmacy)
@@ -79,7 +79,7 @@ def test_no_supply_while_a_fill_is_left(counter, issued, pharmacy, refused_form)
     counter.by(refused_form).supply(issued, 1, pharmacy)
 
 
-@pytest.mark.spec("F37")
+@pytest.mark.spec("F36")
 def test_supply_is_given_once(counter, exhausted, clinic, pharmacy, refused_form):
     counter.supply(exhausted, 6, pharmacy)
 
@@ -90,14 +90,14 @@ def test_supply_is_given_once(counter, exhausted, clinic, pharmacy, refused_form
         counter.by(refused_form).supply(exhausted, 6, pharmacy)
 
 
-@pytest.mark.spec("F37")
+@pytest.mark.spec("F36")
 @pytest.mark.parametrize("quantity", [0, 31])
 def test_supply_is_a_fill_at_most(counter, exhausted, pharmacy, quantity):
     with reverts("QuantityNotPossible", exhausted.id, 30):
         counter.supply(exhausted, quantity, pharmacy)
 
 
-@pytest.mark.spec("F37")
+@pytest.mark.spec("F36")
 def test_supply_of_nothing(counter, one, pharmacy):
     with reverts("QuantityNotPossible", one.id, 65535):
         counter.supply(one, 0, pharmacy)
@@ -105,7 +105,7 @@ def test_supply_of_nothing(counter, one, pharmacy):
         counter.supply(one._replace(content=b"\0" * 32), 1, pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_cancelled_prescription_is_not_supplied(counter, exhausted, clinic, pharmacy):
     counter.cancel(exhausted, clinic)
 
@@ -113,13 +113,13 @@ def test_cancelled_prescription_is_not_supplied(counter, exhausted, clinic, phar
         counter.supply(exhausted, 6, pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_foreign_pharmacy_supplies_nothing(counter, exhausted, pharmacy, second_pharmacy):
     with reverts("PharmacyRequired", exhausted.id, pharmacy.address):
         counter.supply(exhausted, 6, second_pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_any_pharmacy_supplies_what_has_none(counter, one, terms, clinic, today, second_pharmacy, wait):
     counter.issue(one, terms.changed(pharmacy=NOBODY, valid_until=today), clinic)
     wait(1)
@@ -127,7 +127,7 @@ def test_any_pharmacy_supplies_what_has_none(counter, one, terms, clinic, today,
     counter.supply(one, 6, second_pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_nobody_but_an_active_pharmacy_supplies(counter, exhausted, clinic, pharmacy, stranger, suspend):
     with reverts("KindNotAdmitted", clinic.address, PROVIDER):
         counter.supply(exhausted, 6, clinic)
@@ -140,7 +140,7 @@ def test_nobody_but_an_active_pharmacy_supplies(counter, exhausted, clinic, phar
         counter.supply(exhausted, 6, pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_who_is_named_is_an_active_provider(counter, one, clinic, payer, stranger, pharmacy, suspend):
     suspend(clinic)
 
@@ -149,7 +149,7 @@ def test_who_is_named_is_an_active_provider(counter, one, clinic, payer, strange
             counter.supply(one._replace(prescriber=prescriber.address), 6, pharmacy)
 
 
-@pytest.mark.spec("F38")
+@pytest.mark.spec("F37")
 def test_unissued_supply_has_no_place(counter, one, batch, pharmacy):
     """Else one prescription could be supplied 65,535 times."""
     for unknown in (one.at(1), batch, batch.at(101)):
@@ -160,7 +160,7 @@ def test_unissued_supply_has_no_place(counter, one, batch, pharmacy):
 # -- confirming ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.spec("F39")
+@pytest.mark.spec("F38")
 def test_prescriber_confirms(prescriptions, counter, one, clinic, pharmacy, today, form):
     counter.supply(one, 6, pharmacy)
 
@@ -172,7 +172,7 @@ def test_prescriber_confirms(prescriptions, counter, one, clinic, pharmacy, toda
     assert prescriptions.isIssued(one.id)
 
 
-@pytest.mark.spec("F39")
+@pytest.mark.spec("F38")
 def test_supply_is_confirmed_once(counter, one, clinic, pharmacy, refused_form):
     with reverts("SupplyUnknown", one.id):
         counter.by(refused_form).confirm(one, clinic)
@@ -182,7 +182,7 @@ def test_supply_is_confirmed_once(counter, one, clinic, pharmacy, refused_form):
         counter.by(refused_form).confirm(one, clinic)
 
 
-@pytest.mark.spec("F39")
+@pytest.mark.spec("F38")
 def test_nobody_else_confirms(counter, one, clinic, second_clinic, pharmacy, patient, suspend):
     counter.supply(one, 6, pharmacy)
 
@@ -196,7 +196,7 @@ def test_nobody_else_confirms(counter, one, clinic, second_clinic, pharmacy, pat
         counter.confirm(one, clinic)
 
 
-@pytest.mark.spec("F40")
+@pytest.mark.spec("F39")
 def test_unconfirmed_supply_is_overdue_after_a_week(prescriptions, counter, one, pharmacy, wait):
     assert prescriptions.CONFIRMATION_DAYS() == 7
     assert not prescriptions.isOverdue(one.id)
@@ -207,7 +207,7 @@ def test_unconfirmed_supply_is_overdue_after_a_week(prescriptions, counter, one,
     assert prescriptions.isOverdue(one.id)
 
 
-@pytest.mark.spec("F40")
+@pytest.mark.spec("F39")
 @pytest.mark.parametrize(("after", "overdue"), [(7, False), (8, True)])
 def test_late_confirmation_stays_late(prescriptions, counter, one, clinic, pharmacy, wait, after, overdue):
     counter.supply(one, 6, pharmacy)

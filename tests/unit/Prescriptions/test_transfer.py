@@ -7,7 +7,7 @@ from tests.support.prescribing import NOBODY
 from tests.support.reverts import reverts
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 @pytest.mark.parametrize("sends", ["pharmacy", "second_pharmacy", "relayer"])
 def test_both_pharmacies_agree(counter, issued, pharmacy, second_pharmacy, request, sends):
     sender = request.getfixturevalue(sends)
@@ -21,7 +21,7 @@ def test_both_pharmacies_agree(counter, issued, pharmacy, second_pharmacy, reque
     assert decode_prescription(tx.events["PharmacyNamed"]["word"]) == state
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_fill_in_progress_goes_with_it(counter, issued, pharmacy, second_pharmacy):
     counter.fill(issued.id, 1, 0, 10, pharmacy)
     counter.transfer(issued.id, second_pharmacy, giving=pharmacy, receiving=second_pharmacy, sender=pharmacy)
@@ -31,7 +31,7 @@ def test_fill_in_progress_goes_with_it(counter, issued, pharmacy, second_pharmac
         counter.fill(issued.id, 2, 0, 30, pharmacy)
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_one_alone_transfers_nothing(prescriptions, counter, issued, pharmacy, second_pharmacy, stranger):
     signed = {by: counter.agree(issued.id, second_pharmacy, by) for by in (pharmacy, second_pharmacy, stranger)}
     given = (issued.id, second_pharmacy, 0, counter.deadline)
@@ -45,7 +45,7 @@ def test_one_alone_transfers_nothing(prescriptions, counter, issued, pharmacy, s
         prescriptions.transfer(*given, signed[second_pharmacy], b"", {"from": second_pharmacy})
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_transfer_counts_once(counter, issued, pharmacy, second_pharmacy, relayer):
     both = {"giving": pharmacy, "receiving": second_pharmacy, "sender": relayer}
     counter.transfer(issued.id, second_pharmacy, **both)
@@ -56,7 +56,7 @@ def test_transfer_counts_once(counter, issued, pharmacy, second_pharmacy, relaye
         counter.transfer(issued.id, second_pharmacy, **both)
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_suspended_pharmacy_neither_gives_nor_receives(counter, issued, pharmacy, second_pharmacy, suspend, reinstate):
     both = {"giving": pharmacy, "receiving": second_pharmacy, "sender": pharmacy}
     suspend(second_pharmacy)
@@ -68,13 +68,13 @@ def test_suspended_pharmacy_neither_gives_nor_receives(counter, issued, pharmacy
         counter.transfer(issued.id, second_pharmacy, **both)
 
 
-@pytest.mark.spec("F7", "F35")
+@pytest.mark.spec("F7", "F29")
 def test_nobody_but_a_pharmacy_receives(counter, issued, pharmacy, clinic):
     with reverts("PharmacyInactive", clinic.address):
         counter.transfer(issued.id, clinic, giving=pharmacy, receiving=clinic, sender=pharmacy)
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_nobody_gives_what_has_no_pharmacy(prescriptions, counter, one, terms, clinic, second_pharmacy):
     counter.issue(one, terms.changed(pharmacy=NOBODY), clinic)
 
@@ -82,13 +82,13 @@ def test_nobody_gives_what_has_no_pharmacy(prescriptions, counter, one, terms, c
         prescriptions.transfer(one.id, second_pharmacy, 0, 0, b"", b"", {"from": second_pharmacy})
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_transfer_to_itself_is_none(counter, issued, pharmacy):
     with reverts("PharmacyUnchanged", issued.id):
         counter.transfer(issued.id, pharmacy, giving=pharmacy, receiving=pharmacy, sender=pharmacy)
 
 
-@pytest.mark.spec("F29")
+@pytest.mark.spec("F30")
 def test_cancelled_prescription_is_not_transferred(counter, issued, clinic, pharmacy, second_pharmacy):
     counter.cancel(issued, clinic)
 
@@ -96,7 +96,7 @@ def test_cancelled_prescription_is_not_transferred(counter, issued, clinic, phar
         counter.transfer(issued.id, second_pharmacy, giving=pharmacy, receiving=second_pharmacy, sender=pharmacy)
 
 
-@pytest.mark.spec("F35")
+@pytest.mark.spec("F29")
 def test_one_of_a_batch_is_transferred_alone(counter, batch, pharmacy, second_pharmacy):
     moved = batch.at(9).id
     counter.fill_batch(batch.id, [(9, 1)], pharmacy)
