@@ -18,10 +18,13 @@ from medproof.claims import Code
 from medproof.claims.names import Names
 from medproof.claims.plan import Plan
 from medproof.client import MedProof
+from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.cli.test_exchange import LAB, permitting
+from tests.sdk.conftest import CREDENTIAL, funded
+from tests.sdk.prescriptions.conftest import SYRUP
 from tests.sdk.store.examples import EXAMPLES
 
 PLAN = Plan(
@@ -109,8 +112,15 @@ def test_the_sessions_of_the_manual(
     admin: LocalSigner,
     fresh_account: LocalSigner,
     payer: LocalSigner,
+    suite: MedProof,
+    far_day: date,
     here: Path,
 ) -> None:
+    pharmacy = funded(10)
+    kind, until = PartyKind.PHARMACY, far_day
+    suite.registrar.accredit(pharmacy.address, kind, credential=CREDENTIAL, valid_until=until, sender=admin)
+    (here / "pharmacy.json").write_text(pharmacy.to_keystore(PASSWORD))
+    (here / "request.json").write_text(json.dumps(SYRUP))
     (here / "authority.json").write_text(admin.to_keystore(PASSWORD))
     (here / "fresh.json").write_text(fresh_account.to_keystore(PASSWORD))
     (here / "licence.pdf").write_bytes(b"the licence")
@@ -121,9 +131,10 @@ def test_the_sessions_of_the_manual(
         "METER": patient.address,
         "PATIENT": pseudonym.address,
         "PAYER": payer.address,
+        "PHARMACY": pharmacy.address,
     }
 
-    assert replay("docs/cli.md", session, names, monkeypatch) == 53
+    assert replay("docs/cli.md", session, names, monkeypatch) == 60
 
 
 def test_the_first_steps(
