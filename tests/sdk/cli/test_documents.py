@@ -119,7 +119,7 @@ def test_the_sessions_of_the_manual(
     pharmacy = funded(10)
     kind, until = PartyKind.PHARMACY, far_day
     suite.registrar.accredit(pharmacy.address, kind, credential=CREDENTIAL, valid_until=until, sender=admin)
-    (here / "pharmacy.json").write_text(pharmacy.to_keystore(PASSWORD))
+    (here / "corner.json").write_text(pharmacy.to_keystore(PASSWORD))
     (here / "request.json").write_text(json.dumps(SYRUP))
     (here / "authority.json").write_text(admin.to_keystore(PASSWORD))
     (here / "fresh.json").write_text(fresh_account.to_keystore(PASSWORD))
