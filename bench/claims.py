@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import islice, pairwise
@@ -211,7 +211,7 @@ class Run:
     spent: Mapping[str, float]  # CPU seconds by stage, of all processes
     batches: Sequence[int]  # gas of each batch on chain
     proofs: Mapping[str, Any]
-    disk: int  # bytes of the database
+    disk: int = 0  # bytes of the database
 
 
 def run(suite: MedProof, house: LocalSigner, folder: Path, count: int, processes: int, number: int) -> Run:
@@ -238,8 +238,8 @@ def run(suite: MedProof, house: LocalSigner, folder: Path, count: int, processes
             process.join()
         assert log.leaves.anchored() == count, f"{log.leaves.anchored()} of {count} are anchored"
         spent = {stage: sum(one[stage] for one in said) for stage in STAGES} | {"chain": chain}
-        disk = sum(one.stat().st_size for one in folder.glob(f"{path.name}*"))
-        return Run(count, seconds, spent, gas_of_batches(suite, house, number), prove(suite, log), disk)
+        made = Run(count, seconds, spent, gas_of_batches(suite, house, number), prove(suite, log))
+    return replace(made, disk=path.stat().st_size)  # closed, it is one file
 
 
 def fail(error: MedProofError) -> None:

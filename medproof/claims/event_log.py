@@ -212,9 +212,9 @@ class ClaimEventLog(NamedLog[ClaimEntry]):
     """The events of all claims that a clearing house sees. Threads may share it, and processes the database.
 
     >>> log = ClaimEventLog("sqlite:///claims.db")
-    >>> log.settle(suite, house)
+    >>> log.settle(suite, house.address)
     >>> log.append(ClaimEntry.submission(claim, nullifier, now) for claim, nullifier in incoming)
-    >>> Anchorer(suite, log.leaves, house_signer, interval=600, trouble=print).start()
+    >>> Anchorer(suite, log.leaves, house, interval=600, trouble=print).start()
     """
 
     _table = claim_events

@@ -28,7 +28,7 @@ class NullifierTree:
 
     >>> tree = NullifierTree()
     >>> again = tree.follow(log.entries())
-    >>> suite.batch_anchor.anchor(house, len(tree.values), tree.values.root(), log=TREE_NUMBER)
+    >>> suite.batch_anchor.anchor(house.address, len(tree.values), tree.values.root(), log=TREE_NUMBER)
     """
 
     def __init__(self) -> None:
