@@ -123,7 +123,7 @@ def _standing(suite: MedProof, path: Path, case: Case) -> JsonObject:
     claim = on_this_chain(suite, path, case).anchored().claim
     state = suite.claim_anchor.state(claim)
     if state.status is ClaimStatus.NONE:
-        return row
+        return {**row, "status": "in a batch"} if suite.claim_anchor.waits(claim.nullifier) else row
     due, appeal = suite.claim_anchor.due(claim), suite.claim_anchor.appeal_time(claim)
     return {
         **row,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from medproof.claims.case import Case
 from medproof.claims.document import to_json
 from medproof.cli.cases import file_for
 from medproof.client import MedProof
-from medproof.client.claim_anchor import ClaimStatus
+from medproof.client.claim_anchor import ClaimBatch, ClaimStatus
 from medproof.signing import LocalSigner
+from tests.sdk.archives import needs_synthea, patients
 from tests.sdk.claims.claim_examples import claim, response
 from tests.sdk.cli.conftest import Run
+from tests.sdk.conftest import rpc
 from tests.sdk.store.examples import EXAMPLES
 
 Words = tuple[str, ...]
@@ -111,6 +114,19 @@ def test_import(run: Run, here: Path) -> None:
     assert run("claims", "status", "cases").out.count("not submitted") == 1
 
 
+@needs_synthea
+def test_import_of_what_others_wrote(run: Run, here: Path) -> None:
+    """Every claim becomes a case once, whatever is given twice."""
+    for number, bundle in enumerate(islice(patients(), 3)):
+        (here / f"{number}.json").write_bytes(hashing.canonical(bundle.content))
+    first = run("claims", "import", "0.json", "1.json", "2.json", "1.json", "--into", "cases", "--json")
+    assert (first.code, first.document["refused"]) == (0, [])
+    assert len(list((here / "cases").iterdir())) == len(first.document["added"]) > 5
+    again = run("claims", "import", "0.json", "1.json", "2.json", "--into", "cases", "--json").document
+    assert again["added"] == []
+    assert set(again["unchanged"]) == set(first.document["added"])
+
+
 @pytest.mark.parametrize("content", [b"", b"ISA", b"ISA*00*", b"{", b'{"resourceType": "Nothing"}', b"\xff\xfe"])
 def test_what_is_no_claim_is_refused_and_leaves_nothing(run: Run, here: Path, content: bytes) -> None:
     (here / "claims").write_bytes(content)
@@ -149,7 +165,13 @@ def test_the_service_is_billed_once(run: Run, submitted: str, submitting: Words,
 
 
 def test_a_crash_between_the_file_and_the_chain(
-    run: Run, submitting: Words, case: str, here: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    submitting: Words,
+    case: str,
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    suite: MedProof,
+    clinic: LocalSigner,
 ) -> None:
     """What opens the commitment is written first: nothing on the chain is ever without it."""
     from medproof.client.claim_anchor import ClaimAnchor
@@ -160,8 +182,13 @@ def test_a_crash_between_the_file_and_the_chain(
     with monkeypatch.context() as patch:
         patch.setattr(ClaimAnchor, "submit", crash)
         assert run(*submitting).code == 130
-    assert Case.from_json((here / case).read_bytes()).anchor is not None
+    kept = Case.from_json((here / case).read_bytes()).anchored()
     assert status_of(run, case)[0]["status"] == "not submitted"
+    taken = rpc(suite.chain, "evm_snapshot")
+    suite.claim_anchor.submit_batch(ClaimBatch(((kept.claim, kept.rules),)), sender=clinic)
+    assert status_of(run, case)[0]["status"] == "in a batch"
+    assert run(*submitting).code == 4
+    rpc(suite.chain, "evm_revert", taken)
     assert run(*submitting).code == 0
     assert status_of(run, case)[0]["status"] == "submitted"
 
@@ -192,6 +219,54 @@ def test_pended_answered_decided_appealed_settled(
     assert run("claims", "void", submitted, "--agreement", "payer.agreement", *provider).code == 0
     counted = run("claims", "stats", submitted, "--json").document
     assert counted["by_status"] == [{"status": "voided", "outcome": "partial", "claims": 1}]
+
+
+def test_a_patient_appeals_and_agrees_by_her_wallet(
+    run: Run,
+    submitting: Words,
+    case: str,
+    decision: str,
+    provider: Words,
+    as_payer: Words,
+    me: Words,
+    pseudonym: LocalSigner,
+    relayed: Words,
+    here: Path,
+    keys: Path,
+) -> None:
+    (here / "signing.json").write_text(json.dumps({"name": "Plan 8"}))
+    published = ("--from", "2020-01-01", "--plan", 8, "--patient-signs", "--days-to-appeal", 30)
+    assert run("claims", "rules", "signing.json", *published, *as_payer).code == 0
+    assert run(*submitting, "--plan", 8, "--patient", pseudonym.address).code == 0
+    assert run("claims", "adjudicate", case, "--response", decision, *as_payer).code == 0
+    (row,) = status_of(run, case)
+    assert (row["owed_by"], row["appeal_until"] > row["appeal_from"]) == ("payer", True)
+    clinic, hers = (f"{name}.agreement" for name in ("clinic", "hers"))
+    assert run("claims", "settle", case, *provider, "--out", clinic).code == 0
+    alone = run("claims", "settle", case, "--agreement", clinic, *as_payer)
+    assert alone.code == 4  # without her
+    late = run("claims", "settle", case, *me, "--lifetime", 100, "--out", hers)
+    assert late.out.startswith("Agreed to as patient")
+    unlike = run("claims", "settle", case, "--agreement", clinic, "--agreement", hers, *as_payer)
+    assert (unlike.code, "different deadlines" in unlike.err) == (2, True)
+    assert run("claims", "settle", case, *me, "--agreement", clinic, "--out", hers).code == 0  # with the clinic's
+    assert run("claims", "appeal", case, "--grounds", text(here, "why.txt"), *me).code == 2  # she has no ether
+    both = ("claims", "settle", case, "--agreement", clinic, "--agreement", hers, *as_payer)
+    assert run("claims", "appeal", case, "--grounds", text(here, "why.txt"), *me, *relayed).code == 0
+    assert run(*both).code == 4  # while it is appealed
+    assert run("claims", "decide", case, "--uphold", "--response", decision, *as_payer).code == 0
+    assert run(*both).code == 0
+    assert run("claims", "audit", case, "--out", "evidence.json").code == 0
+    assert f"patient {pseudonym.address}" in run("verify", "evidence.json").out
+
+
+def test_a_case_of_another_chain(run: Run, submitted: str, as_payer: Words, decision: str, here: Path) -> None:
+    kept = json.loads((here / submitted).read_text())
+    kept["anchor"]["chainId"] = 1
+    (here / submitted).write_text(json.dumps(kept))
+    for words in (("status",), ("settle", *as_payer), ("adjudicate", "--response", decision, *as_payer)):
+        said = run("claims", words[0], submitted, *words[1:], "--json")
+        assert (said.code, "on chain 1" in said.error["message"]) == (2, True)
 
 
 def test_an_agreement_to_something_else_is_not_sent(
