@@ -284,7 +284,8 @@ def collect(
     number = suite.chain.block_number() if block is None else block
     state = anchor.state(claim, block=number)
     if state.status is ClaimStatus.NONE:
-        raise EvidenceError("claim", f"0x{claim.id.hex()} is not in this contract's storage", "Submit it, or open it from its batch")
+        step = "Submit it, or open it from its batch"
+        raise EvidenceError("claim", f"0x{claim.id.hex()} is not in this contract's storage", step)
     count = int(suite.chain.call(anchor.contract, "rulesCount", [claim.payer], block=number))
     slots = _places(claim, state.rules, count).slots
     transactions = list(dict.fromkeys(one.transaction for one in _history(suite, claim, number)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,10 +13,12 @@ from medproof.cli import anchor, receipts
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
+from medproof.cli.session import open_suite
 from medproof.deployments import Deployment
-from medproof.errors import EvidenceError, JsonError, OptionError
-from medproof.hashing import Json, JsonObject
+from medproof.errors import EvidenceError, JsonError, MerkleProofError, OptionError, UnprovedRecordError
+from medproof.hashing import JsonObject
 from medproof.json_reader import hex_text
+from medproof.reading_proof import ReadingProof
 
 if TYPE_CHECKING:  # the commands run without the extra until they need it
     from medproof.claims.audit import ProvedClaim
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # the commands run without the extra until they need it
 __all__ = ["verify"]
 
 _LONGEST = 1 << 26  # bytes
+_ACCESS_LOG = b'{"promise":'  # how a line of a copy begins (medproof.access.export)
 _ELSEWHERE = {  # what is verified beside another file, or by more than a file
     "medproof-read-receipt": "medproof message receipt verify",
     "medproof-envelope": "medproof message open",
@@ -58,6 +60,8 @@ def verify(
         receipts.check(file, chain)
     elif {"leaf", "index", "path", "root"} <= content.keys():
         anchor.check(file, chain)
+    elif content.keys() == {"reading", "leaf"} or content.keys() == {"event", "leaf"}:
+        _logged(content, chain)
     elif kind in _ELSEWHERE:
         raise OptionError(str(file), "is not verified by itself", f"Use {_ELSEWHERE[str(kind)]}.")
     else:
@@ -65,8 +69,30 @@ def verify(
         raise OptionError(str(file), "is nothing that is known here", step)
 
 
-def _read(file: Path) -> Mapping[str, Json]:
+def _logged(content: JsonObject, chain: ChainOptions) -> None:
+    """A reading or a claim's event, with its place in an anchored log."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    try:
+        if "reading" in content:
+            batch = ReadingProof.from_json(content).verify(suite)
+        else:
+            # Here, so that the other commands run without the extra.
+            from medproof.claims.event_log import ClaimEventProof
+
+            batch = ClaimEventProof.from_json(content).verify_anchored(suite.batch_anchor)
+    except (UnprovedRecordError, MerkleProofError) as error:
+        output.document({"verified": False, "why": str(error)})
+        output.say(str(error), style="red")
+        raise typer.Exit(ANSWER_NO) from None
+    output.document({"verified": True, "block": batch.block, "root": hex_text(batch.root)})
+    output.say(f"Verified: it is in a log of {batch.size} that was anchored in block {batch.block}.", style="green")
+
+
+def _read(file: Path) -> JsonObject:
     content = file.read_bytes()
+    if content.startswith(_ACCESS_LOG):
+        step = "Use medproof access verify, which holds it against the chain."
+        raise OptionError(str(file), "is the copy of an access log", step)
     try:
         if len(content) > _LONGEST:
             raise JsonError(f"It has more than {_LONGEST} bytes.")

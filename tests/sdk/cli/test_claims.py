@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import pytest
 from eth_utils.crypto import keccak
 
 from medproof import hashing
+from medproof.anchoring import Anchorer
 from medproof.claims.case import Case
 from medproof.claims.document import to_json
+from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
 from medproof.cli.cases import file_for
 from medproof.client import MedProof
 from medproof.client.claim_anchor import ClaimBatch, ClaimStatus
@@ -430,6 +433,24 @@ def test_evidence_without_dates(run: Run, submitted: str, here: Path) -> None:
     assert run("claims", "audit", submitted, "--show", "name", "--out", "evidence.json").code == 2
 
 
+def test_the_proof_of_an_event(run: Run, here: Path, suite: MedProof, clinic: LocalSigner) -> None:
+    log = ClaimEventLog(here / "log.db")
+    events = [ClaimEvent(step, b"\1" * 32, b"\2" * 32, datetime(2026, 1, 1, tzinfo=UTC)) for step in ClaimStep]
+    log.append(ClaimEntry.step(event) for event in events)
+    log.settle(suite, clinic.address)
+    Anchorer(suite, log.leaves, clinic, trouble=print).work()
+    proof = log.prove(3).to_json()
+    log.close()
+    (here / "event.json").write_text(json.dumps(proof))
+    assert run("verify", "event.json").out.startswith(f"Verified: it is in a log of {len(events)}")
+    proof["event"]["step"] = "voided"  # type: ignore[call-overload,index]
+    (here / "event.json").write_text(json.dumps(proof))
+    said = run("verify", "event.json", "--json")
+    assert (said.code, said.document["verified"]) == (1, False)
+    (here / "reading.json").write_text('{"reading": {}, "leaf": null}')
+    assert run("verify", "reading.json").code == 2
+
+
 def test_whatever_is_shown_is_recognised(
     run: Run, here: Path, granted: str, me: Words, provider: Words, case: str
 ) -> None:
@@ -441,6 +462,8 @@ def test_whatever_is_shown_is_recognised(
     assert run("verify", "proof.json").out.startswith("Proved: entry 1 of 2")
     assert run("verify", "proof.json", "--block-hash", "0x" + "11" * 32).code == 2
     assert "medproof claims audit" in run("verify", case).err
+    (here / "copy.jsonl").write_text('{"promise":{}}\n{"promise":{}}\n')
+    assert "medproof access verify" in run("verify", "copy.jsonl").err
     for content in ("{}", "[]", "no JSON", ""):
         (here / "other").write_text(content)
         assert run("verify", "other").code == 2
