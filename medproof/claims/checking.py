@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from medproof.claims.claim import Claim, Money, ServiceLine
-from medproof.claims.currency import rounded, smallest_amount
+from medproof.claims.currency import EXACT, rounded, smallest_amount
 from medproof.errors import ClaimAmountError, ClaimCurrencyError, ClaimDateError, ClaimLineError, ClaimTotalError
 
 __all__ = ["ClaimPaths", "adds_up", "check_amount", "check_claim", "same_currency"]
@@ -82,7 +82,8 @@ def adds_up(parts: Iterable[Money | None], total: Money) -> bool:
     """Whether amounts of one currency come to a total; to no more than it, where some of them are not given."""
     given = list(parts)
     known = [part.amount for part in given if part is not None]
-    found, expected = (rounded(one, total.currency) for one in (sum(known, Decimal()), total.amount))
+    with localcontext(EXACT):
+        found, expected = (rounded(one, total.currency) for one in (sum(known, Decimal()), total.amount))
     return found == expected if len(known) == len(given) else found <= expected
 
 

@@ -37,7 +37,7 @@ def rounded(amount: Decimal, currency: str) -> Decimal:
     Raises:
         ClaimCurrencyError: as `smallest_amount`.
     """
-    return amount.quantize(smallest_amount(currency, "currency"), context=EXACT)
+    return EXACT.add(amount.quantize(smallest_amount(currency, "currency"), context=EXACT), Decimal(0))  # no minus zero
 
 
 def plain_amount(money: Money, path: str) -> str:

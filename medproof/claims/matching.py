@@ -195,4 +195,4 @@ def _equal(one: Money | None, other: Money | None) -> bool:
 
 
 def _negated(money: Money | None) -> Money | None:
-    return Money(-money.amount, money.currency) if money else None
+    return Money(money.amount.copy_negate(), money.currency) if money else None

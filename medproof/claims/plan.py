@@ -61,13 +61,16 @@ class Plan:
     yearly_limit: Decimal | None = None  # the most that is paid for a patient in a calendar year
 
     def __post_init__(self) -> None:
-        """Refuse a plan that two readers could compute differently by.
+        """Refuse a plan that two readers could compute differently by; what a patient does not pay is zero.
 
         Raises:
             PlanError: a code is given twice, is spelled otherwise or not sorted, or an amount is none of the currency.
         """
         try:
             smallest_amount(self.currency, "$.currency")
+            for name in ("deductible", "copay"):
+                if not getattr(self, name):  # written with the currency's digits: 0.00 for USD, 0 for JPY
+                    object.__setattr__(self, name, rounded(Decimal(0), self.currency))
             for member, codes in self._lists():
                 if list(codes) != sorted(set(codes)):
                     raise PlanError(f"$.{member}", "is not sorted by system and code, or has one twice")

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import localcontext
 from enum import Enum, auto
 from types import MappingProxyType
 
 from medproof.claims.checking import adds_up, check_amount, same_currency
 from medproof.claims.claim import Adjustment, Claim, ClaimOutcome, ClaimResponse, Code, Identifier, LineResponse, Money
+from medproof.claims.currency import EXACT
 from medproof.claims.names import NPI
 from medproof.errors import ClaimCodeError, ClaimElementError, ClaimLineError, ClaimStateError, ClaimTotalError
 from medproof.fhir.claims import billed, claim_kind, claim_number, read_claim
@@ -332,7 +334,8 @@ def _part(adjudication: JsonObject, path: str) -> _Part:
 def _sum(amounts: Sequence[Money | None]) -> Money | None:
     """The sum of the amounts that are given, which are of one currency; None where none is."""
     known = [amount for amount in amounts if amount is not None]
-    return Money(sum((one.amount for one in known[1:]), known[0].amount), known[0].currency) if known else None
+    with localcontext(EXACT):
+        return Money(sum((one.amount for one in known[1:]), known[0].amount), known[0].currency) if known else None
 
 
 def _outcome(made: Sequence[_Adjudication], paid: Money) -> ClaimOutcome:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from math import prod
 
 from medproof.claims.checking import ClaimPaths, adds_up, check_amount, check_claim, same_currency
 from medproof.claims.claim import Claim, ClaimKind, Code, Frequency, Identifier, Money, ServiceLine
-from medproof.claims.currency import rounded
+from medproof.claims.currency import EXACT, rounded
 from medproof.claims.names import NPI
 from medproof.errors import (
     ClaimAmountError,
@@ -343,7 +343,8 @@ def _charge(item: JsonObject, path: str) -> Money | None:
             check_amount(factor, f"{path}.{name}")
     same_currency([(f"{path}.{name}", one) for name, one in (("unitPrice", price), ("net", net)) if one is not None])
     given = (factor for name, factor in factors.items() if factor is not None and name != "net")
-    amount = prod(given, start=Decimal(1))
+    with localcontext(EXACT):
+        amount = prod(given, start=Decimal(1))
     check_amount(amount, f"{path}.unitPrice")
     product = Money(rounded(amount, price.currency), price.currency)
     if net is not None and not adds_up([product], net):

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from medproof.claims.checking import adds_up
 from medproof.claims.claim import Adjustment, ClaimOutcome, ClaimResponse, Identifier, LineResponse, Money
+from medproof.claims.currency import EXACT
 from medproof.errors import ClaimAmountError, ClaimCodeError, ClaimTotalError, InterchangeError
 from medproof.x12 import codes
 from medproof.x12.interchange import Transaction, ordinal
@@ -89,7 +90,7 @@ class _Remittance:
             _balance(said, 3, [line.charge for line in lines], charge, "is not what its lines come to")
         less = [_minus(one.amount) for one in (*adjustments, *(each for line in lines for each in line.adjustments))]
         _balance(said, 4, [charge, *less], paid, "is not the charge less the adjustments")
-        self._paid += paid.amount
+        self._paid = EXACT.add(self._paid, paid.amount)
         return ClaimResponse(
             claim_number=said.required(1),
             payer_number=said.text(7) or None,
@@ -108,10 +109,11 @@ class _Remittance:
         """Make sure that the payment is what is paid for all claims, less what PLB keeps back."""
         kept = Decimal()
         for segment in provider:
-            places = [place for place in range(4, 15, 2) if segment.text(place)]
-            kept += sum((segment.amount(place) for place in places), Decimal())
+            for place in range(4, 15, 2):
+                if segment.text(place):
+                    kept = EXACT.add(kept, segment.amount(place))
         total = codes.money(self._payment, 2, self._currency)
-        parts = [Money(self._paid, self._currency), Money(-kept, self._currency)]
+        parts = [Money(self._paid, self._currency), Money(kept.copy_negate(), self._currency)]
         _balance(self._payment, 2, parts, total, "is not what its claims come to, less PLB")
 
     def _line(self, segments: list[Segment], reversal: bool) -> LineResponse:
@@ -209,4 +211,4 @@ def _decided(head: list[Segment], payment: Segment) -> date | None:
 
 
 def _minus(money: Money) -> Money:
-    return Money(-money.amount, money.currency)
+    return Money(money.amount.copy_negate(), money.currency)

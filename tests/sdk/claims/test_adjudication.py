@@ -303,6 +303,15 @@ def test_plan_reads_as_it_was_written_and_has_one_hash() -> None:
     assert Plan.from_json(replace(PLAN, yearly_limit=None).to_json()).yearly_limit is None
 
 
+@pytest.mark.parametrize(("currency", "nothing"), [("USD", "0.00"), ("JPY", "0"), ("KWD", "0.000")])
+def test_plan_that_says_nothing_of_the_patients_part_takes_none(currency: str, nothing: str) -> None:
+    plan = Plan("All is paid", DAY, currency, ())
+    assert (plan.to_json()["deductible"], plan.to_json()["copay"]) == (nothing, nothing)
+    assert Plan.from_json(plan.to_json()).hash == plan.hash
+    with pytest.raises(PlanError):
+        Plan.from_json({**plan.to_json(), "copay": "0.0"})
+
+
 SAID: Any = PLAN.to_json()
 
 

@@ -7,6 +7,7 @@ from decimal import ROUND_DOWN, Context, Decimal, localcontext
 import pytest
 
 from medproof.claims import Money
+from medproof.claims.checking import adds_up
 from medproof.claims.currency import plain_amount, rounded, smallest_amount
 from medproof.errors import ClaimCurrencyError
 
@@ -31,6 +32,8 @@ def test_what_is_no_currency_is_refused_by_its_place(currency: str) -> None:
         ("-2.345", "USD", "-2.35"),
         ("2.5", "JPY", "3"),
         ("2", "KWD", "2.000"),
+        ("-0", "USD", "0.00"),
+        ("-0.004", "USD", "0.00"),
     ],
 )
 def test_half_goes_away_from_zero(amount: str, currency: str, whole: str) -> None:
@@ -48,3 +51,6 @@ def test_no_setting_of_the_process_makes_another_amount() -> None:
     with localcontext(Context(prec=2, rounding=ROUND_DOWN)):
         assert plain_amount(Money(Decimal("1234.50"), "USD"), "x") == "1234.5|USD"
         assert rounded(Decimal("1234.565"), "USD") == Decimal("1234.57")
+        parts = [Money(Decimal("10000.01"), "USD"), Money(Decimal("10000.02"), "USD")]
+        assert adds_up(parts, Money(Decimal("20000.03"), "USD"))
+        assert not adds_up(parts, Money(Decimal("20000.00"), "USD"))

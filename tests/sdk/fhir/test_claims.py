@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -118,6 +118,12 @@ def test_charge_that_is_not_given_is_the_unit_price_times_quantity_and_factor() 
     line = read(items(net=None, quantity={"value": 3}, unitPrice=usd("33.335"), factor=Decimal("0.8"))).lines[0]
     assert line.charge == Money(Decimal("80.00"), "USD")
     assert read(items(net=None)).lines[0].charge is None
+
+
+def test_no_setting_of_the_process_makes_another_charge() -> None:
+    with localcontext(Context(prec=2)):
+        line = read(items(net=None, quantity={"value": 3}, unitPrice=usd("33.335"), factor=Decimal("0.8"))).lines[0]
+    assert line.charge == Money(Decimal("80.00"), "USD")
 
 
 def test_details_of_a_line_are_kept() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import pytest
 
@@ -179,3 +179,11 @@ def test_a_response_does_not_show_its_money_when_printed() -> None:
 def test_an_835_without_a_payment_is_refused() -> None:
     with pytest.raises(InterchangeError, match="An 835 has no BPR"):
         list(x12.read_responses(interchange("835", "TRN*1*E1")))
+
+
+def test_no_setting_of_the_process_makes_what_does_not_balance_balance() -> None:
+    with localcontext(Context(prec=1)):
+        assert one(remittance(PAID, paid="60")).paid == usd("60")
+        assert one(remittance(PAID, paid="50", after=["PLB*1234567893*20261231*WO:77*12*FB*-2"])).paid == usd("60")
+        with pytest.raises(ClaimTotalError):
+            one(remittance(PAID, paid="64"))
