@@ -11,25 +11,38 @@ from eth_utils import keccak
 
 from medproof import messages
 from medproof.messages import Domain, TypedData
+from tests.support.fixtures import NOBODY
 
 # The contract's numbers.
-NONE, SUBMITTED, PENDED, ADJUDICATED, SETTLED, VOIDED, REPLACED = range(7)
+NONE, SUBMITTED, PENDED, ADJUDICATED, APPEALED, UPHELD, OVERTURNED, SETTLED, VOIDED, REPLACED = range(10)
 APPROVED, PARTIAL, DENIED = 1, 2, 3
+RAISED, CLEARED, CONFIRMED = 1, 2, 3
 
 # Who sends a step; owners that do not send it sign it.
 OWNER, PROVIDER, PAYER, RELAYER = "owner sends", "provider sends", "payer sends", "relayed"
 
-STEPS = ("submit", "pend", "adjudicate", "settle", "void", "replace")
+STEPS = ("submit", "pend", "answer", "adjudicate", "appeal", "decideAppeal", "settle", "void", "replace")
+BY_PAYER = frozenset({"pend", "adjudicate", "decideAppeal"})
+BY_SEVERAL: Mapping[str, int] = {"settle": 3, "void": 2, "replace": 2}  # how many signatures the function takes
 
-# From each state, the steps that are possible; a settled claim is undone only by both.
+# From each state, the steps that are possible without deadlines; a settled claim is undone only by both.
+_UNDONE = frozenset({"void", "replace"})
 POSSIBLE: Mapping[tuple[int, int], frozenset[str]] = {
     (NONE, 0): frozenset({"submit"}),
-    (SUBMITTED, 0): frozenset({"pend", "adjudicate", "void", "replace"}),
-    (PENDED, 0): frozenset({"adjudicate", "void", "replace"}),
-    (ADJUDICATED, APPROVED): frozenset({"settle", "void", "replace"}),
-    (ADJUDICATED, PARTIAL): frozenset({"settle", "void", "replace"}),
-    (ADJUDICATED, DENIED): frozenset({"void", "replace"}),
-    (SETTLED, APPROVED): frozenset({"void", "replace"}),
+    (SUBMITTED, 0): _UNDONE | {"pend", "adjudicate"},
+    (PENDED, 0): _UNDONE | {"answer", "adjudicate"},
+    (ADJUDICATED, APPROVED): _UNDONE | {"settle", "appeal"},
+    (ADJUDICATED, PARTIAL): _UNDONE | {"settle", "appeal"},
+    (ADJUDICATED, DENIED): _UNDONE | {"appeal"},
+    (APPEALED, APPROVED): _UNDONE | {"decideAppeal"},
+    (APPEALED, PARTIAL): _UNDONE | {"decideAppeal"},
+    (APPEALED, DENIED): _UNDONE | {"decideAppeal"},
+    (UPHELD, APPROVED): _UNDONE | {"settle"},
+    (UPHELD, PARTIAL): _UNDONE | {"settle"},
+    (UPHELD, DENIED): _UNDONE,
+    (OVERTURNED, APPROVED): _UNDONE | {"settle"},
+    (OVERTURNED, PARTIAL): _UNDONE | {"settle"},
+    (SETTLED, APPROVED): _UNDONE,
     (VOIDED, 0): frozenset(),
     (REPLACED, 0): frozenset(),
 }
@@ -37,6 +50,30 @@ POSSIBLE: Mapping[tuple[int, int], frozenset[str]] = {
 RULES_HASH = b"\x51" * 32
 REQUEST = b"\x52" * 32
 RESPONSE = b"\x53" * 32
+REPLY = b"\x54" * 32
+GROUNDS = b"\x55" * 32
+SECOND_RESPONSE = b"\x56" * 32
+
+
+class Rules(NamedTuple):
+    """Adjudication rules as the contract takes them."""
+
+    hash: bytes
+    plan: int
+    valid_from: int
+    valid_until: int = 0
+    patient_signs: bool = False
+    registered: bool = False
+    days_to_decide: int = 0
+    days_to_answer: int = 0
+    days_to_appeal: int = 0
+    days_to_decide_appeal: int = 0
+    days_to_settle: int = 0
+
+    @property
+    def printed(self) -> tuple[Any, ...]:
+        """As Brownie prints them."""
+        return ("0x" + self.hash.hex(), *self[1:])
 
 
 class Claim(NamedTuple):
@@ -44,14 +81,16 @@ class Claim(NamedTuple):
 
     provider: str
     payer: str
+    patient: str
+    registration: bytes
     commitment: bytes
     nullifier: bytes
+    soft_key: bytes
 
     @property
     def id(self) -> str:
         """The claim's id, as Brownie prints a bytes32."""
-        types = ["address", "address", "bytes32", "bytes32"]
-        return "0x" + keccak(encode(types, list(self))).hex()
+        return "0x" + keccak(encode(["address"] * 3 + ["bytes32"] * 4, list(self))).hex()
 
     @property
     def id_bytes(self) -> bytes:
@@ -61,6 +100,26 @@ class Claim(NamedTuple):
     def changed(self, **changes: Any) -> Claim:
         """The claim with other members."""
         return self._replace(**changes)
+
+    def submitted(self, rules: int = 1) -> dict[str, Any]:
+        """The event of its submission, as Brownie prints it."""
+        return {
+            "claim": self.id,
+            "provider": self.provider,
+            "payer": self.payer,
+            "patient": self.patient,
+            "registration": "0x" + self.registration.hex(),
+            "commitment": "0x" + self.commitment.hex(),
+            "nullifier": "0x" + self.nullifier.hex(),
+            "softKey": "0x" + self.soft_key.hex(),
+            "rules": rules,
+        }
+
+
+def claim_between(provider: Any, payer: Any, commitment: bytes, nullifier: bytes, **others: Any) -> Claim:
+    """A claim that names neither patient nor registration and has no soft key, unless they are given."""
+    plain = Claim(str(provider), str(payer), NOBODY, bytes(32), commitment, nullifier, bytes(32))
+    return plain.changed(**others)
 
 
 @dataclass(frozen=True)
@@ -72,6 +131,10 @@ class What:
     outcome: int = APPROVED
     response: bytes = RESPONSE
     request: bytes = REQUEST
+    reply: bytes = REPLY
+    by: str | None = None  # who appeals; the provider unless given
+    grounds: bytes = GROUNDS
+    upheld: bool | None = None  # whether an appeal's outcome stays; as the outcome says, unless given
     correction: Claim | None = None
     deadline: int = 0
 
@@ -94,45 +157,51 @@ class Desk:
         return replace(What(deadline=self.deadline), **changes)
 
     def owners(self, step: str, claim: Claim) -> tuple[str, ...]:
-        """The owners of a step as the claim stands: "provider", "payer" or both."""
-        if step in ("pend", "adjudicate"):
+        """The owners of a step as the claim stands, each by its name in the claim."""
+        if step in BY_PAYER:
             return ("payer",)
-        paid = self.contract.stateOf(claim.id)[3]
-        joint = step == "settle" or (step in ("void", "replace") and paid)
+        state = self.contract.stateOf(claim.id)
+        if step == "settle" and self.contract.rulesOf(claim.payer, state[2])[4]:
+            return ("provider", "payer", "patient")
+        joint = step == "settle" or (step in ("void", "replace") and state[3])
         return ("provider", "payer") if joint else ("provider",)
 
     def message(self, step: str, claim: Claim, what: What, *, domain: Domain | None = None) -> TypedData:
         """The message that a step's owners sign."""
-        domain = domain or self.domain
-        number = what.rules
-        if step == "settle":
-            number = self.contract.stateOf(claim.id)[2]
+        domain, state, deadline = domain or self.domain, self.contract.stateOf(claim.id), what.deadline
+        number = state[2] if step == "settle" else what.rules
         rules = what.rules_hash or bytes(self.contract.rulesOf(claim.payer, number)[0])
-        if step == "submit":
-            return messages.submission(
-                domain, **claim._asdict(), rules_number=number, rules=rules, deadline=what.deadline
-            )
-        if step == "pend":
-            return messages.pend(domain, claim=claim.id_bytes, request=what.request, deadline=what.deadline)
-        if step == "void":
-            return messages.void(domain, claim=claim.id_bytes, deadline=what.deadline)
-        if step == "replace":
-            assert what.correction is not None
-            return messages.replacement(
-                domain,
-                claim=claim.id_bytes,
-                correction=what.correction.id_bytes,
-                rules_number=number,
-                rules=rules,
-                deadline=what.deadline,
-            )
-        outcome, response = what.outcome, what.response
-        if step == "settle":
-            outcome, response = self.contract.stateOf(claim.id)[1], bytes(self.contract.responseOf(claim.id))
-        decide = messages.settlement if step == "settle" else messages.adjudication
-        return decide(
-            domain, claim=claim.id_bytes, outcome=outcome, rules=rules, response=response, deadline=what.deadline
+        about: dict[str, Any] = {"claim": claim.id_bytes, "deadline": deadline}
+        decision = {"outcome": what.outcome, "rules": rules, "response": what.response}
+        match step:
+            case "submit":
+                return messages.submission(
+                    domain, **claim._asdict(), rules_number=number, rules=rules, deadline=deadline
+                )
+            case "pend":
+                return messages.pend(domain, **about, number=state[8] + 1, request=what.request)
+            case "answer":
+                return messages.answer(domain, **about, number=state[8], reply=what.reply)
+            case "adjudicate":
+                return messages.adjudication(domain, **about, **decision)
+            case "appeal":
+                return messages.appeal(domain, **about, by=what.by or claim.provider, grounds=what.grounds)
+            case "decideAppeal":
+                return messages.appeal_decision(domain, **about, **decision, upheld=self.upheld(claim, what))
+            case "settle":
+                decided = {"outcome": state[1], "rules": rules, "response": bytes(self.contract.responseOf(claim.id))}
+                return messages.settlement(domain, **about, **decided)
+            case "void":
+                return messages.void(domain, **about)
+        assert what.correction is not None
+        return messages.replacement(
+            domain, **about, correction=what.correction.id_bytes, rules_number=number, rules=rules
         )
+
+    def upheld(self, claim: Claim, what: What) -> bool:
+        """Whether a decision upholds what was appealed."""
+        standing = self.contract.stateOf(claim.id)[1] or DENIED
+        return standing == what.outcome if what.upheld is None else what.upheld
 
     def signature(self, step: str, claim: Claim, owner: str, what: What) -> bytes:
         """The owner's signature for a step."""
@@ -141,46 +210,56 @@ class Desk:
         return bytes(self.sign(signer, self.message(step, claim, what)))
 
     def send(self, step: str, claim: Claim, what: What, sender: Any, *signatures: bytes) -> Any:
-        """Send a step with these signatures: the provider's, then the payer's, of those that the function takes."""
+        """Send a step with these signatures: the provider's, the payer's, the patient's, of those that it takes."""
         arguments: dict[str, tuple[Any, ...]] = {
             "submit": (what.rules,),
             "pend": (what.request,),
+            "answer": (what.reply,),
             "adjudicate": (what.outcome, what.rules, what.response),
-            "settle": (),
-            "void": (),
+            "appeal": (what.by or claim.provider, what.grounds),
+            "decideAppeal": (self.upheld(claim, what), what.outcome, what.rules, what.response),
             "replace": (what.correction, what.rules),
         }
-        taken = 2 if step in ("settle", "void", "replace") else 1
-        given = (*signatures, b"", b"")[:taken]
+        taken = BY_SEVERAL.get(step, 1)
+        given = (*signatures, b"", b"", b"")[:taken]
         function = getattr(self.contract, step)
         if self.dry:
             function = function.call
-        return function(claim, *arguments[step], what.deadline, *given, {"from": sender})
+        return function(claim, *arguments.get(step, ()), what.deadline, *given, {"from": sender})
+
+    def given(self, step: str, signatures: Mapping[str, bytes]) -> tuple[bytes, ...]:
+        """Signatures by their owners, in the order in which a step takes them."""
+        if step not in BY_SEVERAL:
+            return tuple(signatures.values())
+        return tuple(signatures.get(owner, b"") for owner in ("provider", "payer", "patient"))
 
     def take(self, step: str, claim: Claim, form: str = OWNER, **changes: Any) -> Any:
-        """Take a step in one of its forms; in a joint step `OWNER` is the provider, and the payer signs."""
+        """Take a step in one of its forms; in a joint step `OWNER` is the provider, and the others sign."""
         what = self.what(**changes)
         owners = self.owners(step, claim)
         sending = {OWNER: owners[0], PROVIDER: "provider", PAYER: "payer", RELAYER: None}[form]
         signing = {owner: self.signature(step, claim, owner, what) for owner in owners if owner != sending}
         sender = self.relayer if sending is None else self.account_of(str(getattr(claim, sending)))
-        if owners == ("payer",):
-            return self.send(step, claim, what, sender, signing.get("payer", b""))
-        return self.send(step, claim, what, sender, signing.get("provider", b""), signing.get("payer", b""))
+        return self.send(step, claim, what, sender, *self.given(step, signing))
 
     def bring(self, claim: Claim, status: int, outcome: int = APPROVED, **changes: Any) -> Claim:
         """Bring a new claim to a state, by the shortest way."""
-        steps = {
+        decided: tuple[tuple[str, int], ...] = (("submit", 0), ("adjudicate", outcome))
+        denied: tuple[tuple[str, int], ...] = (("submit", 0), ("adjudicate", DENIED), ("appeal", 0))
+        steps: tuple[tuple[str, int], ...] = {
             NONE: (),
-            SUBMITTED: ("submit",),
-            PENDED: ("submit", "pend"),
-            ADJUDICATED: ("submit", "adjudicate"),
-            SETTLED: ("submit", "adjudicate", "settle"),
-            VOIDED: ("submit", "void"),
-            REPLACED: ("submit", "replace"),
+            SUBMITTED: (("submit", 0),),
+            PENDED: (("submit", 0), ("pend", 0)),
+            ADJUDICATED: decided,
+            APPEALED: (*decided, ("appeal", 0)),
+            UPHELD: (*decided, ("appeal", 0), ("decideAppeal", outcome)),
+            OVERTURNED: (*denied, ("decideAppeal", outcome)),
+            SETTLED: (*decided, ("settle", 0)),
+            VOIDED: (("submit", 0), ("void", 0)),
+            REPLACED: (("submit", 0), ("replace", 0)),
         }[status]
-        for step in steps:
+        for step, decision in steps:
             if step == "replace":
                 changes.setdefault("correction", claim.changed(commitment=keccak(claim.commitment)))
-            self.take(step, claim, outcome=outcome or APPROVED, **changes)
+            self.take(step, claim, outcome=decision or APPROVED, **changes)
         return claim

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.claims import OWNER, PAYER, PROVIDER, RELAYER, RULES_HASH, Claim, Desk
+from tests.support.claims import OWNER, PAYER, PROVIDER, RELAYER, RULES_HASH, Desk, Rules, claim_between
 from tests.support.fixtures import DAY, SALTED
+
+DAYS = (30, 45, 180, 60, 20)  # to decide, to answer, to appeal, to decide an appeal, to settle
+TIMED_HASH, STRICT_HASH, ENCOUNTER = b"\x58" * 32, b"\x59" * 32, b"\x5a" * 32
 
 
 @pytest.fixture(scope="module")
@@ -15,14 +18,14 @@ def today(chain):
 @pytest.fixture(scope="module")
 def published(claim_anchor, parties, payer, second_payer, today):
     """Both payers have published rules, in force for a hundred days."""
-    claim_anchor.publishRules(RULES_HASH, today - 100, {"from": payer})
-    claim_anchor.publishRules(RULES_HASH, today - 100, {"from": second_payer})
+    claim_anchor.publishRules(Rules(RULES_HASH, 0, today - 100), {"from": payer})
+    claim_anchor.publishRules(Rules(RULES_HASH, 0, today - 100), {"from": second_payer})
 
 
 @pytest.fixture
 def claim(clinic, payer):
     """A claim of the clinic to the payer."""
-    return Claim(clinic.address, payer.address, SALTED, b"\x33" * 32)
+    return claim_between(clinic, payer, SALTED, b"\x33" * 32)
 
 
 @pytest.fixture
@@ -39,6 +42,27 @@ def desk(claim_anchor, published, domain_of, sign, relayer, registrar, accounts,
         return accounts.at(registrar.accountOf(identity))
 
     return Desk(claim_anchor, domain_of(claim_anchor), sign, relayer, account_of, deadline)
+
+
+@pytest.fixture
+def timed(claim_anchor, published, payer, today):
+    """The number of the payer's rules of plan 1, with a time for each step."""
+    rules = Rules(TIMED_HASH, 1, today - 100, 0, False, False, *DAYS)
+    return claim_anchor.publishRules(rules, {"from": payer}).return_value
+
+
+@pytest.fixture
+def strict(claim_anchor, published, payer, today):
+    """The number of the payer's rules of plan 2, by which encounters are registered and patients sign."""
+    rules = Rules(STRICT_HASH, 2, today - 100, patient_signs=True, registered=True)
+    return claim_anchor.publishRules(rules, {"from": payer}).return_value
+
+
+@pytest.fixture
+def strict_claim(claim_anchor, strict, claim, patient):
+    """A claim of a patient's registered encounter."""
+    claim_anchor.registerEncounter(patient, ENCOUNTER, 0, b"", {"from": patient})
+    return claim.changed(patient=patient.address, registration=ENCOUNTER)
 
 
 @pytest.fixture(params=[OWNER, RELAYER])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from medproof.messages import Domain
-from tests.support.claims import ADJUDICATED, NONE, OWNER, RELAYER, SETTLED, SUBMITTED
+from tests.support.claims import ADJUDICATED, APPEALED, NONE, OWNER, PENDED, RELAYER, SETTLED, SUBMITTED, VOIDED, Rules
 from tests.support.fixtures import PAYER as PAYER_KIND
 from tests.support.fixtures import PROVIDER
 from tests.support.reverts import reverts
@@ -14,7 +14,10 @@ from tests.support.reverts import reverts
 OWNED = [
     ("submit", NONE, "provider"),
     ("pend", SUBMITTED, "payer"),
+    ("answer", PENDED, "provider"),
     ("adjudicate", SUBMITTED, "payer"),
+    ("appeal", ADJUDICATED, "provider"),
+    ("decideAppeal", APPEALED, "payer"),
     ("settle", ADJUDICATED, "provider"),
     ("settle", ADJUDICATED, "payer"),
     ("void", SUBMITTED, "provider"),
@@ -52,10 +55,7 @@ def send(desk, ready, owned, what):
         signatures = {
             owner: signature if owner == tested else desk.signature(step, ready, owner, changed) for owner in owners
         }
-        if owners == ("payer",):
-            return desk.send(step, ready, changed, sender or desk.relayer, signatures["payer"])
-        given = (signatures["provider"], signatures.get("payer", b""))
-        return desk.send(step, ready, changed, sender or desk.relayer, *given)
+        return desk.send(step, ready, changed, sender or desk.relayer, *desk.given(step, signatures))
 
     return sent
 
@@ -268,7 +268,7 @@ def test_owner_who_sends_has_no_deadline(claim_anchor, desk, claim, clinic):
     desk.take("submit", claim, OWNER, deadline=1)
     desk.take("void", claim, OWNER, deadline=1)
 
-    assert claim_anchor.stateOf(claim.id)[0] == 5
+    assert claim_anchor.stateOf(claim.id)[0] == VOIDED
 
 
 @pytest.mark.spec("K3")
@@ -276,7 +276,7 @@ def test_signed_step_does_not_count_twice(desk, ready, owned, what):
     step = owned[0]
     owners = desk.owners(step, ready)
     signatures = {owner: desk.signature(step, ready, owner, what) for owner in owners}
-    given = (signatures["payer"],) if owners == ("payer",) else tuple(signatures.values())
+    given = desk.given(step, signatures)
     desk.send(step, ready, what, desk.relayer, *given)
     status = desk.contract.stateOf(ready.id)[0]
     error = ("ClaimExists", ready.id) if step == "submit" else ("StepNotPossible", ready.id, status)
@@ -291,7 +291,7 @@ def wallets(ContractWallet, desk, claim, accredit, fresh_account, admin, claim_a
     wallet = {owner: ContractWallet.deploy(fresh_account, {"from": admin}) for owner in ("provider", "payer")}
     accredit(wallet["provider"], PROVIDER)
     accredit(wallet["payer"], PAYER_KIND)
-    rules = claim_anchor.publishRules.encode_input(b"\x51" * 32, today - 100)
+    rules = claim_anchor.publishRules.encode_input(Rules(b"\x51" * 32, 0, today - 100))
     wallet["payer"].execute(claim_anchor, rules, {"from": admin})
     for contract in wallet.values():
         desk.signers[contract.address] = fresh_account
@@ -309,7 +309,9 @@ def desk_bring_relayed(desk, claim, status):
     for step in {
         NONE: (),
         SUBMITTED: ("submit",),
+        PENDED: ("submit", "pend"),
         ADJUDICATED: ("submit", "adjudicate"),
+        APPEALED: ("submit", "adjudicate", "appeal"),
         SETTLED: ("submit", "adjudicate", "settle"),
     }[status]:
         desk.take(step, claim, RELAYER)

@@ -11,8 +11,8 @@ def test_claim_is_pended_and_announced(claim_anchor, desk, claim, form):
 
     tx = desk.take("pend", claim, form)
 
-    assert claim_anchor.stateOf(claim.id) == (PENDED, 0, 1, False)
-    assert claim_anchor.claimOf(claim.nullifier) == claim.id
+    assert claim_anchor.stateOf(claim.id)[:4] == (PENDED, 0, 1, False)
+    assert claim_anchor.holderOf(claim.nullifier) == claim.id
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimPended"]) == {"claim": claim.id, "request": "0x" + REQUEST.hex()}
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.claims import RULES_HASH
+from tests.support.claims import RULES_HASH, Rules
 from tests.support.fixtures import DAY, PAYER
 from tests.support.reverts import reverts
 
@@ -11,40 +11,40 @@ NEXT_RULES = b"\x61" * 32
 
 @pytest.mark.spec("K21", "K22")
 def test_first_rules_reach_back_and_are_announced(claim_anchor, parties, payer, today):
-    tx = claim_anchor.publishRules(RULES_HASH, today - 1000, {"from": payer})
+    tx = claim_anchor.publishRules(Rules(RULES_HASH, 0, today - 1000), {"from": payer})
 
     assert tx.return_value == 1
     assert claim_anchor.rulesCount(payer) == 1
-    assert claim_anchor.rulesOf(payer, 1) == ("0x" + RULES_HASH.hex(), today - 1000)
+    assert claim_anchor.rulesOf(payer, 1) == Rules(RULES_HASH, 0, today - 1000).printed
     assert len(tx.events) == 1
     assert dict(tx.events["RulesPublished"]) == {
         "payer": payer,
+        "plan": 0,
         "number": 1,
-        "rules": "0x" + RULES_HASH.hex(),
-        "validFrom": today - 1000,
+        "rules": Rules(RULES_HASH, 0, today - 1000).printed,
     }
 
 
 @pytest.mark.spec("K21", "K22")
 def test_further_rules_begin_today_at_the_earliest(claim_anchor, published, payer, today):
-    tx = claim_anchor.publishRules(NEXT_RULES, today, {"from": payer})
+    tx = claim_anchor.publishRules(Rules(NEXT_RULES, 0, today), {"from": payer})
 
     assert tx.return_value == 2
     assert claim_anchor.rulesCount(payer) == 2
-    assert claim_anchor.rulesOf(payer, 2) == ("0x" + NEXT_RULES.hex(), today)
-    assert claim_anchor.rulesOf(payer, 1) == ("0x" + RULES_HASH.hex(), today - 100)
+    assert claim_anchor.rulesOf(payer, 2) == Rules(NEXT_RULES, 0, today).printed
+    assert claim_anchor.rulesOf(payer, 1) == Rules(RULES_HASH, 0, today - 100).printed
     assert len(tx.events) == 1
     assert dict(tx.events["RulesPublished"]) == {
         "payer": payer,
+        "plan": 0,
         "number": 2,
-        "rules": "0x" + NEXT_RULES.hex(),
-        "validFrom": today,
+        "rules": Rules(NEXT_RULES, 0, today).printed,
     }
 
 
 @pytest.mark.spec("K21")
 def test_each_payer_numbers_its_own_rules(claim_anchor, published, payer, second_payer, today):
-    claim_anchor.publishRules(NEXT_RULES, today + 1, {"from": second_payer})
+    claim_anchor.publishRules(Rules(NEXT_RULES, 0, today + 1), {"from": second_payer})
 
     assert claim_anchor.rulesCount(payer) == 1
     assert claim_anchor.rulesCount(second_payer) == 2
@@ -53,33 +53,33 @@ def test_each_payer_numbers_its_own_rules(claim_anchor, published, payer, second
 @pytest.mark.spec("K22")
 def test_retroactive_rules_revert(claim_anchor, published, payer, today):
     with reverts("RulesRetroactive", today - 1, today):
-        claim_anchor.publishRules(NEXT_RULES, today - 1, {"from": payer})
+        claim_anchor.publishRules(Rules(NEXT_RULES, 0, today - 1), {"from": payer})
 
 
 @pytest.mark.spec("K22", "K23")
 def test_rules_published_later_for_the_same_day_are_in_force(claim_anchor, published, payer, today):
-    claim_anchor.publishRules(NEXT_RULES, today + 5, {"from": payer})
-    claim_anchor.publishRules(RULES_HASH, today + 5, {"from": payer})
+    claim_anchor.publishRules(Rules(NEXT_RULES, 0, today + 5), {"from": payer})
+    claim_anchor.publishRules(Rules(RULES_HASH, 0, today + 5), {"from": payer})
 
-    assert claim_anchor.rulesInForce(payer, today + 4) == 1
-    assert claim_anchor.rulesInForce(payer, today + 5) == 3
+    assert claim_anchor.rulesInForce(payer, 0, today + 4) == 1
+    assert claim_anchor.rulesInForce(payer, 0, today + 5) == 3
 
 
 def test_rules_without_hash_revert(claim_anchor, parties, payer, today):
     with reverts("RulesMissing"):
-        claim_anchor.publishRules(b"\0" * 32, today, {"from": payer})
+        claim_anchor.publishRules(Rules(b"\0" * 32, 0, today), {"from": payer})
 
 
 @pytest.mark.spec("K11")
 def test_rules_of_a_provider_revert(claim_anchor, parties, clinic, today):
     with reverts("KindNotAdmitted", clinic.address, 1):
-        claim_anchor.publishRules(RULES_HASH, today, {"from": clinic})
+        claim_anchor.publishRules(Rules(RULES_HASH, 0, today), {"from": clinic})
 
 
 @pytest.mark.spec("K11")
 def test_rules_of_a_stranger_revert(claim_anchor, parties, stranger, today):
     with reverts("KindNotAdmitted", stranger.address, 0):
-        claim_anchor.publishRules(RULES_HASH, today, {"from": stranger})
+        claim_anchor.publishRules(Rules(RULES_HASH, 0, today), {"from": stranger})
 
 
 @pytest.mark.spec("K6")
@@ -87,7 +87,7 @@ def test_rules_of_a_suspended_payer_revert(claim_anchor, parties, registrar, adm
     registrar.suspend(payer, {"from": admin})
 
     with reverts("KindNotAdmitted", payer.address, 0):
-        claim_anchor.publishRules(RULES_HASH, today, {"from": payer})
+        claim_anchor.publishRules(Rules(RULES_HASH, 0, today), {"from": payer})
 
 
 @pytest.mark.spec("K6")
@@ -96,7 +96,7 @@ def test_rules_of_a_lapsed_payer_revert(claim_anchor, parties, chain, accredit, 
     chain.sleep(2 * DAY)
 
     with reverts("KindNotAdmitted", fresh_account.address, 0):
-        claim_anchor.publishRules(RULES_HASH, today + 2, {"from": fresh_account})
+        claim_anchor.publishRules(Rules(RULES_HASH, 0, today + 2), {"from": fresh_account})
 
 
 @pytest.mark.spec("K7")
@@ -106,7 +106,7 @@ def test_rules_belong_to_the_identity_not_to_the_account(
     registrar.offerAccount(fresh_account, {"from": payer})
     registrar.takeAccount(payer, {"from": fresh_account})
 
-    tx = claim_anchor.publishRules(NEXT_RULES, today, {"from": fresh_account})
+    tx = claim_anchor.publishRules(Rules(NEXT_RULES, 0, today), {"from": fresh_account})
 
     assert tx.return_value == 2
     assert tx.events["RulesPublished"]["payer"] == payer
@@ -115,10 +115,10 @@ def test_rules_belong_to_the_identity_not_to_the_account(
 
 @pytest.mark.spec("K22", "K23")
 def test_rules_that_have_not_begun_can_be_corrected(claim_anchor, published, payer, today):
-    claim_anchor.publishRules(NEXT_RULES, 65535, {"from": payer})  # a slip: the year 2149
+    claim_anchor.publishRules(Rules(NEXT_RULES, 0, 65535), {"from": payer})  # a slip: the year 2149
 
-    claim_anchor.publishRules(NEXT_RULES, today + 1, {"from": payer})
+    claim_anchor.publishRules(Rules(NEXT_RULES, 0, today + 1), {"from": payer})
 
-    assert claim_anchor.rulesInForce(payer, today) == 1
-    assert claim_anchor.rulesInForce(payer, today + 1) == 3
-    assert claim_anchor.rulesInForce(payer, 65535) == 3
+    assert claim_anchor.rulesInForce(payer, 0, today) == 1
+    assert claim_anchor.rulesInForce(payer, 0, today + 1) == 3
+    assert claim_anchor.rulesInForce(payer, 0, 65535) == 3

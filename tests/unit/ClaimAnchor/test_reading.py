@@ -2,30 +2,40 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.claims import Claim, Rules
+from tests.support.fixtures import NOBODY
+
 
 @pytest.mark.spec("K1")
-def test_claim_id_is_the_hash_of_the_four(claim_anchor, claim):
+def test_claim_id_is_the_hash_of_the_seven(claim_anchor, claim):
     assert claim_anchor.claimId(claim) == claim.id
 
 
-@pytest.mark.parametrize("member", ["provider", "payer", "commitment", "nullifier"])
+@pytest.mark.parametrize("member", Claim._fields)
 @pytest.mark.spec("K1")
 def test_claim_id_changes_with_each_member(claim_anchor, claim, stranger, member):
-    other = stranger.address if member in ("provider", "payer") else b"\x77" * 32
+    other = stranger.address if member in ("provider", "payer", "patient") else b"\x77" * 32
 
     assert claim_anchor.claimId(claim.changed(**{member: other})) != claim.id
 
 
 @pytest.mark.spec("K26")
-def test_what_is_unknown_reads_zero(claim_anchor, claim, payer):
+def test_what_is_unknown_reads_zero(claim_anchor, claim, payer, patient):
     nothing = "0x" + "00" * 32
 
-    assert claim_anchor.stateOf(claim.id) == (0, 0, 0, False)
+    assert claim_anchor.stateOf(claim.id) == (0, 0, 0, False, False, 0, 0, 0, 0)
     assert claim_anchor.responseOf(claim.id) == nothing
-    assert claim_anchor.claimOf(claim.nullifier) == nothing
-    assert claim_anchor.rulesOf(payer, 1) == (nothing, 0)
+    assert claim_anchor.holderOf(claim.nullifier) == nothing
+    assert claim_anchor.rulesOf(payer, 1) == Rules(bytes(32), 0, 0).printed
     assert claim_anchor.rulesCount(payer) == 0
+    assert claim_anchor.rulesOfPlan(payer, 0) == ()
+    assert claim_anchor.encounterAt(patient, b"\x5a" * 32) == 0
+    assert claim_anchor.claimBatchOf(claim.provider, b"\x5b" * 32) == (0, 0)
+    assert claim_anchor.flagOf(claim.id, nothing) == 0
+    assert claim_anchor.dueOf(claim) == (NOBODY, 0)
+    assert claim_anchor.appealTimeOf(claim) == (0, 0)
 
 
-def test_registrar_is_the_one_given(claim_anchor, registrar):
+def test_neighbours_are_those_given(claim_anchor, registrar, prescriptions):
     assert claim_anchor.registrar() == registrar
+    assert claim_anchor.prescriptions() == prescriptions

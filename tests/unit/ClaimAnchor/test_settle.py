@@ -14,9 +14,9 @@ def test_claim_is_settled_and_announced(claim_anchor, desk, claim, joint_form, o
 
     tx = desk.take("settle", claim, joint_form)
 
-    assert claim_anchor.stateOf(claim.id) == (SETTLED, outcome, 1, True)
+    assert claim_anchor.stateOf(claim.id)[:4] == (SETTLED, outcome, 1, True)
     assert claim_anchor.responseOf(claim.id) == "0x" + RESPONSE.hex()
-    assert claim_anchor.claimOf(claim.nullifier) == claim.id
+    assert claim_anchor.holderOf(claim.nullifier) == claim.id
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimSettled"]) == {"claim": claim.id}
 
@@ -34,7 +34,7 @@ def test_provider_alone_does_not_settle(claim_anchor, desk, claim, clinic):
     desk.bring(claim, ADJUDICATED)
 
     with reverts("StepNotYours", claim.payer, clinic.address):
-        claim_anchor.settle(claim, desk.deadline, b"", b"", {"from": clinic})
+        claim_anchor.settle(claim, desk.deadline, b"", b"", b"", {"from": clinic})
 
 
 @pytest.mark.spec("K5")
@@ -42,7 +42,7 @@ def test_payer_alone_does_not_settle(claim_anchor, desk, claim, payer):
     desk.bring(claim, ADJUDICATED)
 
     with reverts("StepNotYours", claim.provider, payer.address):
-        claim_anchor.settle(claim, desk.deadline, b"", b"", {"from": payer})
+        claim_anchor.settle(claim, desk.deadline, b"", b"", b"", {"from": payer})
 
 
 @pytest.mark.spec("K5")

@@ -2,10 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.claims import ADJUDICATED, APPROVED, DENIED, PARTIAL, PENDED, SETTLED, SUBMITTED, VOIDED
+from tests.support.claims import (
+    ADJUDICATED,
+    APPEALED,
+    APPROVED,
+    DENIED,
+    OVERTURNED,
+    PARTIAL,
+    PENDED,
+    SETTLED,
+    SUBMITTED,
+    UPHELD,
+    VOIDED,
+)
 from tests.support.reverts import reverts
 
 UNPAID = [(SUBMITTED, 0), (PENDED, 0), (ADJUDICATED, APPROVED), (ADJUDICATED, PARTIAL), (ADJUDICATED, DENIED)]
+UNPAID += [(APPEALED, DENIED), (UPHELD, DENIED), (OVERTURNED, APPROVED)]
 
 
 @pytest.mark.parametrize(("status", "outcome"), UNPAID)
@@ -15,8 +28,8 @@ def test_unpaid_claim_is_voided_by_its_provider_and_announced(claim_anchor, desk
 
     tx = desk.take("void", claim, form)
 
-    assert claim_anchor.stateOf(claim.id) == (VOIDED, outcome, 1, False)
-    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+    assert claim_anchor.stateOf(claim.id)[:4] == (VOIDED, outcome, 1, False)
+    assert not any(bytes(claim_anchor.holderOf(claim.nullifier)))
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
 
@@ -27,8 +40,8 @@ def test_settled_claim_is_voided_by_both_and_announced(claim_anchor, desk, claim
 
     tx = desk.take("void", claim, joint_form)
 
-    assert claim_anchor.stateOf(claim.id) == (VOIDED, APPROVED, 1, True)
-    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+    assert claim_anchor.stateOf(claim.id)[:4] == (VOIDED, APPROVED, 1, True)
+    assert not any(bytes(claim_anchor.holderOf(claim.nullifier)))
     assert len(tx.events) == 1
     assert dict(tx.events["ClaimVoided"]) == {"claim": claim.id}
 
@@ -75,7 +88,7 @@ def test_voided_service_is_billed_to_another_payer(claim_anchor, desk, claim, se
 
     desk.take("submit", again)
 
-    assert claim_anchor.claimOf(claim.nullifier) == again.id
+    assert claim_anchor.holderOf(claim.nullifier) == again.id
 
 
 @pytest.mark.spec("K14")
@@ -85,7 +98,7 @@ def test_closed_claim_does_not_release_the_nullifier_again(claim_anchor, desk, c
 
     with reverts("StepNotPossible", claim.id, VOIDED):
         desk.take("void", claim)
-    assert claim_anchor.claimOf(claim.nullifier) == correction.id
+    assert claim_anchor.holderOf(claim.nullifier) == correction.id
 
 
 @pytest.mark.spec("K28")
@@ -97,7 +110,7 @@ def test_replacement_of_a_settled_claim_is_not_voided_by_its_provider_alone(
 
     with reverts("StepNotYours", claim.payer, clinic.address):
         claim_anchor.void(correction, desk.deadline, b"", b"", {"from": clinic})
-    assert claim_anchor.stateOf(correction.id) == (SUBMITTED, 0, 1, True)
+    assert claim_anchor.stateOf(correction.id)[:4] == (SUBMITTED, 0, 1, True)
 
 
 @pytest.mark.spec("K28")
@@ -107,7 +120,7 @@ def test_replacement_of_a_settled_claim_is_voided_by_both(claim_anchor, desk, cl
 
     desk.take("void", correction, joint_form)
 
-    assert claim_anchor.stateOf(correction.id) == (VOIDED, 0, 1, True)
+    assert claim_anchor.stateOf(correction.id)[:4] == (VOIDED, 0, 1, True)
 
 
 @pytest.mark.spec("K29")
@@ -118,7 +131,7 @@ def test_open_claim_of_a_removed_provider_is_voided_by_anyone(claim_anchor, desk
     claim_anchor.void(claim, 0, b"", b"", {"from": stranger})
 
     assert claim_anchor.stateOf(claim.id)[0] == VOIDED
-    assert not any(bytes(claim_anchor.claimOf(claim.nullifier)))
+    assert not any(bytes(claim_anchor.holderOf(claim.nullifier)))
 
 
 @pytest.mark.spec("K29")
