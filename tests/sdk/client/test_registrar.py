@@ -9,6 +9,7 @@ import pytest
 
 from medproof.chain import Chain
 from medproof.client import MedProof
+from medproof.client.claim_anchor import Rules
 from medproof.client.registrar import EMERGENCY, EVERYONE, AccountChange, Party, Registrar, group_grantee
 from medproof.contract_errors import (
     AccountChangeTooEarly,
@@ -160,7 +161,7 @@ def test_day_that_does_not_fit(registrar: Registrar, admin: LocalSigner, day: da
         lambda suite, one: suite.registrar.create_group("x"),
         lambda suite, one: suite.consent_registry.revoke(one),
         lambda suite, one: suite.consent_registry.publish_terms(CREDENTIAL),
-        lambda suite, one: suite.claim_anchor.publish_rules(CREDENTIAL, date(2020, 1, 1)),
+        lambda suite, one: suite.claim_anchor.publish_rules(Rules(CREDENTIAL, date(2020, 1, 1))),
     ],
 )
 def test_nobody_named_to_send(suite: MedProof, act: Any) -> None:
