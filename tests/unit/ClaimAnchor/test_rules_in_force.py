@@ -2,14 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.claims import RULES_HASH, Desk, Rules
+from tests.support.claims import RULES_HASH, Rules
 from tests.support.reverts import reverts
-
-
-@pytest.fixture
-def desk_of_ended_rules(claim_anchor, parties, payer, today, domain_of, sign, relayer, accounts, deadline):
-    claim_anchor.publishRules(Rules(RULES_HASH, 0, today - 9, today - 2), {"from": payer})
-    return Desk(claim_anchor, domain_of(claim_anchor), sign, relayer, accounts.at, deadline)
 
 
 @pytest.fixture
@@ -44,10 +38,10 @@ def test_of_rules_whose_period_holds_the_day_the_last_published_are_in_force(cla
 
 @pytest.mark.spec("K23")
 def test_after_the_last_period_none_are_in_force(claim_anchor, parties, payer, today):
-    claim_anchor.publishRules(Rules(RULES_HASH, 0, today - 9, today), {"from": payer})
+    number = claim_anchor.publishRules(Rules(RULES_HASH, 3, today - 9, today), {"from": payer}).return_value
 
-    assert claim_anchor.rulesInForce(payer, 0, today - 1) == 1
-    assert claim_anchor.rulesInForce(payer, 0, today) == 0
+    assert claim_anchor.rulesInForce(payer, 3, today - 1) == number
+    assert claim_anchor.rulesInForce(payer, 3, today) == 0
 
 
 @pytest.mark.spec("K21", "K22", "K23")
@@ -72,8 +66,11 @@ def test_rules_that_end_before_they_begin_revert(claim_anchor, parties, payer, t
 
 
 @pytest.mark.spec("K24")
-def test_claims_come_after_the_rules_have_ended(claim_anchor, parties, desk_of_ended_rules, claim):
+def test_claims_come_after_the_rules_have_ended(claim_anchor, desk, claim, payer, today):
     """A service of the last day is billed weeks later."""
-    desk_of_ended_rules.take("submit", claim)
+    ended = Rules(RULES_HASH, 3, today - 9, today - 2)
+    number = claim_anchor.publishRules(ended, {"from": payer}).return_value
 
-    assert claim_anchor.stateOf(claim.id)[2] == 1
+    desk.take("submit", claim, rules=number)
+
+    assert claim_anchor.stateOf(claim.id)[2] == number
