@@ -85,6 +85,8 @@ class Reached:
     pends: int = 0
     submitted: int = 0
     since: int = 0
+    used: int = 0
+    late: bool = False
 
     def after(self, event: Event, said: ProvedTransaction) -> Reached:
         """Where it stands after one more.
@@ -102,10 +104,16 @@ class Reached:
         if event.name == "ClaimSubmitted":
             return replace(moved, rules=int(given["rules"]), submitted=said.timestamp)
         if event.name == "ClaimPended":
-            return replace(moved, pends=self.pends + 1)
+            return replace(moved, pends=self.pends + 1, used=self.used + said.timestamp - self.since)
+        if event.name == "ClaimAppealed":  # what is not decided can be appealed once the decision is late
+            return replace(moved, late=self.late or self.outcome is Outcome.NONE)
         if event.name == "ClaimSettled":
             return replace(moved, paid=True)
         if event.name == "AppealDecided":
+            standing, decided = self.outcome or Outcome.DENIED, (given["outcome"], bytes(given["response"]))
+            changed = decided[0] != Outcome.DENIED and decided != (standing, self.response)
+            if not (decided[0] == standing if given["upheld"] else changed):
+                raise EvidenceError(f"step in {said.hash}", f"does not follow the outcome {standing.name}")
             moved = replace(moved, status=ClaimStatus.UPHELD if given["upheld"] else ClaimStatus.OVERTURNED)
         if event.name in ("ClaimAdjudicated", "AppealDecided"):
             return replace(moved, outcome=Outcome(given["outcome"]), response=bytes(given["response"]))
@@ -117,11 +125,12 @@ class Reached:
         Raises:
             EvidenceError: it does not; the first member that differs is named.
         """
-        for name in ("status", "outcome", "response", "rules", "pends", "submitted", "since"):
+        for name in ("status", "outcome", "response", "rules", "pends", "submitted", "since", "used"):
             if getattr(held, name) != getattr(self, name):
                 raise EvidenceError("steps", f"do not lead to what the storage holds: its {name} is another")
-        if self.paid and not held.paid:
-            raise EvidenceError("steps", "do not lead to what the storage holds: nothing was paid there")
+        for name in ("paid", "late"):  # it may be so for more than its steps, as where it replaces what was paid
+            if getattr(self, name) and not getattr(held, name):
+                raise EvidenceError("steps", f"do not lead to what the storage holds, where nothing was {name}")
 
 
 def replay(

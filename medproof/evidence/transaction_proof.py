@@ -24,6 +24,7 @@ __all__ = ["ProvedLog", "ProvedTransaction", "TransactionProof", "prove_transact
 _LEGACY = 0xC0  # a list's first byte from here on; below stands the type of EIP-2718
 _CALL_FIELDS = {1: (4, 6), 2: (5, 7), 3: (5, 7), 4: (5, 7)}  # where "to" and the call's data stand, by type
 _LEGACY_FIELDS = (3, 5)
+_PROTECTED = 35  # a legacy transaction's v from here on says its chain (EIP-155)
 _MOST_TRANSACTIONS = 1 << 20
 
 
@@ -72,7 +73,9 @@ class TransactionProof:
         receipt = value_at(self.header.receipts_root, key, self.receipt, "receipt")
         if raw is None or receipt is None:
             raise EvidenceError("transaction", f"is not in block {self.header.hash}")
-        to, data = _read_call(raw)
+        signed_for, to, data = _read_call(raw)
+        if signed_for not in (None, self.chain_id):
+            raise EvidenceError("transaction", f"was signed for chain {signed_for}, not {self.chain_id}")
         return ProvedTransaction(
             block=self.header.number,
             timestamp=self.header.timestamp,
@@ -212,12 +215,16 @@ def _octets(said: str) -> bytes:
 # -- reading them --------------------------------------------------------------------------------------------------
 
 
-def _read_call(raw: bytes) -> tuple[str | None, bytes]:
-    """Whom a transaction calls, and with what."""
+def _read_call(raw: bytes) -> tuple[int | None, str | None, bytes]:
+    """On which chain a transaction may stand, None for any; whom it calls, and with what."""
     try:
         to, data = _CALL_FIELDS[raw[0]] if raw[0] < _LEGACY else _LEGACY_FIELDS
         fields = read_rlp(raw if raw[0] >= _LEGACY else raw[1:])
-        return to_checksum_address(fields[to]) if fields[to] else None, bytes(fields[data])
+        signed_for: int | None = int.from_bytes(fields[0], "big")
+        if raw[0] >= _LEGACY:
+            v = int.from_bytes(fields[6], "big")
+            signed_for = (v - _PROTECTED) // 2 if v >= _PROTECTED else None
+        return signed_for, to_checksum_address(fields[to]) if fields[to] else None, bytes(fields[data])
     except (RLPException, LookupError, ValueError, TypeError):
         raise EvidenceError("transaction", "is none of the types that are known here") from None
 

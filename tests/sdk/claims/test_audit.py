@@ -30,6 +30,7 @@ from medproof.evidence.state_proof import SlotProof
 from medproof.merkle import MerkleLog
 from medproof.signing import LocalSigner
 from tests.sdk.claims.claim_examples import DAY, claim, response
+from tests.sdk.conftest import rpc
 
 TEXT = b"Plan 7: everything is paid at 80 per cent."
 Making = Callable[..., Case]
@@ -154,6 +155,7 @@ def test_what_is_left_out_altered_or_swapped_is_named(suite: MedProof, settled: 
         (replace(evidence, steps=steps[1:]), "does not follow NONE"),
         (replace(evidence, steps=()), "status is another"),
         (replace(evidence, steps=(*steps[:1], *steps[3:])), "pends is another"),
+        (replace(evidence, steps=(*steps[:3], *steps[4:])), "nothing was late"),
         (replace(evidence, steps=(*steps, steps[-1])), "does not come after"),
         (replace(evidence, steps=(steps[1], steps[0], *steps[2:])), "does not follow"),
         (replace(evidence, claim=other), "is not in this contract's storage|lacks slot"),
@@ -164,10 +166,44 @@ def test_what_is_left_out_altered_or_swapped_is_named(suite: MedProof, settled: 
         (replace(evidence, response=shown), "disclosure of the response is of a claim"),
         (replace(evidence, state=replace(evidence.state, slots=evidence.state.slots[:1])), "lacks slot"),
         (replace(evidence, state=replace(evidence.state, chain_id=1)), "step is of chain"),
+        (
+            replace(
+                evidence,
+                state=replace(evidence.state, chain_id=1),
+                steps=tuple(replace(one, chain_id=1) for one in steps),
+            ),
+            f"was signed for chain {suite.chain.chain_id}, not 1",
+        ),
         (replace(evidence, state=replace(evidence.state, address=suite.registrar.address)), "account"),
     ):
         with pytest.raises(EvidenceError, match=why):
             altered.verify()
+
+
+@pytest.mark.parametrize("upheld", [True, False])
+def test_a_first_decision_left_out_is_named_even_where_its_payer_was_late(
+    suite: MedProof, case: Case, clinic: LocalSigner, payer: LocalSigner, upheld: bool
+) -> None:
+    """An appeal of nothing that was decided stands against a denial: what upholds another outcome gives it away."""
+    anchor, claim = suite.claim_anchor, case.anchored().claim
+    number = anchor.publish_rules(
+        Rules(keccak(TEXT), DAY - timedelta(days=700), plan=2, days_to_decide=1), sender=payer
+    )
+    claim = replace(claim, patient="0x" + "00" * 20)
+    anchor.submit(claim, number, sender=clinic)
+    rpc(suite.chain, "evm_increaseTime", 2 * 86_400)
+    first, second = hashing.new_salt(), hashing.new_salt()
+    anchor.adjudicate(claim, Outcome.PARTIAL, number, first, sender=payer)
+    anchor.appeal(claim, clinic.address, b"\x07" * 32, sender=clinic)
+    anchor.decide_appeal(claim, Outcome.PARTIAL, number, second, upheld=upheld, sender=payer)
+    evidence = collect(suite, replace(case, anchor=replace(case.anchored(), claim=claim, rules=number)))
+    steps = evidence.steps
+    without = replace(evidence, steps=(*steps[:1], *steps[2:]))
+    if upheld:
+        with pytest.raises(EvidenceError, match="does not follow the outcome DENIED"):
+            without.verify()
+    else:
+        assert len(without.verify().steps) == 3  # docs/evidence.md says so
 
 
 def test_an_older_state_does_not_hide_what_came_later(suite: MedProof, settled: Case) -> None:

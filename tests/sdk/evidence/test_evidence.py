@@ -196,6 +196,16 @@ def test_transactions_of_every_type(fees: dict[str, object], payer: LocalSigner)
     )
 
 
+@pytest.mark.parametrize("fees", [{"gasPrice": 1}, {"maxFeePerGas": 2, "maxPriorityFeePerGas": 1}])
+def test_a_transaction_of_another_chain_proves_nothing(fees: dict[str, object], payer: LocalSigner) -> None:
+    """A header does not say whose it is: a contract of the same address on a test network is another."""
+    raw = signed(payer, chainId=5, **fees)
+    receipt = (bytes([raw[0]]) if raw[0] < 0xC0 else b"") + rlp.encode([1, 21000, bytes(256), []])
+    with pytest.raises(EvidenceError, match="was signed for chain 5, not 1337"):
+        block_of(raw, receipt).verify()
+    assert replace(block_of(raw, receipt), chain_id=5).verify().to == payer.address
+
+
 @pytest.mark.parametrize(
     ("receipt", "why"),
     [
