@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 
 from tiny_keccak import keccak256
 
+from medproof import hashing
 from medproof.artifacts import artifact
 from medproof.claims import disclosure
+from medproof.claims.adjudication import History, adjudicate
 from medproof.claims.case import Case, claim_json, read_claim_json
-from medproof.claims.disclosure import Disclosure
+from medproof.claims.disclosure import Disclosure, whole_claim
+from medproof.claims.plan import Plan
 from medproof.claims.steps import OPEN, STEPS, ProvedStep, Reached, replay
 from medproof.client import MedProof
 from medproof.client.claim_anchor import AnchoredClaim, ClaimState, ClaimStatus, Outcome
 from medproof.decoding import Event
-from medproof.errors import DisclosureError, EvidenceError
+from medproof.errors import DisclosureError, EvidenceError, MedProofError
 from medproof.evidence import (
     Place,
     ProvedState,
@@ -50,6 +53,7 @@ _LONGEST_RULES = 1 << 22
 _MOST_STEPS = 10_000
 _MOST_RULES = 200  # of one payer, published after those that govern the claim
 _CONTRACT = "ClaimAnchor"
+_PAYERS_OWN = ("payer_number", "decided")  # of a response: no rules give them
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class ProvedClaim:
     rules: ProvedRules
     disclosed: Mapping[str, Json] = field(repr=False)  # fields of the claim by path
     answered: Mapping[str, Json] = field(repr=False)  # fields of the payer's response
+    recomputed: bool | None  # whether the plan gives what is shown of the response; None where it cannot be computed
     logged: tuple[ClaimEventProof, ...]  # its events in a clearing house's log
     blocks: Mapping[str, bool]  # the hashes that it rests on, and whether each was known from elsewhere
 
@@ -140,6 +145,7 @@ class ClaimEvidence:
             rules=replace(rules, in_force=_in_force(self.claim, held, places, disclosed.get("start"))),
             disclosed=disclosed,
             answered=answered,
+            recomputed=_recomputed(self.rules_text, disclosed, answered),
             logged=tuple(one.proof for one in self.log),
             blocks={one.hash: one.hash in trusted for one in headers},
         )
@@ -400,6 +406,22 @@ def _in_force(claim: AnchoredClaim, held: ProvedState, places: _Places, start: J
         and (not rules["validUntil"] or day < rules["validUntil"])
     ]
     return bool(governing) and max(governing) == places.rules_number
+
+
+def _recomputed(text: bytes | None, disclosed: Mapping[str, Json], answered: Mapping[str, Json]) -> bool | None:
+    """Whether the rules, where they are a plan, give what is shown of the response to a claim that is shown whole.
+
+    Of the patient's year nothing is known but this claim: another deductible or limit makes another response.
+    """
+    claim, said = whole_claim(disclosed), {path: value for path, value in answered.items() if path not in _PAYERS_OWN}
+    if text is None or claim is None or not said:
+        return None
+    try:
+        given = adjudicate(claim, Plan.from_json(hashing.parse(text)), History(claim.start.year))
+    except MedProofError:
+        return None
+    shown = disclosure.disclose(given, hashing.new_salt(), disclosure.paths(given)).verify()
+    return all(path in shown and shown[path] == value for path, value in said.items())
 
 
 def _history(suite: MedProof, claim: AnchoredClaim, until: int) -> list[Event]:

@@ -23,21 +23,26 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from medproof import hashing, merkle
 from medproof.claims.claim import Claim, ClaimResponse, LineResponse, ServiceLine
-from medproof.claims.document import value_json
-from medproof.errors import DisclosureError, MerkleProofError, SaltError
+from medproof.claims.document import read_claim, value_json
+from medproof.errors import ClaimDocumentError, DisclosureError, MerkleProofError, SaltError
 from medproof.hashing import Json, JsonObject, keyed_identifiers
 from medproof.json_reader import JsonReader, hex_text
 
-__all__ = ["DisclosedField", "Disclosure", "commit", "disclose", "paths"]
+__all__ = ["DisclosedField", "Disclosure", "commit", "disclose", "paths", "whole_claim"]
 
 _OPENED = (Claim, ClaimResponse, LineResponse, ServiceLine)  # taken apart; all others are one field
 _SMALLEST = 32  # leaves
 _FIELD, _PADDING = "claim-field:v1", "claim-padding:v1"
 _LONGEST_PROOF = 64
 _MOST_FIELDS = 10_000
+_STEP = re.compile(r"[a-z_]+|[0-9]+", re.ASCII)
+_LISTS = frozenset(
+    one.name for kind in (Claim, ServiceLine) for one in fields(kind) if str(one.type).startswith("tuple")
+)
 _PATH = re.compile(r"[a-z_]+(\[[0-9]+\])?(\.[a-z_]+(\[[0-9]+\])?)*", re.ASCII)
 
 
@@ -156,6 +161,33 @@ def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) 
             place = places[leaves[path]]
             opened.append(DisclosedField(path, value, own, place, tree.inclusion_proof(place)))
     return Disclosure(_kind(content), tree.root(), len(tree), tuple(opened))
+
+
+def whole_claim(said: Mapping[str, Json]) -> Claim | None:
+    """The claim whose fields are all disclosed, in their order; None where one is missing, or is not of a claim.
+
+    Args:
+        said: what `Disclosure.verify` gave.
+    """
+    content: dict[str, Any] = {}
+    for path, value in said.items():
+        *way, last = [int(step) if step.isdecimal() else step for step in _STEP.findall(path)]
+        here: Any = content
+        try:
+            for step in way:
+                here = here[step]
+        except (LookupError, TypeError):
+            return None
+        item = [{} for _ in range(min(value, _MOST_FIELDS))] if last in _LISTS and isinstance(value, int) else value
+        in_list = isinstance(here, list) and isinstance(last, int) and last < len(here)
+        if not (in_list or isinstance(here, dict)):
+            return None
+        here[last] = item
+    try:
+        claim = read_claim(content)
+    except ClaimDocumentError:
+        return None
+    return claim if _fields(claim) == said else None
 
 
 def _fields(content: Claim | ClaimResponse) -> dict[str, Json]:

@@ -6,7 +6,7 @@ What opens a commitment is in the case's file before the commitment is sent, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse
 from medproof.claims.document import read_response
 from medproof.claims.keyring import Keyring
 from medproof.claims.plan import Plan
-from medproof.cli.cases import CaseFile, load_case, on_this_chain, save_case
+from medproof.cli.cases import CaseFile, all_cases, load_case, on_this_chain, save_case
 from medproof.cli.documents import receipt_document
 from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
 from medproof.cli.output import Output
@@ -60,6 +60,10 @@ Encounter = Annotated[
     Option(
         metavar="ID", help="The encounter's or prescription's id, where the claim names neither; part of its nullifier."
     ),
+]
+Earlier = Annotated[
+    list[Path] | None,
+    Option("--history", metavar="CASE", help="Cases of the patient's year that were decided before, or their folder."),
 ]
 ResponseFile = Annotated[
     Path | None,
@@ -290,10 +294,11 @@ def adjudicate(
     plan: Annotated[
         Path | None, Option(metavar="FILE", help="Or decide by this plan, whose hash the claim's rules have.")
     ] = None,
+    history: Earlier = None,
 ) -> None:
     """Decide a claim, as the payer, by a plan or as a file says. The claim is held against the chain first."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(output, suite, case, response, plan)
+    held, decided = _with_response(output, suite, case, response, plan, history or ())
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -347,10 +352,11 @@ def decide(
     upheld: Annotated[bool, Option("--uphold/--overturn", help="Whether the outcome stays.", show_default=False)],
     response: ResponseFile = None,
     plan: Annotated[Path | None, Option(metavar="FILE", help="Or decide by this plan.")] = None,
+    history: Earlier = None,
 ) -> None:
     """Decide an appeal, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(output, suite, case, response, plan)
+    held, decided = _with_response(output, suite, case, response, plan, history or ())
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -477,7 +483,12 @@ def _with_paper(output: Output, suite: MedProof, path: Path, step: str, text: Pa
 
 
 def _with_response(
-    output: Output, suite: MedProof, path: Path, file: Path | None, plan: Path | None
+    output: Output,
+    suite: MedProof,
+    path: Path,
+    file: Path | None,
+    plan: Path | None,
+    history: Sequence[Path],
 ) -> tuple[Case, SealedResponse]:
     """The case with the payer's decision in it: the same decision again has the same commitment."""
     if (file is None) == (plan is None):
@@ -485,13 +496,14 @@ def _with_response(
     held = on_this_chain(suite, path, load_case(path))
     held.check()
     bill, _ = held.content()
-    decided = _by_plan(suite, held, plan) if plan is not None else _response(file or Path(), bill)
+    before = [load_case(one) for one in all_cases(history) if one != path]
+    decided = _by_plan(suite, held, plan, before) if plan is not None else _response(file or Path(), bill)
     held, sealed = held.with_response(decided)
     save_case(output, path, held)
     return held, sealed
 
 
-def _by_plan(suite: MedProof, case: Case, file: Path) -> ClaimResponse:
+def _by_plan(suite: MedProof, case: Case, file: Path, before: Iterable[Case]) -> ClaimResponse:
     plan = Plan.from_json(hashing.parse(file.read_bytes()))
     anchor = case.anchored()
     rules = suite.claim_anchor.rules(anchor.claim.payer, anchor.rules)
@@ -499,7 +511,8 @@ def _by_plan(suite: MedProof, case: Case, file: Path) -> ClaimResponse:
         step = f"Give the text of rules {anchor.rules} of {anchor.claim.payer}."
         raise OptionError("--plan", f"has the hash {hex_text(plan.hash)}, which the claim's rules do not have", step)
     bill, _ = case.content()
-    return adjudicate_by(bill, plan, History(bill.start.year))
+    decided = [(one.claim, one.response.content) for one in before if one.claim and one.response]
+    return adjudicate_by(bill, plan, History.before(bill, decided) if decided else History(bill.start.year))
 
 
 def _response(file: Path, bill: Claim) -> ClaimResponse:

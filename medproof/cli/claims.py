@@ -16,6 +16,7 @@ from typer import Argument, Option
 from medproof import fhir, hashing
 from medproof.claims.case import Case
 from medproof.claims.claim import Claim
+from medproof.claims.disclosure import paths
 from medproof.claims.keyring import Keyring
 from medproof.cli.cases import CaseFile, CaseFiles, all_cases, file_for, load_case, on_this_chain, save_case
 from medproof.cli.documents import time_text
@@ -218,6 +219,9 @@ def audit(
     show_response: Annotated[
         list[str] | None, Option(metavar="PATH", help="A field of the payer's response to disclose, such as outcome.")
     ] = None,
+    whole: Annotated[
+        bool, Option("--whole", help="Disclose all of the claim and the response: who has the plan decides it again.")
+    ] = False,
     dates: Annotated[
         bool, Option("--dates/--no-dates", help="Disclose the dates of service, by which rules are in force.")
     ] = True,
@@ -232,11 +236,14 @@ def audit(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     held = on_this_chain(suite, case, load_case(case))
     shown = [*(_DATES if dates and held.claim else ()), *(show or ())]
+    answered = [*(show_response or ())]
+    if whole:
+        shown, answered = _all_paths(suite, held)
     evidence = collect(
         suite,
         held,
         shown=shown,
-        answered=show_response or (),
+        answered=answered,
         rules_text=None if rules is None else _rules_text(rules),
         block=known_block(suite, block),
         log=() if log is None else _logged(suite, log, held),
@@ -255,6 +262,13 @@ def audit(
     )
     output.say(f"Written to {out}: {len(evidence.steps)} transactions, as of block {header.number}.")
     output.say(f"Whoever knows that block's hash, {header.hash}, verifies it with no node: medproof verify {out}")
+
+
+def _all_paths(suite: MedProof, held: Case) -> tuple[list[str], list[str]]:
+    """Every field of the claim, and of the response that the chain has."""
+    bill, _ = held.content()
+    response = held.response_for(suite.claim_anchor.state(held.anchored().claim).response)
+    return [*paths(bill)], [*paths(response.content)] if response else []
 
 
 def _logged(suite: MedProof, path: Path, held: Case) -> list[LoggedEvent]:

@@ -131,6 +131,9 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
     for entry in proved.logged:
         event, leaf = entry.event, entry.leaf
         output.say(f"Logged as {event.step} by {leaf.publisher}: entry {leaf.index} of {leaf.size} in log {leaf.log}.")
+    if proved.recomputed is not None:
+        comes_out = "gives just what is shown" if proved.recomputed else "does NOT give what is shown"
+        output.say(f"The plan, for the year's first claim, {comes_out} of the response.")
     if meant is None:
         output.say("Whether that contract is the one that you mean, --deployment tells.")
     unknown = [hashed for hashed, is_known in proved.blocks.items() if not is_known]
@@ -196,6 +199,7 @@ def _document(proved: ProvedClaim) -> JsonObject:
         },
         "disclosed": dict(proved.disclosed),
         "answered": dict(proved.answered),
+        "recomputed": proved.recomputed,
         "logged": [one.to_json() for one in proved.logged],
         "blocks": [{"hash": hashed, "known": is_known} for hashed, is_known in proved.blocks.items()],
     }

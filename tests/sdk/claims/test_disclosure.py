@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from medproof.claims import Claim, disclosure
-from medproof.claims.disclosure import Disclosure, commit, disclose, paths
+from medproof.claims.disclosure import Disclosure, commit, disclose, paths, whole_claim
 from medproof.claims.document import read_claim, read_response, to_json
 from medproof.errors import ClaimDocumentError, DisclosureError, SaltError
 from medproof.hashing import Json, canonical, parse
@@ -60,6 +60,20 @@ def test_every_field_and_the_salt_count() -> None:
     ]
     commitments = {commit(one, SALT) for one in (base, *others)} | {commit(base, SALT[::-1])}
     assert len(commitments) == 6
+
+
+@pytest.mark.parametrize("lines", [1, 2, 11])
+def test_a_claim_that_is_shown_whole_is_read_again(lines: int) -> None:
+    bill = claim(lines=lines)
+    said = dict(disclose(bill, SALT, paths(bill)).verify())
+    assert whole_claim(said) == bill
+    for path, value in said.items():
+        assert whole_claim({one: other for one, other in said.items() if one != path}) is None
+        for wrong in (None, -1, 7, 10**12, "x", [], {}, {"a": 1}):
+            if wrong != value:
+                assert whole_claim({**said, path: wrong}) != bill
+    assert whole_claim({}) is None
+    assert whole_claim({"lines[0].start": "2026-01-01", "x": 1}) is None
 
 
 def test_a_response_never_passes_for_a_claim() -> None:

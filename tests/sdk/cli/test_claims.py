@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ from eth_utils.crypto import keccak
 
 from medproof import hashing
 from medproof.anchoring import Anchorer
+from medproof.claims import Code
+from medproof.claims.adjudication import History, adjudicate
 from medproof.claims.case import Case
 from medproof.claims.document import to_json
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
+from medproof.claims.names import Names
+from medproof.claims.plan import Plan
 from medproof.cli.cases import file_for
 from medproof.client import MedProof
 from medproof.client.claim_anchor import ClaimBatch, ClaimStatus
 from medproof.signing import LocalSigner
 from tests.sdk.archives import needs_synthea, patients
-from tests.sdk.claims.claim_examples import claim, response
+from tests.sdk.claims.claim_examples import CPT, DAY, claim, response
 from tests.sdk.cli.conftest import Run
 from tests.sdk.conftest import rpc
 from tests.sdk.store.examples import EXAMPLES
@@ -423,6 +428,46 @@ def test_evidence(run: Run, approved: str, here: Path, suite: MedProof, rules: s
     (here / "short.json").write_text((here / "evidence.json").read_text()[:-100])
     assert run("verify", "short.json").code == 2
     assert run("verify", "evidence.json", "--block-hash", "0x11").code == 2
+
+
+def test_who_has_the_plan_decides_again(run: Run, here: Path, submitting: Words, case: str, as_payer: Words) -> None:
+    """The plan's hash is on the chain; claim and response open their commitments; the rest is arithmetic."""
+    plan = Plan(
+        "Example",
+        DAY - timedelta(days=900),
+        "USD",
+        ((Names().code(Code(CPT, "99213"), ""), Decimal("100.00")),),
+        deductible=Decimal("150.00"),
+        copay=Decimal("0.00"),
+    )
+    (here / "plan.json").write_text(json.dumps(plan.to_json()))
+    published = ("--from", plan.valid_from, "--plan", 3)
+    assert run("claims", "rules", "plan.json", *published, *as_payer).code == 0
+    assert run(*submitting, "--plan", 3).code == 0
+    (here / "rules.json").write_text(json.dumps({**plan.to_json(), "deductible": "0.00"}))
+    another = run("claims", "adjudicate", case, "--plan", "rules.json", *as_payer, "--json")
+    assert (another.code, "which the claim's rules do not have" in another.error["message"]) == (2, True)
+    neither = run("claims", "adjudicate", case, *as_payer)
+    assert neither.code == 2
+    assert run("claims", "adjudicate", case, "--plan", "plan.json", *as_payer).code == 0
+    audit = ("claims", "audit", case, "--rules", "plan.json", "--whole", "--out", "evidence.json")
+    assert run(*audit).code == 0
+    told = run("verify", "evidence.json")
+    assert "The plan, for the year's first claim, gives just what is shown of the response." in told.out
+    assert run("verify", "evidence.json", "--json").document["recomputed"] is True
+
+    earlier = Case.open(claim(number="A-1"))
+    decided, _ = earlier.with_response(adjudicate(claim(number="A-1"), plan, History(DAY.year)))
+    (here / "earlier.case").write_text(json.dumps(decided.to_json()))
+    (here / "b.case").write_text(json.dumps(Case.open(claim(number="A-2", lines=1)).to_json()))
+    assert run(*("b.case" if word == case else word for word in submitting), "--plan", 3).code == 0
+    by_history = ("claims", "adjudicate", "b.case", "--plan", "plan.json", "--history", "earlier.case", *as_payer)
+    assert run(*by_history).code == 0
+    paid = Case.from_json((here / "b.case").read_bytes()).responses[-1].content.paid
+    assert paid is not None
+    assert str(paid.amount) == "100.00"  # nothing of the deductible is left
+    assert run(*(word if word != case else "b.case" for word in audit)).code == 0
+    assert run("verify", "evidence.json", "--json").document["recomputed"] is False  # by itself it would be
 
 
 def test_evidence_without_dates(run: Run, submitted: str, here: Path) -> None:
