@@ -20,6 +20,7 @@ from medproof import messages
 from medproof.client.record_pointers import PointerKey
 from medproof.merkle import MerkleLog
 from medproof.policy.codes import DataClass
+from medproof.policy.prescription import PRESCRIPTION_FIELDS
 from tests.support.claims import (
     APPROVED,
     DENIED,
@@ -33,7 +34,8 @@ from tests.support.claims import (
     Claim,
     Desk,
 )
-from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PROVIDER
+from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PHARMACY, PROVIDER
+from tests.support.prescribing import Counter, Prescription, Terms
 
 ZERO = bytes(32)
 CONTRACTS = (
@@ -45,6 +47,7 @@ CONTRACTS = (
     "BatchAnchor",
     "AccessLog",
     "Devices",
+    "Prescriptions",
 )
 # Events whose block's time is part of what is stored.
 TIMED = ("AccountOffered", "GlassBroken", "BatchAnchored", "ComplaintFiled", "ComplaintAnswered")
@@ -134,6 +137,9 @@ class Replayed:
     signers: dict[tuple[str, int], str] = field(default_factory=dict)
     complaints: dict[tuple[str, int, bytes], tuple[int, int]] = field(default_factory=dict)
     devices: dict[tuple[str, str], int] = field(default_factory=dict)
+    prescriptions: dict[bytes, int] = field(default_factory=dict)
+    given: dict[bytes, int] = field(default_factory=dict)
+    supplies: dict[bytes, tuple[str, int, int, int]] = field(default_factory=dict)
     payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
 
     def apply(self, contract: str, event: str, arguments: dict[str, Any], time: int) -> None:
@@ -348,15 +354,38 @@ class Replayed:
 
     on_DeviceRevoked = on_DeviceSet  # noqa: N815
 
+    # Prescriptions
+
+    def on_PrescriptionIssued(self, prescription, word, **_):  # noqa: N802
+        self.prescriptions[prescription] = word
+
+    on_PharmacyNamed = on_PrescriptionCancelled = on_PrescriptionRechecked = on_PrescriptionIssued  # noqa: N815
+
+    def on_PrescriptionOpened(self, prescription):  # noqa: N802
+        self.given.pop(prescription, None)
+        self.prescriptions[prescription] = 0  # what it was opened for follows
+
+    def on_PrescriptionFilled(self, prescription, word):  # noqa: N802
+        if prescription in self.prescriptions:
+            self.prescriptions[prescription] = word
+        else:  # with its batch, which keeps all but how often
+            self.given[prescription] = PRESCRIPTION_FIELDS["number"].of(word)
+
+    def on_SupplyGiven(self, prescription, prescriber, pharmacy, quantity, day):  # noqa: N802
+        self.supplies[prescription] = (pharmacy, quantity, day, 0)
+
+    def on_SupplyConfirmed(self, prescription, day):  # noqa: N802
+        self.supplies[prescription] = (*self.supplies[prescription][:3], day)
+
 
 # -- the history ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def suite(
-    registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, access_log, devices
-):  # fmt: skip
-    return registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, access_log, devices
+def suite(registrar, delegations, consent_registry, record_pointers, claim_anchor, batch_anchor, access_log, devices,
+          prescriptions):  # fmt: skip
+    first = (registrar, delegations, consent_registry, record_pointers, claim_anchor)
+    return (*first, batch_anchor, access_log, devices, prescriptions)
 
 
 @pytest.fixture
@@ -630,12 +659,55 @@ def devices_history(delegations_history, devices, patient, second_patient, accou
     devices.revokeDevice(second_patient, meter, 7, deadline, signature, {"from": relayer})
 
 
+@pytest.fixture
+def prescriptions_history(
+    prescriptions,
+    parties_history,
+    registrar,
+    accredit,
+    accounts,
+    chain,
+    sign,
+    domain_of,
+    relayer,
+    patient,
+    admin,
+    pharmacy,
+):
+    """Prescriptions alone and in a batch: filled, moved, cancelled, held, supplied."""
+    prescriber, first, second, today = accounts[18], pharmacy, accounts[19], chain.time() // DAY
+    accredit(second, PHARMACY)
+    counter = Counter(prescriptions, domain_of(prescriptions), sign, relayer, chain.time() + DAY)
+    terms = Terms(first.address, 2, 30, today + 100)
+    one, moved, promised = (Prescription(prescriber.address, patient.address, bytes([n]) * 32) for n in (1, 2, 3))
+    batch = Prescription(prescriber.address, NOBODY, b"\4" * 32)
+    for each in (one, moved):
+        counter.by("signed").issue(each, terms, prescriber)
+    counter.issue(batch, terms.changed(size=70), prescriber)
+    for number, before in ((1, 0), (1, 10), (2, 0)):
+        counter.fill(one.id, number, before, 10 if before == 0 and number == 1 else 30 - before, first)
+    counter.supply(one, 6, first)
+    counter.supply(promised, 3, second)
+    counter.confirm(one, prescriber)
+    counter.choose(moved, second, patient)
+    counter.transfer(moved.id, first, giving=second, receiving=first, sender=first, sequence=1)
+    counter.fill_batch(batch.id, [(1, 1), (2, 1), (64, 1), (1, 2), (70, 1)], first)
+    counter.fill(batch.at(64).id, 2, 0, 10, first)
+    counter.choose(batch.at(3), second, prescriber)
+    counter.cancel(moved, prescriber)
+    registrar.suspend(prescriber, {"from": admin})
+    prescriptions.recheck(tuple(batch), {"from": relayer})
+    registrar.reinstate(prescriber, {"from": admin})
+    counter.cancel(batch.at(5), prescriber)
+    counter.cancel(batch, prescriber)
+
+
 # -- the comparison ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def replayed(parties_history, rules_history, emergencies_history, pointers_history, claims_history,
-             complaints_history, devices_history, skipped_calls, suite, web3):  # fmt: skip
+             complaints_history, devices_history, prescriptions_history, skipped_calls, suite, web3):  # fmt: skip
     state = Replayed()
     for contract, event, arguments, time in decoded_logs(web3, suite):
         state.apply(contract, event, arguments, time)
@@ -655,6 +727,27 @@ def test_all_state_is_rebuilt_from_events(replayed, suite, registrar, web3):
     assert_logs(replayed, suite[5])
     assert_complaints(replayed, suite[6])
     assert_devices(replayed, suite[7])
+    assert_prescriptions(replayed, suite[8])
+
+
+def assert_prescriptions(state, prescriptions):
+    assert len(state.prescriptions) >= 6
+    assert len(state.given) >= 3
+    fields = PRESCRIPTION_FIELDS
+    progress = fields["number"].mask | fields["filled"].mask | fields["batch"].mask
+    batches = {one: word for one, word in state.prescriptions.items() if fields["batch"].of(word)}
+    for prescription, word in state.prescriptions.items():
+        assert prescriptions.sizeOf(prescription) == (fields["filled"].of(word) if prescription in batches else 0)
+        assert prescriptions.prescriptionOf(prescription) == (0 if prescription in batches else word)
+    for batch, word in batches.items():
+        for place in range(1, fields["filled"].of(word) + 1):
+            prescription = batch[:30] + place.to_bytes(2, "big")
+            number = state.given.get(prescription, 0)
+            filled = fields["quantity"].of(word) if number else 0
+            kept = word & ~progress | number << fields["number"].offset | filled << fields["filled"].offset
+            assert prescriptions.prescriptionOf(prescription) == state.prescriptions.get(prescription, kept)
+    for prescription in {*state.prescriptions, *state.supplies}:
+        assert tuple(prescriptions.supplyOf(prescription)) == state.supplies.get(prescription, (NOBODY, 0, 0, 0))
 
 
 def test_history_has_every_event(replayed, suite, web3):
