@@ -55,6 +55,7 @@ REFUSALS: Mapping[str, str] = MappingProxyType(
         "CHAIN": "It is of another chain or Registrar. Connect to the one that it names.",
         "QUESTION": "It answers another question than this one. Ask the payer this one.",
         "PROVIDER": "It was given to another provider. Ask the payer yourself.",
+        "ASKED": "It is by another party than the payer that you asked. Ask that one.",
         "PAYER": "It is by nobody who is accredited as a payer. Do not rely on it.",
         "SUSPENDED": "The payer is suspended, or its accreditation is over. Ask the authority.",
         "SIGNATURE": "It is not signed by the payer, or was altered. Do not rely on it.",
@@ -223,6 +224,7 @@ def verify(
     attestation: EligibilityAttestation,
     request: EligibilityRequest,
     *,
+    payer: str,
     provider: str,
     max_age: timedelta,
     now: datetime | None = None,
@@ -236,6 +238,7 @@ def verify(
         suite: where the payer is accredited, through a node that is trusted.
         attestation: what came.
         request: the question as it was sent.
+        payer: the identity of the party that was asked: no other payer's word counts for its policies.
         provider: the identity of the party that asked.
         max_age: how old an answer may be.
         now: aware; the present time where none is given.
@@ -251,6 +254,8 @@ def verify(
         raise _refused("QUESTION")
     if attestation.provider != provider:
         raise _refused("PROVIDER")
+    if attestation.payer != payer:
+        raise _refused("ASKED")
     _check_signer(suite, attestation)
     stated = _named_block(suite, attestation)
     made_at = _time(attestation.made_at)

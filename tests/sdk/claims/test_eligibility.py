@@ -59,7 +59,7 @@ def refusal(
     max_age: timedelta = HOUR,
 ) -> str:
     with pytest.raises(EligibilityRefusedError) as caught:
-        verify(suite, answer, question, provider=clinic.address, max_age=max_age, now=now)
+        verify(suite, answer, question, payer=answer.payer, provider=clinic.address, max_age=max_age, now=now)
     assert str(caught.value) == REFUSALS[caught.value.code]
     return caught.value.code
 
@@ -72,7 +72,7 @@ def test_answer_holds_and_travels_as_json(
     came = EligibilityAttestation.from_json(answer.to_json())
     assert came == answer
     assert (came.covered, came.payer, came.made_at) == (covered, payer.address, int(now.timestamp()))
-    verify(suite, came, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, came, QUESTION, payer=came.payer, provider=clinic.address, max_age=HOUR, now=now)
 
 
 def test_nothing_of_the_question_is_readable_in_what_is_signed(answer: EligibilityAttestation) -> None:
@@ -116,7 +116,7 @@ def test_stale_answer_is_refused(
     suite: MedProof, answer: EligibilityAttestation, clinic: LocalSigner, now: datetime
 ) -> None:
     made = datetime.fromtimestamp(suite.chain.block(answer.block).timestamp, UTC)
-    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=made + HOUR)
+    verify(suite, answer, QUESTION, payer=answer.payer, provider=clinic.address, max_age=HOUR, now=made + HOUR)
     assert refusal(suite, answer, clinic, made + HOUR + timedelta(seconds=1)) == "STALE"
 
 
@@ -134,7 +134,7 @@ def test_answer_from_the_future_is_refused(
     ahead = attest(suite, payer, QUESTION, provider=clinic.address, covered=True, now=now + timedelta(seconds=301))
     assert refusal(suite, ahead, clinic, now) == "FUTURE"
     within = attest(suite, payer, QUESTION, provider=clinic.address, covered=True, now=now + timedelta(seconds=300))
-    verify(suite, within, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, within, QUESTION, payer=within.payer, provider=clinic.address, max_age=HOUR, now=now)
 
 
 def test_answer_that_the_payer_does_not_stand_by_any_more_is_refused(
@@ -142,7 +142,15 @@ def test_answer_that_the_payer_does_not_stand_by_any_more_is_refused(
 ) -> None:
     short = timedelta(minutes=10)
     answer = attest(suite, payer, QUESTION, provider=clinic.address, covered=True, lifetime=short, now=now)
-    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now + short - timedelta(seconds=1))
+    verify(
+        suite,
+        answer,
+        QUESTION,
+        payer=answer.payer,
+        provider=clinic.address,
+        max_age=HOUR,
+        now=now + short - timedelta(seconds=1),
+    )
     assert refusal(suite, answer, clinic, now + short) == "EXPIRED"
 
 
@@ -195,6 +203,16 @@ def test_answer_by_somebody_who_is_no_payer_is_refused(
         assert refusal(suite, forged, clinic, now) == "PAYER"
 
 
+def test_word_of_a_payer_that_was_not_asked_is_refused(
+    suite: MedProof, payer: LocalSigner, second_payer: LocalSigner, clinic: LocalSigner, now: datetime
+) -> None:
+    """Any payer can attest to any question: whose policies it is about only the provider knows."""
+    answer = attest(suite, second_payer, QUESTION, provider=clinic.address, covered=True, now=now)
+    with pytest.raises(EligibilityRefusedError) as caught:
+        verify(suite, answer, QUESTION, payer=payer.address, provider=clinic.address, max_age=HOUR, now=now)
+    assert caught.value.code == "ASKED"
+
+
 def test_suspended_payers_answer_is_refused(
     suite: MedProof,
     answer: EligibilityAttestation,
@@ -208,7 +226,7 @@ def test_suspended_payers_answer_is_refused(
     with pytest.raises(ArgumentError, match="acts for no active payer"):
         attest(suite, payer, QUESTION, provider=clinic.address, covered=True, now=now)
     suite.registrar.reinstate(payer.address, sender=admin)
-    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, answer, QUESTION, payer=answer.payer, provider=clinic.address, max_age=HOUR, now=now)
 
 
 def test_answer_of_a_payer_whose_accreditation_is_over_is_refused(
@@ -220,7 +238,7 @@ def test_answer_of_a_payer_whose_accreditation_is_over_is_refused(
     now: datetime,
 ) -> None:
     suite.registrar.renew(payer.address, credential=CREDENTIAL, valid_until=now.date(), sender=admin)
-    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, answer, QUESTION, payer=answer.payer, provider=clinic.address, max_age=HOUR, now=now)
     rpc(suite.chain, "evm_mine", int((now + timedelta(days=2)).timestamp()))
     assert refusal(suite, answer, clinic, now) == "SUSPENDED"
 
@@ -252,7 +270,7 @@ def test_answer_by_a_rotated_account_is_refused_and_the_new_ones_counts(
     assert refusal(suite, replace(backdated, covered=False), clinic, now) == "ROTATED"
     again = attest(suite, fresh_account, QUESTION, provider=clinic.address, covered=True, now=now)
     assert again.payer == payer.address
-    verify(suite, again, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, again, QUESTION, payer=again.payer, provider=clinic.address, max_age=HOUR, now=now)
 
 
 def test_contract_wallet_attests_as_long_as_it_stands_by_it(
@@ -268,7 +286,7 @@ def test_contract_wallet_attests_as_long_as_it_stands_by_it(
     registrar = suite.registrar
     registrar.accredit(wallet.address, PartyKind.PAYER, credential=CREDENTIAL, valid_until=far_day, sender=admin)
     answer = attest(suite, wallet, QUESTION, provider=clinic.address, covered=True, now=now)
-    verify(suite, answer, QUESTION, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, answer, QUESTION, payer=answer.payer, provider=clinic.address, max_age=HOUR, now=now)
     assert refusal(suite, replace(answer, covered=False), clinic, now) == "SIGNATURE"
     wallet.feel("wrong")
     assert refusal(suite, answer, clinic, now) == "SIGNATURE"
@@ -388,7 +406,7 @@ def test_fhir_question_is_answered_in_fhir(
     assert came == response
     assert came.attestation is not None
     attestation = EligibilityAttestation.from_json(came.attestation)
-    verify(suite, attestation, question, provider=clinic.address, max_age=HOUR, now=now)
+    verify(suite, attestation, question, payer=attestation.payer, provider=clinic.address, max_age=HOUR, now=now)
 
 
 def _raise(error: MedProofError) -> None:

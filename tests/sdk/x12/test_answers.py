@@ -151,10 +151,18 @@ def test_a_270_is_answered_with_an_attestation_that_the_271_points_to(
     assert (answer.attestation, answer.covered) == (attestation.leaf, True)
     assert answer.made_at == datetime.fromtimestamp(attestation.made_at, UTC)
     hour = timedelta(hours=1)
-    verify(suite, attestation, inquiry.request, provider=clinic.address, max_age=hour, now=now)
+    verify(suite, attestation, inquiry.request, payer=attestation.payer, provider=clinic.address, max_age=hour, now=now)
     later = now + 2 * hour
     assert answer.is_stale(hour, now=later)
     with pytest.raises(EligibilityRefusedError, match="older than you allow"):
-        verify(suite, attestation, inquiry.request, provider=clinic.address, max_age=hour, now=later)
+        verify(
+            suite,
+            attestation,
+            inquiry.request,
+            payer=attestation.payer,
+            provider=clinic.address,
+            max_age=hour,
+            now=later,
+        )
     forged = replace(attestation, made_at=attestation.made_at + 3600)
     assert forged.leaf != answer.attestation
