@@ -138,10 +138,15 @@ class MerkleLog:
         return tuple(reversed(path))
 
     def _add(self, leaves: Sequence[bytes], first: int) -> None:
+        self._check_leaves(leaves, first)
+        self._add_hashes([keccak256(leaf) for leaf in leaves])
+
+    def _check_leaves(self, leaves: Sequence[bytes], first: int) -> None:
         for index, leaf in enumerate(leaves, start=first):
             if len(leaf) != _HASH:
                 raise MerkleLeafError(index, len(leaf))
-        hashes = [keccak256(leaf) for leaf in leaves]
+
+    def _add_hashes(self, hashes: list[bytes]) -> None:
         height = 0
         while hashes:
             if height == len(self._levels):

@@ -1,4 +1,4 @@
-"""A Merkle log that lasts: its leaves in a table, its tree in memory, and the sizes at which it was anchored.
+"""A Merkle log that lasts: its leaves in a table, the upper tree in memory, and the sizes at which it was anchored.
 
 Several logs stand in one database, by number, beside a custodian's records or in an SQLite file of their own. What is
 appended is on disk when the call returns, whole or not at all, and is never changed.
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from medproof.anchoring.leaf_tree import LeafTree
 from medproof.errors import ArgumentError, LogDamagedError, MerkleLeafError
 from medproof.leaf_proof import LeafProof
-from medproof.merkle import MerkleLog
 from medproof.store.database import Database
 from medproof.store.schema import leaf_logs, leaves, log_anchors, upgrade
 
@@ -78,7 +78,7 @@ class LeafLog:
             else Database(database, connections=connections, patience=patience)
         )
         self._row = select(leaf_logs.c.size).where(leaf_logs.c.log == number)
-        self._tree, self._last = MerkleLog(), b""
+        self._tree, self._last = LeafTree(number, self._read_again), b""
         self._lock = threading.RLock()
         try:
             with self.database.upgrading() as connection:
@@ -170,12 +170,22 @@ class LeafLog:
             return len(self._tree)
 
     def root(self, size: int | None = None) -> bytes:
-        """The root of the first `size` leaves, of all where none is given; see `MerkleLog.root`."""
+        """The root of the first `size` leaves, of all where none is given; see `MerkleLog.root`.
+
+        Raises:
+            MerkleSizeError: as there.
+            LogDamagedError, StoreError: leaves that it takes are not what they were, or cannot be read now.
+        """
         with self._lock:
             return self._tree.root(size)
 
     def inclusion_proof(self, index: int, size: int | None = None) -> tuple[bytes, ...]:
-        """What shows that a leaf is at `index` among the first `size`; see `MerkleLog.inclusion_proof`."""
+        """What shows that a leaf is at `index` among the first `size`; see `MerkleLog.inclusion_proof`.
+
+        Raises:
+            MerkleSizeError: as there.
+            LogDamagedError, StoreError: leaves that it takes are not what they were, or cannot be read now.
+        """
         with self._lock:
             return self._tree.inclusion_proof(index, size)
 
@@ -183,7 +193,7 @@ class LeafLog:
         """The proof of a leaf, in the log as it was anchored last or at that size; None where it is not in there.
 
         Raises:
-            StoreError: the database cannot be read now.
+            LogDamagedError, StoreError: leaves that it takes are not what they were, or cannot be read now.
         """
         size = self.anchored() if size is None else size
         if size <= index or (size > self.size and size > self.refresh()):
@@ -193,7 +203,12 @@ class LeafLog:
         return LeafProof(home.chain_id, home.anchor, home.publisher, self.number, leaf, index, size, root, path)
 
     def consistency_proof(self, first: int, second: int | None = None) -> tuple[bytes, ...]:
-        """What shows that `second` leaves begin with the first `first`; see `MerkleLog.consistency_proof`."""
+        """What shows that `second` leaves begin with the first `first`; see `MerkleLog.consistency_proof`.
+
+        Raises:
+            MerkleSizeError: as there.
+            LogDamagedError, StoreError: leaves that it takes are not what they were, or cannot be read now.
+        """
         with self._lock:
             return self._tree.consistency_proof(first, second)
 
@@ -264,6 +279,10 @@ class LeafLog:
                 raise LogDamagedError(self.number, f"leaf {known} of {size} is missing")
             self._tree.extend(found)
             self._last = found[-1]
+
+    def _read_again(self, start: int, end: int) -> list[bytes]:
+        with self.database.reading() as connection:
+            return self._stored(connection, start, end)
 
     def _stored(self, connection: Connection, start: int, end: int) -> list[bytes]:
         here = (leaves.c.log == self.number, leaves.c.position >= start, leaves.c.position < end)

@@ -101,6 +101,7 @@ LAYERS = (
     {"anchoring.anchorer", "anchoring.document_log"},
     {"anchoring.named_log"},
     {"anchoring.leaf_log"},
+    {"anchoring.leaf_tree"},
     {"store"},
     {"store.fhir_server_store"},
     {"store.sql_store"},

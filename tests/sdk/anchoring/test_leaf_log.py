@@ -71,6 +71,19 @@ def test_append_and_reopen(reopen: Open) -> None:
     assert log.refresh() == 22
 
 
+def test_a_leaf_that_is_altered_while_the_log_is_open_proves_nothing(reopen: Open, engine: Engine) -> None:
+    log = reopen()
+    log.extend([keccak(leaf) for leaf in LEAVES] + LEAVES)
+    root = log.root(64)
+    alter(engine, "UPDATE leaves SET leaf = (SELECT leaf FROM leaves WHERE position = 1) WHERE position = 0")
+    with pytest.raises(LogDamagedError, match="leaves 0 to 63 are not those that it had"):
+        log.inclusion_proof(5)
+    assert log.root(64) == root
+    alter(engine, "DELETE FROM leaves WHERE position = 0")
+    with pytest.raises(LogDamagedError):
+        log.inclusion_proof(5)
+
+
 def test_several_logs_beside_the_records(database: str, reopen: Open) -> None:
     store = SqlStore(database, KeyRing(MasterKey(bytes(range(32)))))
     first, second = reopen(number=0), reopen(number=(1 << 32) - 1)
