@@ -61,11 +61,6 @@ class Paper:
         """What goes on chain, 32 bytes."""
         return hashing.commit_bytes(self.text.encode(), self.salt)
 
-    @classmethod
-    def write(cls, step: str, text: str) -> Paper:
-        """A text with a fresh salt."""
-        return cls(step, text, hashing.new_salt())
-
 
 @dataclass(frozen=True)
 class Case:
@@ -140,9 +135,15 @@ class Case:
         """The response that a commitment on the chain opens to."""
         return next((one for one in self.responses if one.commitment == commitment), None)
 
-    def with_paper(self, paper: Paper) -> Case:
-        """The case with one more text."""
-        return replace(self, papers=(*self.papers, paper))
+    def with_paper(self, step: str, text: str) -> Case:
+        """The case with a text in it, salted; the same text of the same step stays the one that it is."""
+        if any((one.step, one.text) == (step, text) for one in self.papers):
+            return self
+        return replace(self, papers=(*self.papers, Paper(step, text, hashing.new_salt())))
+
+    def paper(self, step: str, text: str) -> Paper:
+        """A text that is in it."""
+        return next(one for one in self.papers if (one.step, one.text) == (step, text))
 
     def erased(self) -> Case:
         """The case without anything that says what the claim is about."""

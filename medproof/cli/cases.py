@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +16,20 @@ from medproof.claims.claim import Claim
 from medproof.claims.document import to_json
 from medproof.cli.output import Output
 from medproof.client import MedProof
-from medproof.errors import CaseError, OptionError
+from medproof.errors import CaseError, KeystoreError, OptionError
+from medproof.key_file import rewriting
 
-__all__ = ["SUFFIX", "CaseFile", "CaseFiles", "all_cases", "file_for", "load_case", "on_this_chain", "save_case"]
+__all__ = [
+    "SUFFIX",
+    "CaseFile",
+    "CaseFiles",
+    "all_cases",
+    "change_case",
+    "file_for",
+    "load_case",
+    "new_case",
+    "on_this_chain",
+]
 
 SUFFIX = ".case"
 """How a case's file is named, unless it is given another name."""
@@ -46,9 +57,32 @@ def load_case(path: Path) -> Case:
         raise OptionError(str(path), "is no case that can be used", str(error)) from error
 
 
-def save_case(output: Output, path: Path, case: Case) -> None:
-    """Write a case, for its owner alone: whole or not at all."""
-    output.write(path, json.dumps(case.to_json(), indent=1))
+def new_case(output: Output, path: Path, case: Case) -> bool:
+    """Write a new case, for its owner alone; False where there is one already, whose salt nobody overwrites."""
+    try:
+        output.keep(path, _text(case))
+    except OptionError:
+        return False
+    return True
+
+
+def change_case(path: Path, change: Callable[[Case], Case]) -> Case:
+    """Change a case's file, and return the case: whole or not at all, one at a time, so that no salt is lost.
+
+    Raises:
+        OptionError: it is no case, or another is changing it.
+    """
+    try:
+        with rewriting(path) as file:
+            case = change(load_case(path))
+            file.write(_text(case))
+    except KeystoreError as error:
+        raise OptionError(str(path), "cannot be changed", str(error)) from error
+    return case
+
+
+def _text(case: Case) -> str:
+    return json.dumps(case.to_json(), indent=1)
 
 
 def all_cases(paths: Sequence[Path]) -> Iterator[Path]:

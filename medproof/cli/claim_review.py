@@ -8,8 +8,7 @@ from typing import Annotated
 
 from typer import Option, Typer
 
-from medproof.claims.case import Case, Paper
-from medproof.cli.cases import CaseFile, all_cases, load_case, on_this_chain, save_case
+from medproof.cli.cases import CaseFile, all_cases, change_case, load_case, on_this_chain
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.sending import tell_done
@@ -103,18 +102,10 @@ def review(
     if suite.claim_anchor.flag_status(first.id, second.id) is decision:
         tell_done(output, about, None, f"{decision.name.capitalize()} already")
         return
-    held = load_case(later)
-    paper = _paper(held, read_text(reason))
-    if paper not in held.papers:
-        save_case(output, later, held.with_paper(paper))
+    said = read_text(reason)
+    paper = change_case(later, lambda held: held.with_paper("review", said)).paper("review", said)
     receipt = suite.claim_anchor.decide_flag(first.id, second, decision, paper.commitment, sender=by)
     tell_done(output, about, receipt, decision.name.capitalize())
-
-
-def _paper(held: Case, text: str) -> Paper:
-    """The reason with its salt: the same text again has the same."""
-    found = next((one for one in held.papers if (one.step, one.text) == ("review", text)), None)
-    return found or Paper.write("review", text)
 
 
 def _claim(suite: MedProof, path: Path) -> AnchoredClaim:

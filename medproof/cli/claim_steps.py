@@ -19,12 +19,12 @@ from medproof import fhir, hashing
 from medproof.chain import Receipt, Sender
 from medproof.claims.adjudication import History
 from medproof.claims.adjudication import adjudicate as adjudicate_by
-from medproof.claims.case import Anchor, Case, Paper, SealedResponse
+from medproof.claims.case import Anchor, Case, SealedResponse
 from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse
 from medproof.claims.document import read_response
 from medproof.claims.keyring import Keyring
 from medproof.claims.plan import Plan
-from medproof.cli.cases import CaseFile, all_cases, load_case, on_this_chain, save_case
+from medproof.cli.cases import CaseFile, all_cases, change_case, load_case, on_this_chain
 from medproof.cli.documents import receipt_document
 from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
 from medproof.cli.output import Output
@@ -179,7 +179,8 @@ def submit(
         soft_key=keys.soft_key(bill),
     )
     anchor = suite.claim_anchor
-    save_case(output, case, replace(held, anchor=Anchor(suite.chain.chain_id, anchor.address, anchored, number)))
+    kept = Anchor(suite.chain.chain_id, anchor.address, anchored, number)
+    change_case(case, lambda found: replace(found, anchor=kept))
     step = _Step(
         "submit",
         anchored,
@@ -221,7 +222,7 @@ def replace_by(
         nullifier=keys.nullifier(bill, registered=encounter),
         soft_key=keys.soft_key(bill),
     )
-    save_case(output, by, replace(corrected, anchor=replace(old, claim=new, rules=number)))
+    change_case(by, lambda found: replace(found, anchor=replace(old, claim=new, rules=number)))
     anchor = suite.claim_anchor
     step = _Step(
         "replace",
@@ -248,7 +249,7 @@ def pend(
 ) -> None:
     """Pend a claim until the provider answers, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    anchor, claim, said = _with_paper(output, suite, case, "pend", request)
+    anchor, claim, said = _with_paper(suite, case, "pend", request)
     step = _Step(
         "pend",
         claim,
@@ -271,7 +272,7 @@ def answer(
 ) -> None:
     """Answer what a claim was pended for, as the provider."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    anchor, claim, said = _with_paper(output, suite, case, "answer", reply)
+    anchor, claim, said = _with_paper(suite, case, "answer", reply)
     step = _Step(
         "answer",
         claim,
@@ -298,7 +299,7 @@ def adjudicate(
 ) -> None:
     """Decide a claim, as the payer, by a plan or as a file says. The claim is held against the chain first."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(output, suite, case, response, plan, history or ())
+    held, decided = _with_response(suite, case, response, plan, history or ())
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -326,7 +327,7 @@ def appeal(
 ) -> None:
     """Appeal a decision, or the lack of one once it is late: as the provider, or as the patient that it names."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    anchor, claim, said = _with_paper(output, suite, case, "appeal", grounds)
+    anchor, claim, said = _with_paper(suite, case, "appeal", grounds)
     address = _address(who)
     by = address if address == claim.patient else identity(suite, "--keystore", address)
     step = _Step(
@@ -356,7 +357,7 @@ def decide(
 ) -> None:
     """Decide an appeal, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(output, suite, case, response, plan, history or ())
+    held, decided = _with_response(suite, case, response, plan, history or ())
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -471,19 +472,14 @@ def _refuse_billed(suite: MedProof, keyring: Keyring, bill: Claim, encounter: st
             raise OptionError("CASE", f"was billed under an earlier key, as {hex_text(nullifier)}", step)
 
 
-def _with_paper(output: Output, suite: MedProof, path: Path, step: str, text: Path) -> tuple[Any, AnchoredClaim, bytes]:
+def _with_paper(suite: MedProof, path: Path, step: str, text: Path) -> tuple[Any, AnchoredClaim, bytes]:
     """The contract, the claim and the commitment to a text: the same text again has the same."""
-    held = on_this_chain(suite, path, load_case(path))
     said = read_text(text)
-    paper = next((one for one in reversed(held.papers) if (one.step, one.text) == (step, said)), None)
-    if paper is None:
-        paper = Paper.write(step, said)
-        save_case(output, path, held.with_paper(paper))
-    return suite.claim_anchor, held.anchored().claim, paper.commitment
+    held = change_case(path, lambda found: on_this_chain(suite, path, found).with_paper(step, said))
+    return suite.claim_anchor, held.anchored().claim, held.paper(step, said).commitment
 
 
 def _with_response(
-    output: Output,
     suite: MedProof,
     path: Path,
     file: Path | None,
@@ -498,9 +494,8 @@ def _with_response(
     bill, _ = held.content()
     before = [load_case(one) for one in all_cases(history) if one != path]
     decided = _by_plan(suite, held, plan, before) if plan is not None else _response(file or Path(), bill)
-    held, sealed = held.with_response(decided)
-    save_case(output, path, held)
-    return held, sealed
+    held = change_case(path, lambda found: found.with_response(decided)[0])
+    return held, held.with_response(decided)[1]
 
 
 def _by_plan(suite: MedProof, case: Case, file: Path, before: Iterable[Case]) -> ClaimResponse:

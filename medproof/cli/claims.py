@@ -18,7 +18,7 @@ from medproof.claims.case import Case
 from medproof.claims.claim import Claim
 from medproof.claims.disclosure import paths
 from medproof.claims.keyring import Keyring
-from medproof.cli.cases import CaseFile, CaseFiles, all_cases, file_for, load_case, on_this_chain, save_case
+from medproof.cli.cases import CaseFile, CaseFiles, all_cases, file_for, load_case, new_case, on_this_chain
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
@@ -60,11 +60,10 @@ def import_claims(
         for one in _claims(path):
             if isinstance(one, str):
                 refused.append((path, one))
-            elif (place := into / file_for(one)).exists():
-                before.append(place)
-            else:
-                save_case(output, place, Case.open(one))
+            elif new_case(output, place := into / file_for(one), Case.open(one)):
                 added.append(place)
+            else:
+                before.append(place)
     output.document(
         {
             "added": [str(path) for path in added],

@@ -18,7 +18,7 @@ from trie import HexaryTrie
 from medproof import hashing
 from medproof.anchoring import Anchorer
 from medproof.claims.audit import ClaimEvidence, collect
-from medproof.claims.case import Anchor, Case, Paper, SealedResponse
+from medproof.claims.case import Anchor, Case, SealedResponse
 from medproof.claims.disclosure import DisclosedField, Disclosure, commit
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
 from medproof.claims.logged import logged
@@ -70,7 +70,8 @@ def settled(
     """A claim with a long history: pended, answered, denied, appealed, overturned, settled."""
     anchor, on_chain = suite.claim_anchor, case.anchored().claim
     anchor.submit(on_chain, rules, provider=anchor.agree_to_submit(clinic, on_chain, rules), sender=relayer)
-    asked, told, why = (Paper.write(step, "Please.") for step in ("pend", "answer", "appeal"))
+    papers = case.with_paper("pend", "Please.").with_paper("answer", "Please.").with_paper("appeal", "Please.")
+    asked, told, why = papers.papers
     anchor.pend(on_chain, asked.commitment, sender=payer)
     reply = anchor.agree_to_answer(clinic, on_chain, told.commitment)
     anchor.answer(on_chain, told.commitment, provider=reply, sender=relayer)
@@ -349,7 +350,7 @@ def test_every_member_counts(suite: MedProof, case: Case, clinic: LocalSigner, r
 
 
 def test_a_case_as_json(settled: Case, case: Case) -> None:
-    full = settled.with_paper(Paper.write("appeal", "Because."))
+    full = settled.with_paper("appeal", "Because.")
     for one in (full, case, replace(case, anchor=None), full.erased(), Case.open(claim())):
         assert Case.from_json(json.dumps(one.to_json())) == one
     full.check()

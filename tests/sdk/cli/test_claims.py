@@ -23,7 +23,8 @@ from medproof.claims.document import to_json
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
 from medproof.claims.names import Names
 from medproof.claims.plan import Plan
-from medproof.cli.cases import file_for
+from medproof.cli.cases import file_for, load_case, new_case
+from medproof.cli.output import Output
 from medproof.client import MedProof
 from medproof.client.claim_anchor import ClaimBatch, ClaimStatus
 from medproof.signing import LocalSigner
@@ -266,6 +267,25 @@ def test_a_patient_appeals_and_agrees_by_her_wallet(
     assert run(*both).code == 0
     assert run("claims", "audit", case, "--out", "evidence.json").code == 0
     assert f"patient {pseudonym.address}" in run("verify", "evidence.json").out
+
+
+def test_one_changes_a_case_at_a_time(run: Run, submitted: str, as_payer: Words, here: Path) -> None:
+    asked = text(here, "request.txt")
+    (here / f".{submitted}.new").touch()  # another does
+    said = run("claims", "pend", submitted, "--request", asked, *as_payer, "--json")
+    assert (said.code, "is being changed by another" in said.error["message"]) == (2, True)
+    (here / f".{submitted}.new").unlink()
+    kept = (here / submitted).read_bytes()
+    assert run("claims", "pend", submitted, "--request", asked, *as_payer).code == 0
+    assert (here / submitted).read_bytes() != kept
+    assert not (here / f".{submitted}.new").exists()
+
+
+def test_a_case_that_came_meanwhile_keeps_its_salt(here: Path) -> None:
+    first, second = Case.open(claim()), Case.open(claim())
+    assert new_case(Output(as_json=True), here / "a.case", first)
+    assert not new_case(Output(as_json=True), here / "a.case", second)
+    assert load_case(here / "a.case") == first
 
 
 def test_a_case_of_another_chain(run: Run, submitted: str, as_payer: Words, decision: str, here: Path) -> None:
