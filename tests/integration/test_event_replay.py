@@ -1,6 +1,7 @@
 """All that the contracts keep, rebuilt from their events alone and compared with what they say themselves.
 
-The replayer below knows the events and nothing else: no getter, no storage, no transaction. An indexer does the same.
+The replayer below knows the events and nothing else, no getter and no storage, but for the nullifiers of a batch of
+claims, which stand in its transaction's input. An indexer does the same.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
+from eth_utils.abi import event_abi_to_log_topic
 from web3 import Web3
 
 from medproof import messages
@@ -22,17 +24,26 @@ from medproof.merkle import MerkleLog
 from medproof.policy.codes import DataClass
 from medproof.policy.prescription import PRESCRIPTION_FIELDS
 from tests.support.claims import (
+    ADJUDICATED,
+    APPEALED,
     APPROVED,
+    CLEARED,
+    CONFIRMED,
     DENIED,
+    OVERTURNED,
     PARTIAL,
+    PENDED,
+    RAISED,
     RELAYER,
     REPLACED,
     RULES_HASH,
     SETTLED,
     SUBMITTED,
+    UPHELD,
     VOIDED,
-    Claim,
     Desk,
+    Rules,
+    claim_between,
 )
 from tests.support.fixtures import DAY, EMERGENCY_GROUP, EVERYONE, NOBODY, PHARMACY, PROVIDER
 from tests.support.prescribing import Counter, Prescription, Terms
@@ -50,7 +61,23 @@ CONTRACTS = (
     "Prescriptions",
 )
 # Events whose block's time is part of what is stored.
-TIMED = ("AccountOffered", "GlassBroken", "BatchAnchored", "ComplaintFiled", "ComplaintAnswered")
+TIMED = (
+    "AccountOffered",
+    "GlassBroken",
+    "BatchAnchored",
+    "ComplaintFiled",
+    "ComplaintAnswered",
+    "EncounterRegistered",
+    "ClaimSubmitted",
+    "ClaimPended",
+    "ClaimAnswered",
+    "ClaimAdjudicated",
+    "ClaimAppealed",
+    "AppealDecided",
+    "ClaimSettled",
+    "ClaimVoided",
+    "ClaimReplaced",
+)
 
 
 # -- reading the logs -------------------------------------------------------------------------------------------
@@ -63,17 +90,20 @@ def decoded_logs(web3, contracts):
         abi = json.loads((files("medproof") / "abi" / f"{name}.json").read_text())["abi"]
         events = [entry for entry in abi if entry["type"] == "event"]
         by_topic = {_topic(event): event["name"] for event in events}
-        decoder = Web3().eth.contract(abi=events)
+        decoder = Web3().eth.contract(abi=abi)
         for log in web3.eth.get_logs({"address": contract.address, "fromBlock": 0, "toBlock": "latest"}):
             event = by_topic[bytes(log["topics"][0])]
             arguments = dict(decoder.events[event]().process_log(log)["args"])
+            if event == "ClaimBatchSubmitted":  # the one that leaves something to the transaction's input
+                data = web3.eth.get_transaction(log["transactionHash"])["input"]
+                arguments["nullifiers"] = decoder.decode_function_input(data)[1]["nullifiers"]
             place = log["blockNumber"], log["logIndex"]
             found.append((place, name, event, arguments, web3.eth.get_block(log["blockNumber"])["timestamp"]))
     return [entry[1:] for entry in sorted(found, key=lambda entry: entry[0])]
 
 
 def _topic(event):
-    return keccak(text=f"{event['name']}({','.join(argument['type'] for argument in event['inputs'])})")
+    return bytes(event_abi_to_log_topic(event))
 
 
 # -- the replayer -----------------------------------------------------------------------------------------------
@@ -104,12 +134,23 @@ class PointerRecord:
 
 @dataclass(frozen=True)
 class ClaimRecord:
+    payer: str
     nullifier: bytes
     rules: int
-    status: int = 1
+    submitted: int
+    since: int
+    status: int = SUBMITTED
     outcome: int = 0
     response: bytes = ZERO
     paid: bool = False
+    late: bool = False
+    used: int = 0
+    pends: int = 0
+
+    @property
+    def kept(self) -> tuple[int | bool, ...]:
+        flags = (self.paid, self.late)
+        return (self.status, self.outcome, self.rules, *flags, self.submitted, self.since, self.used, self.pends)
 
 
 @dataclass
@@ -140,7 +181,10 @@ class Replayed:
     prescriptions: dict[bytes, int] = field(default_factory=dict)
     given: dict[bytes, int] = field(default_factory=dict)
     supplies: dict[bytes, tuple[str, int, int, int]] = field(default_factory=dict)
-    payer_rules: dict[str, list[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(list))
+    payer_rules: dict[str, list[Rules]] = field(default_factory=lambda: defaultdict(list))
+    claim_batches: dict[tuple[str, bytes], tuple[int, int]] = field(default_factory=dict)
+    encounters: dict[tuple[str, bytes], int] = field(default_factory=dict)
+    flags: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
 
     def apply(self, contract: str, event: str, arguments: dict[str, Any], time: int) -> None:
         """Two contracts may have an event of one name: a handler may name its contract."""
@@ -296,39 +340,91 @@ class Replayed:
     def _claim(self, claim, **changes):
         self.claims[claim] = replace(self.claims[claim], **changes)
 
-    def on_RulesPublished(self, payer, number, rules, validFrom):  # noqa: N802, N803
-        self.payer_rules[payer].append((rules, validFrom))
+    def on_RulesPublished(self, payer, plan, number, rules):  # noqa: N802
+        self.payer_rules[payer].append(Rules(*rules.values()))
         assert len(self.payer_rules[payer]) == number
+        assert self.payer_rules[payer][-1].plan == plan
 
-    def on_ClaimSubmitted(self, claim, provider, payer, commitment, nullifier, rules):  # noqa: N802
-        members = ["address", "address", "bytes32", "bytes32"]
-        assert claim == keccak(encode(members, [provider, payer, commitment, nullifier]))
-        self.claims[claim] = ClaimRecord(nullifier, rules)
+    def on_EncounterRegistered(self, patient, encounter, time):  # noqa: N802
+        self.encounters[patient, encounter] = time
+
+    def on_ClaimSubmitted(  # noqa: N802
+        self, claim, provider, payer, patient, registration, commitment, nullifier, softKey, rules, time  # noqa: N803
+    ):  # fmt: skip
+        members = (provider, payer, patient, registration, commitment, nullifier, softKey)
+        assert claim == keccak(encode(["address"] * 3 + ["bytes32"] * 4, members))
+        self.claims[claim] = ClaimRecord(payer, nullifier, rules, time, time)
         self.nullifiers[nullifier] = claim
         self.seen_nullifiers.add(nullifier)
 
-    def on_ClaimPended(self, claim, request):  # noqa: N802
-        self._claim(claim, status=2)
+    def on_ClaimBatchSubmitted(self, provider, root, size, kind, nullifiers):  # noqa: N802
+        self.claim_batches[provider, root] = (size, kind)
+        batch = int.from_bytes(keccak(encode(["address", "bytes32"], [provider, root])), "big") & (1 << 160) - 1
+        for index, nullifier in enumerate(nullifiers):
+            self.nullifiers[nullifier] = (batch << 32 | index).to_bytes(32, "big")
+            self.seen_nullifiers.add(nullifier)
 
-    def on_ClaimAdjudicated(self, claim, outcome, response):  # noqa: N802
-        self._claim(claim, status=3, outcome=outcome, response=response)
+    def on_ClaimOpened(self, claim, root, index):  # noqa: N802
+        assert self.claims[claim].status == SUBMITTED  # its submission came just before
 
-    def on_ClaimSettled(self, claim):  # noqa: N802
-        self._claim(claim, status=4, paid=True)
+    def on_NullifierReleased(self, nullifier, **_):  # noqa: N802
+        del self.nullifiers[nullifier]
 
-    def on_ClaimVoided(self, claim):  # noqa: N802
-        self._closed(claim, 5)
+    def on_ClaimPended(self, claim, request, time):  # noqa: N802
+        before = self.claims[claim]
+        self._claim(claim, status=PENDED, since=time, used=before.used + time - before.since, pends=before.pends + 1)
 
-    def on_ClaimReplaced(self, claim, by):  # noqa: N802
-        self._closed(claim, 6)
+    def on_ClaimAnswered(self, claim, answer, time):  # noqa: N802
+        self._claim(claim, status=SUBMITTED, since=time)
+
+    def on_ClaimAdjudicated(self, claim, outcome, response, time):  # noqa: N802
+        late = self._late(claim, time)
+        self._claim(claim, status=ADJUDICATED, outcome=outcome, response=response, since=time, late=late)
+
+    def on_ClaimAppealed(self, claim, by, grounds, time):  # noqa: N802
+        late = self.claims[claim].status != ADJUDICATED
+        self._claim(claim, status=APPEALED, since=time, late=late or self.claims[claim].late)
+
+    def on_AppealDecided(self, claim, upheld, outcome, response, time):  # noqa: N802
+        status, late = UPHELD if upheld else OVERTURNED, self._late(claim, time)
+        self._claim(claim, status=status, outcome=outcome, response=response, since=time, late=late)
+
+    def on_ClaimSettled(self, claim, time):  # noqa: N802
+        self._claim(claim, status=SETTLED, paid=True, since=time, late=self._late(claim, time))
+
+    def on_ClaimVoided(self, claim, time):  # noqa: N802
+        self._closed(claim, VOIDED, time)
+
+    def on_ClaimReplaced(self, claim, by, time):  # noqa: N802
+        self._closed(claim, REPLACED, time)
         self._claim(by, paid=self.claims[claim].paid)
 
-    def _closed(self, claim, status):
+    def on_ClaimsFlagged(self, earlier, later, **_):  # noqa: N802
+        self.flags[earlier, later] = RAISED
+
+    def on_FlagDecided(self, earlier, later, decision, **_):  # noqa: N802
+        self.flags[earlier, later] = decision
+
+    def _closed(self, claim, status, time):
         """A replacement's own submission comes first: the nullifier may be the new claim's already."""
-        self._claim(claim, status=status)
+        self._claim(claim, status=status, since=time)
         nullifier = self.claims[claim].nullifier
         if self.nullifiers.get(nullifier) == claim:
             del self.nullifiers[nullifier]
+
+    def _late(self, claim, time):
+        """Whether the payer has been late so far, with the step that it takes now."""
+        before = self.claims[claim]
+        rules = self.payer_rules[before.payer][before.rules - 1]
+        days, start = rules.days_to_settle, before.since
+        if before.status in (SUBMITTED, PENDED):
+            days, start = rules.days_to_decide, before.since - before.used
+        if before.status == PENDED:
+            answerable = not rules.days_to_answer or time <= before.since + rules.days_to_answer * DAY
+            days, start = 0 if answerable else days, start + rules.days_to_answer * DAY
+        if before.status == APPEALED:
+            days = rules.days_to_decide_appeal
+        return before.late or (days != 0 and time > start + days * DAY)
 
     # BatchAnchor
 
@@ -570,20 +666,22 @@ def pointers_history(record_pointers, registrar, accounts, clinic, second_clinic
 
 
 @pytest.fixture
-def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_payer, relayer, sign, domain_of, chain):
-    """Claims brought to every state, and services billed again after a claim was closed."""
+def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_payer, patient, relayer, sign, domain_of,
+                   chain):  # fmt: skip
+    """Claims brought to every state, late ones too, services billed again after a claim was closed, and batches."""
     today = chain.time() // DAY
     for number, publisher in enumerate((payer, payer, second_payer)):
-        claim_anchor.publishRules(bytes([0x51 + number]) * 32, today + number, {"from": publisher})
+        claim_anchor.publishRules(Rules(bytes([0x51 + number]) * 32, 0, today + number), {"from": publisher})
 
     def account_of(identity):
         return accounts.at(registrar.accountOf(identity))
 
-    desk = Desk(claim_anchor, domain_of(claim_anchor), sign, relayer, account_of, chain.time() + DAY)
+    desk = Desk(claim_anchor, domain_of(claim_anchor), sign, relayer, account_of, chain.time() + 30 * DAY)
     assert bytes(claim_anchor.rulesOf(payer, 1)[0]) == RULES_HASH
 
     def claim(number):
-        return Claim(clinic.address, payer.address, bytes([0x60 + number]) * 32, bytes([0xA0 + number]) * 32)
+        hashes = bytes([0x60 + number]) * 32, bytes([0xA0 + number]) * 32
+        return claim_between(clinic, payer, *hashes, soft_key=b"\x70" * 32)
 
     desk.bring(claim(0), SUBMITTED)
     desk.take("submit", claim(1), RELAYER)
@@ -599,6 +697,47 @@ def claims_history(claim_anchor, registrar, accounts, clinic, payer, second_paye
     desk.bring(claim(9), SETTLED, PARTIAL)
     desk.take("replace", claim(9), correction=claim(9).changed(commitment=b"\x77" * 32))
     desk.take("submit", claim(6).changed(commitment=b"\x78" * 32))  # the voided service, billed anew
+    for number, status in ((10, APPEALED), (11, UPHELD), (12, OVERTURNED)):
+        desk.bring(claim(number), status)
+    desk.bring(claim(13), PENDED)
+    desk.take("answer", claim(13), RELAYER)
+    claim_anchor.registerEncounter(patient, b"\x5a" * 32, 0, b"", {"from": patient})
+    _batches(claim_anchor, [claim(number) for number in range(14, 17)], account_of(clinic), relayer)
+    by_payer = {"from": account_of(payer)}
+    for later, decision in ((1, CLEARED), (2, CONFIRMED), (13, None)):
+        claim_anchor.flag(claim(0), claim(later), payer, 0, b"", by_payer)
+        if decision:
+            claim_anchor.decideFlag(claim(0).id, claim(later), decision, RULES_HASH, 0, b"", by_payer)
+    _late_claims(claim_anchor, desk, [claim(number) for number in range(17, 22)], by_payer, chain)
+
+
+def _batches(claim_anchor, claims, provider, anybody):
+    """A batch of which one claim is opened, one released, and one waits."""
+    log = MerkleLog(bytes(claim_anchor.leafOf(one.id, 1)) for one in claims)
+    identity, nullifiers = claims[0].provider, [one.nullifier for one in claims]
+    claim_anchor.submitBatch(identity, log.root(), nullifiers, 0, b"", {"from": provider})
+    claim_anchor.open(claims[1], 1, log.root(), 1, list(log.inclusion_proof(1)), {"from": anybody})
+    claim_anchor.release(identity, log.root(), claims[2].nullifier, 0, b"", {"from": provider})
+
+
+def _late_claims(claim_anchor, desk, claims, by_payer, chain):
+    """Claims whose every step comes two days after the one before, and is due a day after it."""
+    rules = Rules(RULES_HASH, 1, chain.time() // DAY, 0, False, False, 1, 1, 5, 1, 1)
+    number = claim_anchor.publishRules(rules, by_payer).return_value
+    decided, undecided, unanswered, appealed, in_time = claims
+    for one in claims:
+        desk.take("submit", one, rules=number)
+    desk.take("adjudicate", in_time, rules=number)
+    desk.take("settle", in_time)
+    desk.take("adjudicate", appealed, rules=number, outcome=DENIED)
+    desk.take("appeal", appealed)
+    desk.take("pend", unanswered)
+    chain.sleep(2 * DAY + 60)
+    chain.mine()
+    desk.take("adjudicate", decided, rules=number)
+    desk.take("appeal", undecided)
+    desk.take("adjudicate", unanswered, rules=number)
+    desk.take("decideAppeal", appealed, rules=number)
 
 
 @pytest.fixture
@@ -825,15 +964,25 @@ def assert_pointers(state, pointers):
 
 
 def assert_claims(state, anchor):
+    assert {record.status for record in state.claims.values()} == set(range(SUBMITTED, REPLACED + 1))
+    assert {record.late for record in state.claims.values()} == {False, True}
     for claim, record in state.claims.items():
-        assert tuple(anchor.stateOf(claim)) == (record.status, record.outcome, record.rules, record.paid)
+        assert tuple(anchor.stateOf(claim)) == record.kept
         assert bytes(anchor.responseOf(claim)) == record.response
     for nullifier in state.seen_nullifiers:
-        assert bytes(anchor.claimOf(nullifier)) == state.nullifiers.get(nullifier, ZERO)
-    for payer, rules in state.payer_rules.items():
-        assert anchor.rulesCount(payer) == len(rules)
-        for number, (text, valid_from) in enumerate(rules, start=1):
-            assert (bytes(anchor.rulesOf(payer, number)[0]), anchor.rulesOf(payer, number)[1]) == (text, valid_from)
+        assert bytes(anchor.holderOf(nullifier)) == state.nullifiers.get(nullifier, ZERO)
+    for payer, published in state.payer_rules.items():
+        assert anchor.rulesCount(payer) == len(published)
+        for number, rules in enumerate(published, start=1):
+            assert anchor.rulesOf(payer, number) == rules.printed
+            of_plan = tuple(other for other, one in enumerate(published, start=1) if one.plan == rules.plan)
+            assert anchor.rulesOfPlan(payer, rules.plan) == of_plan
+    for (provider, root), kept in state.claim_batches.items():
+        assert tuple(anchor.claimBatchOf(provider, root)) == kept
+    for (patient, encounter), time in state.encounters.items():
+        assert anchor.encounterAt(patient, encounter) == time
+    for (earlier, later), status in state.flags.items():
+        assert anchor.flagOf(earlier, later) == status
 
 
 def assert_logs(state, anchor):
