@@ -10,7 +10,7 @@ from medproof import hashing
 from medproof.claims import ClaimResponse
 from medproof.claims.adjudication import History, adjudicate, recompute
 from medproof.claims.audit import ClaimEvidence, collect
-from medproof.claims.case import Anchor, Case, Paper, SealedResponse
+from medproof.claims.case import Anchor, Case
 from medproof.claims.nullifier import claim_nullifier
 from medproof.claims.plan import Plan
 from medproof.client import MedProof
@@ -71,7 +71,7 @@ class Billing:
         submitted = anchor.submit(anchored, rules, sender=clinic.signer)
         # Somebody at the insurer takes half where the plan says a fifth.
         mistaken = adjudicate(claim, plan_for(claim, coinsurance="0.5"), History(claim.start.year))
-        response = SealedResponse(mistaken, new_salt())
+        case, response = case.with_response(mistaken)
         outcome = Outcome[mistaken.outcome.name]
         decided = anchor.adjudicate(anchored, outcome, rules, response.commitment, sender=insurer.signer)
         stage.table(
@@ -86,7 +86,7 @@ class Billing:
         )
         stage.expect("no bill for a visit that the patient did not register", unseen is not None)
         where = Anchor(self.suite.chain.chain_id, anchor.address, anchored, rules)
-        return replace(case, anchor=where, response=response)
+        return replace(case, anchor=where)
 
     def _appeal(self, case: Case, plan: Plan) -> Case:
         """The clinic computes what the rules come to, appeals, and is paid."""
@@ -101,9 +101,10 @@ class Billing:
         history = History(claim.start.year)
         wrong = recompute(claim, plan, history, self._said(case))
         stage.expect(f"the decision differs from the rules at {wrong.path if wrong else 'nothing'}", wrong is not None)
-        grounds = Paper.write("appeal", "The patient's part is a fifth, not a half.")
+        case = case.with_paper("appeal", "The patient's part is a fifth, not a half.")
+        grounds = case.papers[-1]
         appealed = anchor.appeal(anchored, clinic.id, grounds.commitment, sender=clinic.signer)
-        right = SealedResponse(adjudicate(claim, plan, history), new_salt())
+        case, right = case.with_response(adjudicate(claim, plan, history))
         decided = anchor.decide_appeal(
             anchored,
             Outcome[right.content.outcome.name],
@@ -133,7 +134,7 @@ class Billing:
             recompute(claim, plan, history, right.content) is None
             and anchor.state(anchored).status is ClaimStatus.SETTLED,
         )
-        return replace(case, response=right).with_paper(grounds)
+        return case
 
     def _bill_again(self, content: Resource, key: bytes, case: Case) -> None:
         """The same service goes to another insurer."""

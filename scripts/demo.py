@@ -28,7 +28,7 @@ from medproof.chain import Chain, Sender
 from medproof.errors import MedProofError
 from medproof.signing import LocalSigner, NodeSigner
 from scripts.local_chain import ROOT
-from scripts.material import choose_claim, choose_records, load_all
+from scripts.material import choose_claim, choose_prescription, choose_records, load_all
 from scripts.story import Story
 
 EXAMPLES = ROOT / "node_modules" / "hl7.fhir.r4.examples"
@@ -43,6 +43,7 @@ EXAMPLE_RECORDS = (  # of HL7's patient "example"
     "Procedure-example",
 )
 EXAMPLE_CLAIM = "Claim-100150"
+EXAMPLE_PRESCRIPTION = "MedicationRequest-medrx0331"
 MANIFEST = ROOT / "deployments" / "local" / "demo.json"
 RECORDS = 8
 
@@ -54,9 +55,10 @@ def tell(url: str, *, bundle: str | None, limit: int, keystore: str | None) -> b
     if not records:
         raise MedProofError(f"{bundle} holds no record of a patient. Give a FHIR R4 bundle with a patient's records.")
     claim = choose_claim(resources) or example(EXAMPLE_CLAIM)
+    prescription = choose_prescription(resources) or example(EXAMPLE_PRESCRIPTION)
     chain = Chain.connect(url)
     console = Console(width=None if sys.stdout.isatty() else 100)
-    story = Story(console, chain, payer_of(chain, keystore), MANIFEST, records, claim)
+    story = Story(console, chain, payer_of(chain, keystore), MANIFEST, records, claim, prescription)
     source = escape(bundle) if bundle else "HL7's own FHIR R4 examples"
     story.console.print(f"[bold]MedProof[/]: a story on chain {chain.chain_id}, told with {source}", highlight=False)
     return story.tell()

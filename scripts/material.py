@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from medproof.claims.currency import rounded
 from medproof.claims.names import Names
 from medproof.claims.nullifier import claim_nullifier, claim_total
 from medproof.claims.plan import Plan
-from medproof.errors import ClaimElementError, ManyPatientsError, PlanError, UnclassifiedRecordError
+from medproof.errors import ClaimElementError, ElementError, ManyPatientsError, PlanError, UnclassifiedRecordError
 from medproof.fhir import Resource
 from medproof.hashing import new_salt
+
+MIN_FILLS = 2  # that the story gives
 
 
 def load_all(path: Path) -> list[Resource]:
@@ -61,6 +64,28 @@ def choose_claim(resources: Sequence[Resource]) -> Resource | None:
                 continue
             return resource
     return None
+
+
+def choose_prescription(resources: Sequence[Resource]) -> Resource | None:
+    """The first request for a medicine that can be filled more than twice."""
+    for resource in resources:
+        if resource.resource_type == "MedicationRequest":
+            try:
+                order = fhir.read_order(prescribed_until(resource, date.max))
+            except ElementError:
+                continue
+            if order.fills > MIN_FILLS:
+                return resource
+    return None
+
+
+def prescribed_until(resource: Resource, day: date) -> Resource:
+    """A request for a medicine as if it had been written lately, to be filled until a day."""
+    content = copy.deepcopy(resource.content)
+    dispense = content.get("dispenseRequest")
+    if isinstance(dispense, dict):
+        dispense["validityPeriod"] = {"end": day.isoformat()}
+    return fhir.load(content)
 
 
 def bill(resource: Resource, *, provider: str, payer: str) -> Claim:

@@ -54,6 +54,7 @@ class Stage:
     manifest: Path
     records: Sequence[Resource]  # one patient's
     claim: Resource
+    prescription: Resource
     expectations: list[tuple[str, bool]] = field(default_factory=list)
     gas: dict[str, int] = field(default_factory=dict)
     step: int = 0

@@ -55,6 +55,7 @@ from medproof.wallet import Wallet
 from scripts.billing import Billing
 from scripts.clinic import Clinic
 from scripts.material import tampered
+from scripts.prescribing import Prescribing
 from scripts.stage import Organisation, Posted, Stage, refusal_of
 
 TERMS = "You decide who may use your records, for what and until when. You may change your mind at any time."
@@ -86,7 +87,9 @@ class Story(Stage):
             self._revoke(suite, people, wallet, clinic, shared)
             self._measure_at_home(suite, people, wallet, clinic)
             self._show_log(suite, people, wallet, clinic, shared)
-        Billing(self, suite, people, wallet.pseudonym(people["north"].id)).tell(self.claim)
+        patient = wallet.pseudonym(people["north"].id)
+        Prescribing(self, suite, people, patient).tell(self.prescription)
+        Billing(self, suite, people, patient).tell(self.claim)
         self._recover(suite, Wallet(phrase), posted)
         return self._close()
 
@@ -110,6 +113,8 @@ class Story(Stage):
             "emergency": ("City Emergency Department", PartyKind.PROVIDER),
             "plan": ("First Health Plan", PartyKind.PAYER),
             "other_plan": ("Second Health Plan", PartyKind.PAYER),
+            "pharmacy": ("Corner Pharmacy", PartyKind.PHARMACY),
+            "other_pharmacy": ("Station Pharmacy", PartyKind.PHARMACY),
             "institute": ("Institute of Research", PartyKind.RESEARCHER),
         }
         people = {
@@ -130,7 +135,7 @@ class Story(Stage):
         self.table("organisation", "accredited as", "gas", rows=rows)
         emergency = suite.registrar.standing(people["emergency"].id)
         self.expect(
-            "six organisations are active, the emergency department in the emergency group",
+            "eight organisations are active, the emergency department in the emergency group",
             all(suite.registrar.standing(one.id) for role, one in people.items() if role != "relayer")
             and emergency is not None
             and emergency.groups == (2,),

@@ -58,7 +58,7 @@ def bundle(path: Path, *resources: Any) -> Path:
 def test_as_a_command() -> None:
     finished = subprocess.run([*WITH_CHAIN, *DEMO], capture_output=True, text=True, timeout=180)
     assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "38 of 38 expectations held" in finished.stdout
+    assert "40 of 40 expectations held" in finished.stdout
     assert "✘" not in finished.stdout
     assert finished.stderr == ""
 
