@@ -18,7 +18,7 @@ from medproof.policy.prescription import PrescriptionState
 
 __all__ = ["SealedPrescription"]
 
-_FORMAT = "medproof prescription"
+_FORMAT = "medproof-prescription"
 _VERSION = 1
 _LONGEST = 1 << 20
 

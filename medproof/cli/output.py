@@ -66,6 +66,14 @@ _TROUBLE = (
 )
 _REFUSALS = range(400, 429)  # a gatekeeper's, of what was asked for; its others are for the moment
 _BETWEEN = 3  # characters that a table puts between columns
+_HEAD = 4096  # bytes of a file that tell what it is
+_SECRET = (  # what stands in files whose loss nobody can mend: cases, prescriptions, keys
+    b'"medproof-claim-case"',
+    b'"medproof-encryption-keys"',
+    b'"medproof-nullifier-keys"',
+    b'"medproof-prescription"',
+    b'"kdfparams"',
+)
 _ENDLESS = 100_000  # characters of a line in a file or a pipe, which have no width
 _Item = TypeVar("_Item")
 
@@ -199,10 +207,15 @@ class Output:
         """Write a file that only its owner reads: whole, or not at all; a text ends with a new line.
 
         Raises:
-            OptionError: there is a folder of this name.
+            OptionError: there is a folder of this name, or a file with salts or keys.
         """
         if path.is_dir():
             raise OptionError(str(path), "is a folder", "Name a file.")
+        if path.is_file():
+            with path.open("rb") as there:
+                head = there.read(_HEAD)
+            if any(one in head for one in _SECRET):
+                raise OptionError(str(path), "holds salts or keys", "Name another file: no secret is ever overwritten.")
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -15,13 +15,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from medproof import __version__
+from medproof import __version__, fhir
+from medproof.claims.case import Case
+from medproof.claims.keyring import Keyring
 from medproof.cli import app
 from medproof.cli.output import Output
 from medproof.client import MedProof
+from medproof.errors import OptionError
+from medproof.hashing import canonical
+from medproof.sealed_prescription import SealedPrescription
 from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
+from tests.sdk.claims.claim_examples import claim
 from tests.sdk.cli.conftest import PASSWORD, PHRASE, Run
+from tests.sdk.prescriptions.conftest import SYRUP
 
 Words = tuple[str, ...]
 PROGRAM = ROOT / ".venv" / "bin" / "medproof"
@@ -333,3 +340,18 @@ def test_no_table_breaks_an_address(width: int, monkeypatch: pytest.MonkeyPatch)
 def test_a_table_in_a_pipe_has_a_line_for_each_row(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_json=False).table(("one", "two"), [("a " * 200, ADDRESS)] * 2, empty="none")
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_no_result_is_written_over_salts_or_keys(here: Path, keys: Path) -> None:
+    """Such as a claim's evidence over its case: without the salt nobody can open what is on the chain."""
+    Keyring.create().save(here / "consortium.keys")
+    (here / "a.case").write_text(json.dumps(Case.open(claim()).to_json(), indent=1))
+    (here / "rx.json").write_bytes(canonical(SealedPrescription.seal(ADDRESS, ADDRESS, fhir.load(SYRUP)).to_json()))
+    for path in (here / "a.case", here / "consortium.keys", here / "rx.json", *sorted(keys.glob("*.json"))[:1]):
+        kept = path.read_bytes()
+        with pytest.raises(OptionError, match="no secret is ever overwritten"):
+            Output(as_json=False).write(path, "{}")
+        assert path.read_bytes() == kept
+    Output(as_json=False).write(here / "evidence.json", "{}")
+    Output(as_json=False).write(here / "evidence.json", "[]")
+    assert (here / "evidence.json").read_text() == "[]\n"

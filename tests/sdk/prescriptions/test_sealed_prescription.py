@@ -49,7 +49,7 @@ def test_salt_is_fresh_and_shown_nowhere() -> None:
         (lambda said: said.update(patient="Peter"), "patient is no checksummed address"),
         (lambda said: said.update(request="a syrup"), "request is no MedicationRequest"),
         (lambda said: said.update(version=2), "version is not 1"),
-        (lambda said: said.update(format="medproof"), "format is not medproof prescription"),
+        (lambda said: said.update(format="medproof"), "format is not medproof-prescription"),
         (lambda said: said.update(more=1), "has members that are not known"),
     ],
 )
