@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -27,7 +27,7 @@ from medproof.client import MedProof
 from medproof.client.contract import Agreement, SignedMessage
 from medproof.client.prescriptions import NOBODY, Supply, Terms
 from medproof.errors import OptionError, PrescriptionError
-from medproof.fhir import MedicationOrder
+from medproof.fhir import MedicationOrder, Resource
 from medproof.hashing import Json, JsonObject, canonical
 from medproof.json_reader import JsonReader, hex_text
 from medproof.policy.prescription import PrescriptionState
@@ -72,21 +72,29 @@ def issue(
         str | None, Option(metavar="DAY", help="Last day, where the request's validityPeriod has no end.")
     ] = None,
 ) -> None:
-    """Issue a prescription, as its prescriber. The file is for the patient and the pharmacy, and for nobody else."""
+    """Issue a prescription, as its prescriber. The file is for the patient and the pharmacy, and for nobody else.
+
+    Issued again into the same file it is the same prescription: whatever was interrupted, there is one.
+    """
     hands = _Hands.of(who, sending, chain)
     output, suite = hands.output, hands.suite
-    refuse_existing(save)
     prescriber = identity(suite, "--keystore", hands.address)
     request = fhir.load(file)
     order = fhir.read_order(request, valid_until=None if until is None else day("--until", until))
-    sealed = SealedPrescription.seal(prescriber, account("--patient", patient) if patient else NOBODY, request)
+    whose = account("--patient", patient) if patient else NOBODY
+    sealed = _begun(save, prescriber, whose, request) or SealedPrescription.seal(prescriber, whose, request)
     by = NOBODY if pharmacy is None else identity(suite, "--pharmacy", pharmacy)
     terms = Terms(order.fills, order.quantity, order.valid_until, by)
     output.write(save, canonical(sealed.to_json()).decode())  # before it is sent: without the salt it is nobody's
     output.aside(f"Written to {save}: {order.fills} fills of {_amount(order, order.quantity)}.")
     client, one = suite.prescriptions, sealed.prescription
+    about: JsonObject = {"prescription": hex_text(one.id), "file": str(save)}
+    if client.is_issued(one.id):
+        output.document({**about, "sent": None, "unchanged": True})
+        output.say("This stands already.")
+        return
     hands.take(
-        {"prescription": hex_text(one.id), "file": str(save)},
+        about,
         lambda by: client.issue(one, terms, sender=by),
         lambda by: client.sign_issue(by, one, terms, lifetime=sending.lifetime),
     )
@@ -122,8 +130,8 @@ def show(which: Which, chain: ChainOptions) -> None:
         )
         output.say(f"{str(status).capitalize()}: {_told(state)}")
         output.say(f"Pharmacy: {state.pharmacy or 'none chosen yet'}. Last day: {state.valid_until}.")
-        for name in differences:
-            output.say(f"The file says another {name.replace('_', ' ')}: the prescription is not to be filled.")
+        if differences:
+            output.say(f"Chain and file differ in {_listed(differences)}: it is not to be filled.")
     if supply is not None:
         late = " It is overdue." if supply.overdue_on(today) else ""
         said = "not confirmed" if supply.confirmed_on is None else f"confirmed on {supply.confirmed_on}"
@@ -144,32 +152,44 @@ def fill(
         Path | None, Option(metavar="FILE", help="The FHIR R4 MedicationDispense that says what was handed over.")
     ] = None,
     save: Annotated[Path | None, Option(metavar="FILE", help="Where a MedicationDispense of it goes.")] = None,
+    number: Annotated[
+        int | None, Option(min=1, max=255, help="Which fill this is; the next by default. Sent again, it counts once.")
+    ] = None,
+    before: Annotated[
+        str, Option(metavar="AMOUNT", help="How much of that fill was given before, where its --number is named.")
+    ] = "0",
 ) -> None:
-    """Give a fill or a part of it, as the prescription's pharmacy."""
+    """Give a fill or a part of it, as the prescription's pharmacy. After a failure, send it again with its --number."""
     hands, sealed = _Hands.of(who, sending, chain), _read(file)
     output, suite = hands.output, hands.suite
     if dispense is not None and quantity is not None:
         raise OptionError("--quantity", "is given with --dispense, which says it", "Leave one of them out.")
     one, state = sealed.prescription, _state(suite, sealed)
     order = sealed.order(state)
-    number, before = state.next_fill()
-    given = state.quantity - before if quantity is None else _parts(order, quantity)
+    expected = state.next_fill() if number is None else (number, _parts(order, "--before", before))
+    given = state.quantity - expected[1] if quantity is None else _parts(order, "--quantity", quantity)
     if dispense is not None:
-        number, before, given = fhir.fill_of(fhir.read_dispense(fhir.load(dispense)), order, state)
-    client, expected = suite.prescriptions, (number, before)
-    output.aside(f"Fill {number} of {state.fills}: {_amount(order, given)}, after {_amount(order, before)} before.")
+        read = fhir.read_dispense(fhir.load(dispense))
+        given = order.parts(read.amount, read.unit, "MedicationDispense.quantity")
+        if number is None:
+            expected = fhir.fill_of(read, order, state)[:2]
+    client, (which, begun) = suite.prescriptions, expected
+    output.aside(f"Fill {which} of {state.fills}: {_amount(order, given)}, after {_amount(order, begun)} before.")
     hands.take(
-        {"prescription": hex_text(one.id), "number": number, "before": before, "quantity": given},
+        {"prescription": hex_text(one.id), "number": which, "before": begun, "quantity": given},
         lambda by: client.fill(one.id, given, expected=expected, sender=by),
         lambda by: client.sign_fill(by, one.id, given, expected=expected, lifetime=sending.lifetime),
     )
     after = client.state(one.id)
-    if save is not None and after is not None:
-        moment = datetime.fromtimestamp(suite.chain.timestamp(), UTC).isoformat()
-        content = fhir.render_dispense(
-            order, sealed.request, after, quantity=given, handed_over=moment, identifier=hex_text(one.id)
-        )
-        output.write(save, canonical(content).decode())
+    if save is None or after is None:
+        return
+    if (after.number, after.filled) != (which, begun + given):
+        raise OptionError("--save", f"{save} is not written", "Nothing was sent yet: fill it first.")
+    moment = datetime.fromtimestamp(suite.chain.timestamp(), UTC).isoformat()
+    content = fhir.render_dispense(
+        order, sealed.request, after, quantity=given, handed_over=moment, identifier=hex_text(one.id)
+    )
+    output.write(save, canonical(content).decode())
 
 
 @app.command(epilog="Example: medproof prescription choose rx.json 0x… --wallet seed.txt --custodian 0x…")
@@ -242,7 +262,7 @@ def supply(
     hands, sealed = _Hands.of(who, sending, chain), _read(file)
     one, client = sealed.prescription, hands.suite.prescriptions
     order = sealed.order(client.state(one.id))
-    given = order.quantity if quantity is None else _parts(order, quantity)
+    given = order.quantity if quantity is None else _parts(order, "--quantity", quantity)
     pharmacy = identity(hands.suite, "--keystore", hands.address)
     hands.take(
         {"prescription": hex_text(one.id), "pharmacy": pharmacy, "quantity": given},
@@ -330,21 +350,37 @@ def _state(suite: MedProof, sealed: SealedPrescription) -> PrescriptionState:
     if state is None:
         raise PrescriptionError("The chain has no such prescription. Check the network, and ask whoever issued it.")
     if differences := sealed.differences(state):
-        what = ", ".join(name.replace("_", " ") for name in differences)
-        raise PrescriptionError(f"The chain says another {what} than the request. Ask the prescriber for another.")
+        raise PrescriptionError(f"Chain and file differ in {_listed(differences)}. Ask the prescriber for another.")
     return state
 
 
-def _parts(order: MedicationOrder, text: str) -> int:
+def _begun(path: Path, prescriber: str, patient: str, request: Resource) -> SealedPrescription | None:
+    """What was written before it was sent, where that was this prescription; nothing else is written over."""
+    if path.is_file():
+        sealed = _read(path)
+        said = sealed.prescription
+        if (said.prescriber, said.patient, sealed.request.content) == (prescriber, patient, request.content):
+            return sealed
+    refuse_existing(path)
+    return None
+
+
+def _parts(order: MedicationOrder, option: str, text: str) -> int:
     try:
         amount = Decimal(text)
-        return order.parts(amount, order.unit, "--quantity") if amount.is_finite() else int("")
-    except (InvalidOperation, ValueError):
-        raise OptionError("--quantity", f"is {text!r}, which is no amount", "Write 10, or 2.5.") from None
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise OptionError(option, f"is {text!r}, which is no amount", "Write 10, or 2.5.")
+    return order.parts(amount, order.unit, option)
 
 
 def _amount(order: MedicationOrder, parts: int) -> str:
     return f"{order.amount(parts)} {order.unit.code}".rstrip()
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(name.replace("_", " ") for name in names)
 
 
 def _told(state: PrescriptionState) -> str:

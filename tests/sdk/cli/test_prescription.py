@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 from eth_account import Account
 
 from medproof.client import MedProof
+from medproof.client.prescriptions import Terms
+from medproof.hashing import canonical
 from medproof.policy.codes import PartyKind
+from medproof.sealed_prescription import SealedPrescription
 from medproof.signing import LocalSigner
 from tests.sdk.cli.conftest import PASSWORD, Run, Said
 from tests.sdk.conftest import CREDENTIAL, funded
@@ -58,6 +62,48 @@ def test_prescriber_issues(run: Run, issued: Said, suite: MedProof, here: Path) 
     assert json.loads((here / "rx.json").read_text())["request"] == SYRUP
     shown = run("prescription", "show", identifier, "--json")
     assert (shown.code, shown.document["status"], shown.document["differences"]) == (0, "open", [])
+
+
+def test_issued_again_it_is_the_same(
+    run: Run, issued: Said, clinics: Words, pharmacies: list[str], pseudonym: LocalSigner, suite: MedProof, here: Path
+) -> None:
+    """Whatever was interrupted: a patient has one prescription."""
+    words = ("--patient", pseudonym.address, "--pharmacy", pharmacies[0], "--save", "rx.json")
+    again = run("prescription", "issue", "request.json", *clinics, *words)
+
+    assert (again.code, again.out) == (0, "This stands already.\n")
+    assert len([*suite.prescriptions.events("PrescriptionIssued")]) == 1
+
+
+def test_issue_that_was_interrupted_goes_on(
+    run: Run, clinics: Words, pharmacies: list[str], suite: MedProof, here: Path
+) -> None:
+    """Killed between the file and the chain."""
+    words = ("prescription", "issue", "request.json", *clinics, "--save", "rx.json")
+    assert run(*words, "--out", "signed.json").code == 0  # written, and not sent
+    before = (here / "rx.json").read_text()
+    assert run(*words).code == 0
+
+    assert (here / "rx.json").read_text() == before
+    assert len([*suite.prescriptions.events("PrescriptionIssued")]) == 1
+
+
+def test_fill_that_is_sent_again_with_its_number_counts_once(run: Run, issued: Said, suite: MedProof) -> None:
+    words = ("prescription", "fill", "rx.json", "--keystore", "pharmacy.json", "--json")
+    assert run(*words, "--number", "1", "--quantity", "10").code == 0
+    assert run(*words, "--number", "1", "--quantity", "10").error["error"] == "FillChanged"
+    assert run(*words, "--number", "1", "--before", "10").code == 0
+    assert run(*words, "--number", "1", "--before", "10").error["error"] == "AlreadyFilled"
+    assert run(*words, "--number", "3").error["error"] == "FillSkipped"
+
+
+def test_no_dispense_of_what_was_not_sent(run: Run, issued: Said, here: Path) -> None:
+    words = ("--keystore", "pharmacy.json", "--out", "signed.json", "--save", "dispense.json")
+    said = run("prescription", "fill", "rx.json", *words)
+
+    assert said.code == 2
+    assert "dispense.json is not written" in said.err
+    assert not (here / "dispense.json").exists()
 
 
 def test_file_is_not_written_over(run: Run, issued: Said, clinics: Words) -> None:
@@ -110,7 +156,7 @@ def test_foreign_pharmacy_is_refused(run: Run, issued: Said, pharmacies: list[st
     assert said.error["error"] == "PharmacyRequired"
 
 
-@pytest.mark.parametrize("amount", ["ten", "", "NaN", "Infinity", "0.5"])
+@pytest.mark.parametrize("amount", ["ten", "", "NaN", "Infinity", "0.5", "-1"])
 def test_amount_is_one(run: Run, issued: Said, amount: str) -> None:
     said = run("prescription", "fill", "rx.json", "--keystore", "pharmacy.json", "--quantity", amount)
 
@@ -206,12 +252,6 @@ def test_chain_that_says_more_than_the_file(
     run: Run, issued: Said, here: Path, clinics: Words, suite: MedProof
 ) -> None:
     """A prescriber whose chain allows more than its request: the pharmacy is told, and fills nothing."""
-    from dataclasses import replace
-
-    from medproof.client.prescriptions import Terms
-    from medproof.hashing import canonical
-    from medproof.sealed_prescription import SealedPrescription
-
     sealed = SealedPrescription.from_json((here / "rx.json").read_text())
     forged = replace(sealed, salt=b"\x09" * 32)
     forged = SealedPrescription.from_json(canonical(forged.to_json()))
@@ -221,10 +261,10 @@ def test_chain_that_says_more_than_the_file(
 
     shown = run("prescription", "show", "forged.json", "--json")
     assert (shown.code, shown.document["differences"]) == (1, ["fills"])
-    assert "another fills" in run("prescription", "show", "forged.json").out
+    assert "Chain and file differ in fills: it is not to be filled." in run("prescription", "show", "forged.json").out
     said = run("prescription", "fill", "forged.json", "--keystore", "pharmacy.json")
     assert said.code == 2
-    assert "The chain says another fills than the request" in said.err
+    assert "Chain and file differ in fills. Ask the prescriber for another." in said.err
 
 
 def test_unknown_prescription(run: Run, here: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from medproof.claims.claim import Code
 from medproof.errors import ElementError, RecordError
 from medproof.fhir import MedicationOrder, Resource, Supplied
 from medproof.policy.prescription import PrescriptionState
+from tests.sdk.archives import needs_synthea, patients
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "node_modules" / "hl7.fhir.r4.examples"
@@ -102,6 +104,26 @@ def test_hl7_examples_are_read_or_refused_as_the_table_says() -> None:
 
     assert len(found) == 71
     assert table() == found
+
+
+@needs_synthea
+def test_synthea_says_of_no_prescription_how_much_is_supplied() -> None:
+    found = Counter(
+        _path(one)
+        for patient in patients()
+        for one in fhir.records(patient)
+        if one.resource_type == "MedicationRequest"
+    )
+
+    assert found == {"MedicationRequest.status": 87, "MedicationRequest.dispenseRequest": 36}
+
+
+def _path(resource: Resource) -> str:
+    try:
+        fhir.read_order(resource)
+    except ElementError as error:
+        return error.path
+    return "read"
 
 
 # -- MedicationRequest ------------------------------------------------------------------------------------------
