@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-from eth_utils.crypto import keccak
 from typer import Argument
 
 from medproof import hashing
@@ -17,7 +17,7 @@ from medproof.claims.document import to_json
 from medproof.cli.output import Output
 from medproof.client import MedProof
 from medproof.errors import CaseError, KeystoreError, OptionError
-from medproof.key_file import rewriting
+from medproof.key_file import read_key_file, rewriting
 
 __all__ = [
     "SUFFIX",
@@ -27,12 +27,15 @@ __all__ = [
     "change_case",
     "file_for",
     "load_case",
+    "naming_key",
     "new_case",
     "on_this_chain",
 ]
 
 SUFFIX = ".case"
 """How a case's file is named, unless it is given another name."""
+_NAMING = ".naming"  # the file of a folder's key
+_FILE_NAME = "case-file:v1"  # the purpose of names under it
 
 CaseFile = Annotated[Path, Argument(metavar="CASE", help="The case's file.", show_default=False)]
 CaseFiles = Annotated[
@@ -40,9 +43,34 @@ CaseFiles = Annotated[
 ]
 
 
-def file_for(claim: Claim) -> str:
-    """The name of a new case's file: the same for the same claim, so that it is taken once."""
-    return keccak(hashing.canonical(to_json(claim))).hex()[:16] + SUFFIX
+def file_for(claim: Claim, key: bytes) -> str:
+    """The name of a new case's file: the same for the same claim, so that it is taken once.
+
+    A bare hash would tell whoever sees the name and guesses the claim, also after the case was erased.
+    """
+    content = hashing.canonical(to_json(claim))
+    return hashing.keyed_identifier(key, content, purpose=_FILE_NAME).hex()[:16] + SUFFIX
+
+
+def naming_key(output: Output, folder: Path) -> bytes:
+    """The key of the names of a folder's cases, which is made where there is none.
+
+    Raises:
+        OptionError: another is making it now, or others may read it.
+    """
+    path = folder / _NAMING
+    with suppress(OptionError):  # it is there
+        output.keep(path, hashing.new_salt().hex())
+    try:
+        key = bytes.fromhex(read_key_file(path, limit=2 * hashing.SALT_LENGTH).decode("ascii"))
+        if len(key) != hashing.SALT_LENGTH:
+            raise ValueError
+    except KeystoreError as error:
+        raise OptionError(str(path), "cannot be used", str(error)) from error
+    except ValueError:
+        rule = "is no key for the names of cases, or is being made"
+        raise OptionError(str(path), rule, "Repeat the command, or remove the file.") from None
+    return key
 
 
 def load_case(path: Path) -> Case:

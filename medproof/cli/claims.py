@@ -18,7 +18,7 @@ from medproof.claims.case import Case
 from medproof.claims.claim import Claim
 from medproof.claims.disclosure import paths
 from medproof.claims.keyring import Keyring
-from medproof.cli.cases import CaseFile, CaseFiles, all_cases, file_for, load_case, new_case, on_this_chain
+from medproof.cli.cases import CaseFile, CaseFiles, all_cases, file_for, load_case, naming_key, new_case, on_this_chain
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
@@ -60,7 +60,7 @@ def import_claims(
         for one in _claims(path):
             if isinstance(one, str):
                 refused.append((path, one))
-            elif new_case(output, place := into / file_for(one), Case.open(one)):
+            elif new_case(output, place := into / file_for(one, naming_key(output, into)), Case.open(one)):
                 added.append(place)
             else:
                 before.append(place)

@@ -23,10 +23,11 @@ from medproof.claims.document import to_json
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
 from medproof.claims.names import Names
 from medproof.claims.plan import Plan
-from medproof.cli.cases import file_for, load_case, new_case
+from medproof.cli.cases import file_for, load_case, naming_key, new_case
 from medproof.cli.output import Output
 from medproof.client import MedProof
 from medproof.client.claim_anchor import ClaimBatch, ClaimStatus
+from medproof.errors import OptionError
 from medproof.signing import LocalSigner
 from tests.sdk.archives import needs_synthea, patients
 from tests.sdk.claims.claim_examples import CPT, DAY, claim, response
@@ -110,7 +111,7 @@ def test_import(run: Run, here: Path) -> None:
     first = run("claims", "import", "claim.json", "broken.json", "--into", "cases", "--json")
     assert (first.code, len(first.document["added"]), first.document["unchanged"]) == (1, 1, [])
     assert [one["file"] for one in first.document["refused"]] == ["broken.json"]
-    (path,) = (here / "cases").iterdir()
+    (path,) = (here / "cases").glob("*.case")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     kept = path.read_bytes()
     again = run("claims", "import", "claim.json", "--into", "cases", "--json")
@@ -130,7 +131,7 @@ def test_import_of_what_others_wrote(run: Run, here: Path) -> None:
         (here / f"{number}.json").write_bytes(hashing.canonical(bundle.content))
     first = run("claims", "import", "0.json", "1.json", "2.json", "1.json", "--into", "cases", "--json")
     assert (first.code, first.document["refused"]) == (0, [])
-    assert len(list((here / "cases").iterdir())) == len(first.document["added"]) > 5
+    assert len(list((here / "cases").glob("*.case"))) == len(first.document["added"]) > 5
     again = run("claims", "import", "0.json", "1.json", "2.json", "--into", "cases", "--json").document
     assert again["added"] == []
     assert set(again["unchanged"]) == set(first.document["added"])
@@ -144,9 +145,24 @@ def test_what_is_no_claim_is_refused_and_leaves_nothing(run: Run, here: Path, co
     assert list((here / "cases").iterdir()) == []
 
 
-def test_the_same_claim_has_the_same_file() -> None:
-    assert file_for(claim()) == file_for(claim())
-    assert file_for(claim()) != file_for(claim(number="A-101"))
+def test_the_same_claim_has_the_same_file_in_one_folder(here: Path) -> None:
+    """In another folder it has another: else who guesses a claim sees from a name that it was made."""
+    output = Output(as_json=True)
+    key = naming_key(output, here)
+    assert naming_key(output, here) == key
+    assert stat.S_IMODE((here / ".naming").stat().st_mode) == 0o600
+    assert file_for(claim(), key) == file_for(claim(), key)
+    assert file_for(claim(), key) != file_for(claim(number="A-101"), key)
+    (here / "other").mkdir()
+    assert file_for(claim(), key) != file_for(claim(), naming_key(output, here / "other"))
+    for spoilt in ("", "11" * 31, "x" * 64):
+        (here / ".naming").write_text(spoilt)
+        with pytest.raises(OptionError, match="is being made"):
+            naming_key(output, here)
+    (here / ".naming").write_text(key.hex())
+    (here / ".naming").chmod(0o644)
+    with pytest.raises(OptionError, match="chmod 600"):
+        naming_key(output, here)
 
 
 # -- the life of a claim -----------------------------------------------------------------------------------------
@@ -286,6 +302,38 @@ def test_a_case_that_came_meanwhile_keeps_its_salt(here: Path) -> None:
     assert new_case(Output(as_json=True), here / "a.case", first)
     assert not new_case(Output(as_json=True), here / "a.case", second)
     assert load_case(here / "a.case") == first
+
+
+def test_a_step_that_somebody_else_sends(
+    run: Run, submitting: Words, case: str, decision: str, provider: Words, as_payer: Words, relayed: Words, here: Path
+) -> None:
+    """Its owner agrees in a file and needs no ether; whoever has it sends it, and alters nothing."""
+    clinic = submitting[submitting.index("--payer") + 1]
+    assert run(*submitting, "--out", "agreed").code == 0
+    assert status_of(run, case)[0]["status"] == "not submitted"
+    command = [word for word in submitting if word not in provider]
+    said = json.loads((here / "agreed").read_text())
+    provider_is = ("--provider", said_provider(here, case))
+    assert run(*command, *provider_is, "--agreement", "agreed", *relayed).code == 0, clinic
+    assert status_of(run, case)[0]["status"] == "submitted"
+    assert said["role"] == "provider"
+    why = text(here, "why.txt")
+    steps = (
+        ("adjudicate", ("--response", decision), as_payer),
+        ("appeal", ("--grounds", why), provider),
+        ("decide", ("--uphold", "--response", decision), as_payer),
+    )
+    assert run("claims", "rules", "rules.json", "--from", "2020-01-01", "--days-to-appeal", 9, *as_payer).code == 4
+    for name, words, owner in steps:
+        assert run("claims", name, case, *words, *owner, "--out", "agreed").code == 0
+        assert run("claims", name, case, *words, "--agreement", "agreed", *relayed).code == 0, name
+    assert status_of(run, case)[0]["status"] == "upheld"
+    nobody = run("claims", "void", case, *relayed)
+    assert (nobody.code, nobody.err.count("StepNotYours")) == (4, 1)
+
+
+def said_provider(here: Path, case: str) -> str:
+    return Case.from_json((here / case).read_bytes()).anchored().claim.provider
 
 
 def test_a_case_of_another_chain(run: Run, submitted: str, as_payer: Words, decision: str, here: Path) -> None:
