@@ -5,18 +5,15 @@ What opens a commitment is in the case's file before the commitment is sent, so 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from eth_utils.crypto import keccak
 from typer import Option
 
 from medproof import fhir, hashing
-from medproof.chain import Receipt, Sender
 from medproof.claims.adjudication import History
 from medproof.claims.adjudication import adjudicate as adjudicate_by
 from medproof.claims.case import Anchor, Case, SealedResponse
@@ -24,34 +21,28 @@ from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse
 from medproof.claims.document import read_response
 from medproof.claims.keyring import Keyring
 from medproof.claims.plan import Plan
+from medproof.cli.agreements import Agreements, Hands, Step, agreed_role, content_hash
 from medproof.cli.cases import CaseFile, all_cases, change_case, load_case, on_this_chain
-from medproof.cli.documents import receipt_document
 from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import account, identity, open_suite, party, read_text, sender, signer
+from medproof.cli.session import account, identity, open_suite, party, read_text, signer
 from medproof.client import MedProof
 from medproof.client.claim_anchor import NOBODY, Agreement, AnchoredClaim, ClaimStatus, Outcome
-from medproof.errors import AgreementError, OptionError
+from medproof.errors import OptionError
 from medproof.hashing import JsonObject
-from medproof.json_reader import JsonReader, hex_text
-from medproof.signing import Signer
+from medproof.json_reader import hex_text
 
 __all__ = ["app"]
 
 app = typer.Typer()
 
-_FORMAT, _VERSION, _LONGEST = "medproof-claim-agreement", 1, 1 << 16
 _OUTCOMES = {
     ClaimOutcome.APPROVED: Outcome.APPROVED,
     ClaimOutcome.PARTIAL: Outcome.PARTIAL,
     ClaimOutcome.DENIED: Outcome.DENIED,
 }
 _HASH_DIGITS = 66
-_MOST_SIGNATURE = 1 << 14  # bytes; a contract wallet's may be long
 
-Agreements = Annotated[
-    list[Path] | None, Option("--agreement", metavar="FILE", help="What another party agreed to with --out; repeat it.")
-]
 KeyringFile = Annotated[
     Path, Option(metavar="FILE", envvar="MEDPROOF_KEYRING", help="The consortium's keys for nullifiers.")
 ]
@@ -69,65 +60,6 @@ ResponseFile = Annotated[
     Path | None,
     Option(metavar="FILE", help="The decision: FHIR ClaimResponse or ExplanationOfBenefit, or X12 835."),
 ]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A step of one claim that somebody is about to take."""
-
-    name: str  # such as "settle"
-    claim: AnchoredClaim
-    content: bytes  # hash of what is agreed to beside the claim, so that agreements for something else are refused
-    sign: Callable[[Signer, int], Agreement]
-    send: Callable[[Mapping[str, Agreement], Sender], Receipt]
-    roles: tuple[str, ...]  # who may own it
-
-
-@dataclass(frozen=True)
-class _Hands:
-    """What a step's command was given: who acts, who pays, what others agreed to."""
-
-    output: Output
-    suite: MedProof
-    who: ActorOptions
-    sending: SendingOptions
-    agreements: Sequence[Path] = ()
-
-    def take(self, step: _Step, about: JsonObject) -> None:
-        """Take the step: sent by its owner itself, relayed with the owner's agreement, or only agreed to."""
-        given = dict(_read_agreement(path, step) for path in self.agreements)
-        paid_by = sender(self.sending)
-        about = {"step": step.name, "claim": hex_text(step.claim.id), **about}
-        if paid_by is None and self.sending.out is None:
-            by = party(self.who) if self.who.keystore is not None else None
-            if by is None:
-                raise OptionError("--keystore", "is missing, and nobody relays", "Name a key file, or --relay-as.")
-            self._done(step, step.send(given, by), about)
-            return
-        by_key = signer(self.who)
-        role = self._role(step, by_key.address)
-        until = next((one.deadline for one in given.values()), self.suite.chain.timestamp() + self.sending.lifetime)
-        agreed = step.sign(by_key, until)
-        if self.sending.out is not None:
-            self.output.write(self.sending.out, json.dumps(_agreement_json(step, role, agreed)))
-            self.output.document({**about, "sent": None, "file": str(self.sending.out), "role": role})
-            self.output.say(f"Agreed to as {role}, and not sent yet: give {self.sending.out} to whoever sends it.")
-        elif paid_by is not None:
-            self._done(step, step.send({**given, role: agreed}, paid_by), about)
-
-    def _role(self, step: _Step, address: str) -> str:
-        who = identity(self.suite, "--keystore", address)
-        found = next((role for role in step.roles if getattr(step.claim, role) in (who, address)), None)
-        if found is None:
-            owners = " or ".join(step.roles)
-            raise OptionError("--keystore", f"is {address}, and the step is its {owners}'s", "Let them agree to it.")
-        return found
-
-    def _done(self, step: _Step, receipt: Receipt, about: JsonObject) -> None:
-        self.output.document({**about, "sent": receipt_document(receipt)})
-        self.output.say(
-            f"Sent: {step.name}, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas."
-        )
 
 
 # -- submission --------------------------------------------------------------------------------------------------
@@ -156,6 +88,7 @@ def submit(
     registration: Annotated[
         str | None, Option(metavar="HASH", help="The registered encounter or prescription, where the plan asks for it.")
     ] = None,
+    agreement: Agreements = None,
 ) -> None:
     """Submit a case's claim, as the provider. Again after a crash, it is sent once."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -181,15 +114,15 @@ def submit(
     anchor = suite.claim_anchor
     kept = Anchor(suite.chain.chain_id, anchor.address, anchored, number)
     change_case(case, lambda found: replace(found, anchor=kept))
-    step = _Step(
+    step = Step(
         "submit",
         anchored,
-        _about(number),
+        content_hash(number),
         lambda signing, until: anchor.agree_to_submit(signing, anchored, number, deadline=until),
         lambda given, paying: anchor.submit(anchored, number, sender=paying, **given),
         ("provider",),
     )
-    _Hands(output, suite, who, sending).take(step, {"case": str(case), "rules": number})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "rules": number})
 
 
 @app.command(
@@ -224,15 +157,15 @@ def replace_by(
     )
     change_case(by, lambda found: replace(found, anchor=replace(old, claim=new, rules=number)))
     anchor = suite.claim_anchor
-    step = _Step(
+    step = Step(
         "replace",
         old.claim,
-        _about(number, new.id),
+        content_hash(number, new.id),
         lambda signing, until: anchor.agree_to_replace(signing, old.claim, new, number, deadline=until),
         lambda given, paying: anchor.replace(old.claim, new, number, sender=paying, **given),
         ("provider", "payer"),
     )
-    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "by": hex_text(new.id)})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "by": hex_text(new.id)})
 
 
 # -- decision ----------------------------------------------------------------------------------------------------
@@ -246,11 +179,12 @@ def pend(
     sending: SendingOptions,
     chain: ChainOptions,
     request: Annotated[Path, Option(metavar="FILE", help="The text of what is asked for.")],
+    agreement: Agreements = None,
 ) -> None:
     """Pend a claim until the provider answers, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     anchor, claim, said = _with_paper(suite, case, "pend", request)
-    step = _Step(
+    step = Step(
         "pend",
         claim,
         said,
@@ -258,7 +192,7 @@ def pend(
         lambda given, paying: anchor.pend(claim, said, sender=paying, **given),
         ("payer",),
     )
-    _Hands(output, suite, who, sending).take(step, {"case": str(case), "request": hex_text(said)})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "request": hex_text(said)})
 
 
 @app.command(epilog="Example: medproof claims answer a.case --reply answer.txt --keystore clinic.json")
@@ -269,11 +203,12 @@ def answer(
     sending: SendingOptions,
     chain: ChainOptions,
     reply: Annotated[Path, Option(metavar="FILE", help="The text of the answer.")],
+    agreement: Agreements = None,
 ) -> None:
     """Answer what a claim was pended for, as the provider."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     anchor, claim, said = _with_paper(suite, case, "answer", reply)
-    step = _Step(
+    step = Step(
         "answer",
         claim,
         said,
@@ -281,7 +216,7 @@ def answer(
         lambda given, paying: anchor.answer(claim, said, sender=paying, **given),
         ("provider",),
     )
-    _Hands(output, suite, who, sending).take(step, {"case": str(case), "reply": hex_text(said)})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case), "reply": hex_text(said)})
 
 
 @app.command(epilog="Example: medproof claims adjudicate a.case --plan plan.json --keystore payer.json")
@@ -296,6 +231,7 @@ def adjudicate(
         Path | None, Option(metavar="FILE", help="Or decide by this plan, whose hash the claim's rules have.")
     ] = None,
     history: Earlier = None,
+    agreement: Agreements = None,
 ) -> None:
     """Decide a claim, as the payer, by a plan or as a file says. The claim is held against the chain first."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -303,16 +239,16 @@ def adjudicate(
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
-    step = _Step(
+    step = Step(
         "adjudicate",
         claim,
-        _about(outcome, said),
+        content_hash(outcome, said),
         lambda signing, until: anchor.agree_to_adjudicate(signing, claim, outcome, number, said, deadline=until),
         lambda given, paying: anchor.adjudicate(claim, outcome, number, said, sender=paying, **given),
         ("payer",),
     )
     about: JsonObject = {"case": str(case), "outcome": outcome.name.lower(), "response": hex_text(said)}
-    _Hands(output, suite, who, sending).take(step, about)
+    Hands(output, suite, who, sending, agreement or ()).take(step, about)
     output.say(f"Outcome: {outcome.name.lower()}, under rules {number}.")
 
 
@@ -324,13 +260,14 @@ def appeal(
     sending: SendingOptions,
     chain: ChainOptions,
     grounds: Annotated[Path, Option(metavar="FILE", help="The text of why.")],
+    agreement: Agreements = None,
 ) -> None:
     """Appeal a decision, or the lack of one once it is late: as the provider, or as the patient that it names."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     anchor, claim, said = _with_paper(suite, case, "appeal", grounds)
-    address = _address(who)
-    by = address if address == claim.patient else identity(suite, "--keystore", address)
-    step = _Step(
+    role = agreed_role(agreement or ())
+    by = _appellant(suite, claim, who) if role is None else claim.patient if role == "patient" else claim.provider
+    step = Step(
         "appeal",
         claim,
         said,
@@ -340,7 +277,9 @@ def appeal(
         ),
         ("provider", "patient"),
     )
-    _Hands(output, suite, who, sending).take(step, {"case": str(case), "by": by, "grounds": hex_text(said)})
+    Hands(output, suite, who, sending, agreement or ()).take(
+        step, {"case": str(case), "by": by, "grounds": hex_text(said)}
+    )
 
 
 @app.command(epilog="Example: medproof claims decide a.case --overturn --response corrected.json --keystore payer.json")
@@ -354,6 +293,7 @@ def decide(
     response: ResponseFile = None,
     plan: Annotated[Path | None, Option(metavar="FILE", help="Or decide by this plan.")] = None,
     history: Earlier = None,
+    agreement: Agreements = None,
 ) -> None:
     """Decide an appeal, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -361,10 +301,10 @@ def decide(
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
-    step = _Step(
+    step = Step(
         "decide",
         claim,
-        _about(upheld, outcome, said),
+        content_hash(upheld, outcome, said),
         lambda signing, until: anchor.agree_to_decide_appeal(
             signing, claim, outcome, number, said, upheld=upheld, deadline=until
         ),
@@ -372,7 +312,7 @@ def decide(
         ("payer",),
     )
     about: JsonObject = {"case": str(case), "upheld": upheld, "outcome": outcome.name.lower()}
-    _Hands(output, suite, who, sending).take(step, about)
+    Hands(output, suite, who, sending, agreement or ()).take(step, about)
 
 
 # -- settlement and withdrawal -----------------------------------------------------------------------------------
@@ -391,15 +331,15 @@ def settle(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
     state = anchor.state(claim)
-    step = _Step(
+    step = Step(
         "settle",
         claim,
-        _about(state.outcome, state.response),
+        content_hash(state.outcome, state.response),
         lambda signing, until: anchor.agree_to_settle(signing, claim, deadline=until),
         lambda given, paying: anchor.settle(claim, sender=paying, **given),
         ("provider", "payer", "patient"),
     )
-    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
 
 
 @app.command(epilog="Example: medproof claims void a.case --keystore clinic.json")
@@ -414,15 +354,15 @@ def void(
     """Void a claim and free its nullifier, as the provider; once settled, the payer agrees too."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
-    step = _Step(
+    step = Step(
         "void",
         claim,
-        _about(),
+        content_hash(),
         lambda signing, until: anchor.agree_to_void(signing, claim, deadline=until),
         lambda given, paying: anchor.void(claim, sender=paying, **given),
         ("provider", "payer"),
     )
-    _Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
+    Hands(output, suite, who, sending, agreement or ()).take(step, {"case": str(case)})
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------
@@ -443,6 +383,11 @@ def _tell_standing(output: Output, suite: MedProof, case: Case) -> None:
     stands = suite.claim_anchor.state(claim).status.name.lower()
     output.document({"step": "submit", "claim": hex_text(claim.id), "sent": None, "status": stands})
     output.say(f"This stands already: claim {hex_text(claim.id)} is {stands}.")
+
+
+def _appellant(suite: MedProof, claim: AnchoredClaim, who: ActorOptions) -> str:
+    address = _address(who)
+    return address if address == claim.patient else identity(suite, "--keystore", address)
 
 
 def _address(who: ActorOptions) -> str:
@@ -533,12 +478,6 @@ def _responses(file: Path) -> list[ClaimResponse]:
     return [fhir.read_claim_response(one) for one in resources if one.resource_type in kinds]
 
 
-def _about(*parts: object) -> bytes:
-    """The hash of what is agreed to beside the claim."""
-    said = [part if isinstance(part, bytes) else str(part) for part in parts]
-    return keccak(hashing.encode_parts(said))
-
-
 def _hash(option: str, text: str) -> bytes:
     try:
         value = bytes.fromhex(text.removeprefix("0x"))
@@ -547,34 +486,3 @@ def _hash(option: str, text: str) -> bytes:
     if len(text) != _HASH_DIGITS or len(value) != hashing.SALT_LENGTH:
         raise OptionError(option, "is no hash", "Give 0x and 64 hexadecimal digits.")
     return value
-
-
-def _agreement_json(step: _Step, role: str, agreement: Agreement) -> JsonObject:
-    return {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "step": step.name,
-        "claim": hex_text(step.claim.id),
-        "content": hex_text(step.content),
-        "role": role,
-        "deadline": agreement.deadline,
-        "signature": hex_text(agreement.signature),
-    }
-
-
-def _read_agreement(path: Path, step: _Step) -> tuple[str, Agreement]:
-    """What a party agreed to, if it is this step of this claim."""
-    said = JsonReader.document(path.read_bytes(), AgreementError, format=_FORMAT, version=_VERSION, longest=_LONGEST)
-    for name, found, wanted in (
-        ("step", said.text("step"), step.name),
-        ("claim", said.hash("claim"), step.claim.id),
-        ("content", said.hash("content"), step.content),
-    ):
-        if found != wanted:
-            raise AgreementError(name, "is not what is to be done now")
-    role = said.text("role")
-    if role not in step.roles:
-        raise AgreementError("role", f"is none of {', '.join(step.roles)}")
-    agreement = Agreement(said.number("deadline"), said.octets("signature", 1, _MOST_SIGNATURE))
-    said.finish()
-    return role, agreement

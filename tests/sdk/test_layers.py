@@ -52,7 +52,7 @@ LAYERS = (
         "cli.x12",
     },
     {"cli.credential", "cli.custodians", "cli.encryption", "cli.listing"},
-    {"cli.cases", "cli.sending"},
+    {"cli.agreements", "cli.cases", "cli.sending"},
     {"cli.documents", "cli.rules", "cli.session"},
     {"cli.options", "cli.output"},
     {"sharing"},
