@@ -82,10 +82,12 @@ def issue(
     request = fhir.load(file)
     order = fhir.read_order(request, valid_until=None if until is None else day("--until", until))
     whose = account("--patient", patient) if patient else NOBODY
-    sealed = _begun(save, prescriber, whose, request) or SealedPrescription.seal(prescriber, whose, request)
+    begun = _begun(save, prescriber, whose, request)
+    sealed = SealedPrescription.seal(prescriber, whose, request) if begun is None else begun
     by = NOBODY if pharmacy is None else identity(suite, "--pharmacy", pharmacy)
     terms = Terms(order.fills, order.quantity, order.valid_until, by)
-    output.write(save, canonical(sealed.to_json()).decode())  # before it is sent: without the salt it is nobody's
+    if begun is None:  # before it is sent: without the salt it is nobody's
+        output.write(save, canonical(sealed.to_json()).decode())
     output.aside(f"Written to {save}: {order.fills} fills of {_amount(order, order.quantity)}.")
     client, one = suite.prescriptions, sealed.prescription
     about: JsonObject = {"prescription": hex_text(one.id), "file": str(save)}
