@@ -41,6 +41,7 @@ EAS_COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "post_pointer": ("attest",),
     "claim_submit": ("attest",),
     "claim_submit_signed": ("attestByDelegation, again",),
+    "nullifier_batch_100_each": ("multiAttest of 100, each",),
 }
 
 MEDREC: Mapping[str, int] = {
