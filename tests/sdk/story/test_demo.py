@@ -26,6 +26,7 @@ from scripts.demo import EXAMPLE_RECORDS, EXAMPLES, command_line
 from scripts.local_chain import ROOT, LocalChain, tool_environment
 from scripts.material import choose_claim, choose_records, load_all
 from scripts.story import Story
+from tests.sdk.archives import SYNTHEA, needs_synthea
 from tests.sdk.conftest import funded
 
 WITH_CHAIN = [sys.executable, str(ROOT / "scripts" / "local_chain.py"), "--"]
@@ -90,11 +91,9 @@ def test_records_and_claims_that_cannot_be_used_are_left_out(tmp_path: Path) -> 
     assert choose_claim(resources[:3]) is None
 
 
-def test_synthea_patients(url: str, tmp_path: Path) -> None:
-    archive = os.environ.get("MEDPROOF_SYNTHEA")
-    if not archive:
-        pytest.skip("set MEDPROOF_SYNTHEA to an archive of Synthea's FHIR R4 bundles")
-    with zipfile.ZipFile(archive) as bundles:
+@needs_synthea
+def test_synthea_patient(url: str, tmp_path: Path) -> None:
+    with zipfile.ZipFile(SYNTHEA) as bundles:
         first = sorted(name for name in bundles.namelist() if name.endswith(".json"))[0]
         (tmp_path / "patient.json").write_bytes(bundles.read(first))
     assert command_line(["--url", url, "--bundle", str(tmp_path / "patient.json")]) == 0
