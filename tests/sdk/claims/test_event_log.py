@@ -22,6 +22,7 @@ from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, Cla
 from medproof.client import MedProof
 from medproof.deployments import Deployment
 from medproof.errors import ClaimEventError, LeafProofError, LogDamagedError, MerkleProofError, NamedLogError
+from medproof.merkle import EMPTY_ROOT, verify_consistency
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.claims import logging_events
@@ -232,6 +233,33 @@ def test_one_is_proved_to_strangers(anchored: ClaimEventLog, suite: MedProof) ->
             check()
     with pytest.raises(MerkleProofError):
         dataclasses.replace(proof, leaf=dataclasses.replace(proof.leaf, index=6)).verify_anchored(suite.batch_anchor)
+
+
+def test_two_houses_a_provider_and_an_auditor(
+    suite: MedProof, clinic: LocalSigner, second_clinic: LocalSigner, tmp_path: Path
+) -> None:
+    """The provider keeps proofs alone, the auditor a size and a root; neither has a log."""
+    kept, seen = [], {}
+    for house in (clinic, second_clinic):
+        log = ClaimEventLog(tmp_path / f"{house.address}.db")
+        log.settle(suite, house.address)
+        for some in (ENTRIES[:5], ENTRIES[5:7], ENTRIES[7:]):
+            log.append(some)
+            Anchorer(suite, log.leaves, house, trouble=raise_it).work()
+            now = suite.batch_anchor.latest(house.address, log=4)
+            assert now is not None
+            size, root = seen.get(house, (0, EMPTY_ROOT))
+            asked = log.leaves.consistency_proof(size, now.size)  # of the house
+            verify_consistency(size, now.size, asked, root, now.root)
+            seen[house] = (now.size, now.root)
+        kept.append(log.prove(2).to_json())
+        log.close()
+    first, second = map(ClaimEventProof.from_json, kept)
+    assert (first.event, first.leaf.root) == (second.event, second.leaf.root)
+    assert {one.verify_anchored(suite.batch_anchor).number for one in (first, second)} == {3}
+    nobody = dataclasses.replace(first, leaf=dataclasses.replace(first.leaf, publisher=suite.registrar.address))
+    with pytest.raises(MerkleProofError):
+        nobody.verify_anchored(suite.batch_anchor)
 
 
 def test_a_proof_stays_good_and_later_ones_are_of_the_larger_log(
