@@ -7,7 +7,8 @@ What is made alike, in this order:
 2. Systems: the object identifiers that HL7 lists beside the URIs (https://hl7.org/fhir/R4/terminologies-systems.html,
    https://hl7.org/fhir/R4/identifier-registry.html) become those URIs. A consortium adds its own.
 3. Codes are in capitals. CPT is level I of HCPCS: four digits with a digit or letter behind are CPT, a letter with four
-   digits is HCPCS, under whichever of the two they stand. A drug (NDC) is in its eleven digits, as billed.
+   digits is HCPCS, under whichever of the two they stand; of these, a D with four digits is CDT. A drug (NDC) is in its
+   eleven digits, as billed.
 4. Identifiers are in capitals where they have a system; a reference without one stays as written. What the consortium
    calls a person or an organisation stands in for the identifiers that it lists.
 """
@@ -25,14 +26,14 @@ from medproof.claims.claim import Code, Identifier
 from medproof.errors import ClaimCodeError, ClaimElementError
 from medproof.hashing import Json, JsonObject
 
-__all__ = ["CPT", "HCPCS", "NDC", "NPI", "Names", "plain"]
+__all__ = ["CDT", "CPT", "HCPCS", "NDC", "NPI", "Names", "plain"]
 
+CDT = "http://www.ada.org/cdt"
 CPT = "http://www.ama-assn.org/go/cpt"
 HCPCS = "https://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 NDC = "http://hl7.org/fhir/sid/ndc"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 
-_CDT = "http://www.ada.org/cdt"
 _CVX = "http://hl7.org/fhir/sid/cvx"
 _RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _SNOMED = "http://snomed.info/sct"
@@ -43,17 +44,18 @@ _SYSTEMS: Mapping[str, str] = MappingProxyType(
         "urn:oid:2.16.840.1.113883.6.14": HCPCS,
         "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets": HCPCS,
         "urn:oid:2.16.840.1.113883.6.69": NDC,
-        "urn:oid:2.16.840.1.113883.6.13": _CDT,
+        "urn:oid:2.16.840.1.113883.6.13": CDT,
         "urn:oid:2.16.840.1.113883.12.292": _CVX,
         "urn:oid:2.16.840.1.113883.6.88": _RXNORM,
         "urn:oid:2.16.840.1.113883.6.96": _SNOMED,
         "urn:oid:2.16.840.1.113883.4.6": NPI,
     }
 )
-_RANKS = ((CPT, HCPCS, _CDT), (NDC,), (_RXNORM,), (_CVX,), (_SNOMED,))  # which code of a line is the one that is billed
+_RANKS = ((CPT, HCPCS, CDT), (NDC,), (_RXNORM,), (_CVX,), (_SNOMED,))  # which code of a line is the one that is billed
 _UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Me", "Mn", "Zl", "Zp", "Zs"))  # categories of Unicode
 _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and signs that show nothing
 _CPT_CODE = re.compile(r"[0-9]{4}[0-9A-Z]", re.ASCII)
+_CDT_CODE = re.compile(r"D[0-9]{4}", re.ASCII)
 _HCPCS_CODE = re.compile(r"[A-Z][0-9]{4}", re.ASCII)
 _CPT_MODIFIER = re.compile(r"[0-9]{2}|P[1-6]|[1-9]P", re.ASCII)
 _MODIFIER_LENGTH = 2
@@ -134,7 +136,8 @@ class Names:
         if not text or not text.isascii():
             raise ClaimCodeError(path, "is empty, or no ASCII as codes are", "take it from its code system")
         if system in (CPT, HCPCS):
-            system = CPT if _CPT_CODE.fullmatch(text) else HCPCS if _HCPCS_CODE.fullmatch(text) else system
+            levels = ((CPT, _CPT_CODE), (CDT, _CDT_CODE), (HCPCS, _HCPCS_CODE))
+            system = next((level for level, form in levels if form.fullmatch(text)), system)
         elif system == NDC:
             text = _eleven_digits(text)
         return Code(system, text)

@@ -8,7 +8,7 @@ from collections.abc import Container
 from medproof.claims.checking import check_amount
 from medproof.claims.claim import Code, Identifier, Money
 from medproof.claims.currency import smallest_amount
-from medproof.claims.names import CPT, HCPCS, NDC, NPI
+from medproof.claims.names import CDT, HCPCS, NDC, NPI, Names
 from medproof.errors import ClaimCodeError
 from medproof.x12.segment import Segment, find
 
@@ -26,7 +26,6 @@ __all__ = [
     "service_type",
 ]
 
-CDT = "http://www.ada.org/cdt"
 ICD9 = "http://hl7.org/fhir/sid/icd-9-cm"
 ICD10 = "http://hl7.org/fhir/sid/icd-10-cm"
 REVENUE = "https://www.nubc.org/CodeSystem/RevenueCodes"
@@ -59,8 +58,7 @@ _IDENTIFIERS = {
 _DIAGNOSES = {"ABF": ICD10, "ABK": ICD10, "BF": ICD9, "BK": ICD9}
 _OTHER_HI = frozenset(("ABJ", "ABN", "APR", "BBQ", "BBR", "BE", "BG", "BH", "BI", "BJ", "BN", "BO", "BP", "BQ", "BR"))
 _OTHER_HI |= {"CAH", "DR", "LOI", "PR", "TC"}
-_CPT = re.compile(r"\d{4}[0-9A-Z]", re.ASCII)
-_CPT_MODIFIER = re.compile(r"\d\d|P[1-6]|[1-9]P", re.ASCII)
+_NAMES = Names()
 _PLAIN = re.compile(r"[0-9A-Za-z]{1,48}", re.ASCII)
 
 
@@ -76,8 +74,8 @@ def service(segment: Segment, element: int) -> tuple[Code, ...]:
     qualifier, code = _qualified(segment, element, _SERVICES), segment.required(element, 2).upper()
     if not _PLAIN.fullmatch(code.replace("-", "")):
         raise segment.wrong(ClaimCodeError, element, "is no code", "take it from its code system", 2)
-    system = CPT if qualifier == "HC" and _CPT.fullmatch(code) else _SERVICES[qualifier]
-    return (Code(system, code),)
+    found = Code(_SERVICES[qualifier], code)
+    return (_NAMES.code(found, segment.place(element)) if qualifier == "HC" else found,)
 
 
 def modifiers(segment: Segment, element: int) -> tuple[Code, ...]:
@@ -91,7 +89,7 @@ def modifiers(segment: Segment, element: int) -> tuple[Code, ...]:
         if code := segment.text(element, component).upper():
             if not (len(code) == 2 and _PLAIN.fullmatch(code)):
                 raise segment.wrong(ClaimCodeError, element, "is no modifier", "give its two characters", component)
-            found.append(Code(CPT if _CPT_MODIFIER.fullmatch(code) else HCPCS, code))
+            found.append(_NAMES.modifier(Code("", code), segment.place(element, component)))
     return tuple(found)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medproof.claims import Code, Frequency, Identifier, Money
-from medproof.claims.names import CPT, HCPCS, NDC, NPI, Names
+from medproof.claims.names import CDT, CPT, HCPCS, NDC, NPI, Names
 from medproof.claims.nullifier import claim_nullifier, soft_key
 from medproof.errors import (
     ClaimAmountError,
@@ -191,6 +191,11 @@ def test_letters_of_a_code_tell_its_level() -> None:
     assert nullifier(drug(CPT, "j3301")) == nullifier(drug(HCPCS, "J3301"))
     assert nullifier(drug(CPT, "0001U")) == nullifier(drug(HCPCS, "0001u"))
     assert nullifier(drug(CPT, "J3301")) != nullifier(drug(NDC, "J3301"))
+
+
+def test_a_dental_service_is_one_under_either_name() -> None:
+    """The D codes of HCPCS are those of CDT."""
+    assert nullifier(drug(CDT, "D1110")) == nullifier(drug(HCPCS, "d1110")) != nullifier(drug(NDC, "D1110"))
 
 
 def test_registered_id_stands_in_for_the_claims() -> None:
