@@ -111,8 +111,8 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
     hashes = [_hash(one) for one in known]
     try:
         proved = ClaimEvidence.from_json(file.read_bytes()).verify(hashes)
-        if meant is not None and (proved.chain_id, proved.contract) != (meant.chain_id, meant.address("ClaimAnchor")):
-            raise EvidenceError("contract", f"is {proved.contract} on chain {proved.chain_id}, not the deployment's")
+        if meant is not None:
+            _check_deployment(proved, meant)
     except EvidenceError as error:
         output.document({"verified": False, "part": error.part, "why": str(error)})
         output.say(str(error), style="red")
@@ -130,17 +130,27 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
             output.say(f"{name}: {path} is {harmless(hashing.canonical(value).decode())}.")
     for entry in proved.logged:
         event, leaf = entry.event, entry.leaf
-        output.say(f"Logged as {event.step} by {leaf.publisher}: entry {leaf.index} of {leaf.size} in log {leaf.log}.")
+        place = f"entry {leaf.index} of {leaf.size} in log {leaf.log}"
+        output.say(f"Logged as {event.step} by {leaf.publisher} in {leaf.anchor}: {place}.")
     if proved.recomputed is not None:
         comes_out = "gives just what is shown" if proved.recomputed else "does NOT give what is shown"
         output.say(f"The plan, for the year's first claim, {comes_out} of the response.")
     if meant is None:
-        output.say("Whether that contract is the one that you mean, --deployment tells.")
+        contracts = "those contracts are the ones" if proved.logged else "that contract is the one"
+        output.say(f"Whether {contracts} that you mean, --deployment tells.")
     unknown = [hashed for hashed, is_known in proved.blocks.items() if not is_known]
     if unknown:
         output.say(f"It rests on these blocks: compare their hashes with a node of chain {proved.chain_id}'s.")
         for hashed in unknown:
             output.say(hashed)
+
+
+def _check_deployment(proved: ProvedClaim, meant: Deployment) -> None:
+    """Anyone can deploy a contract that holds or emits whatever it likes."""
+    logs = [("log", one.leaf.anchor, one.leaf.chain_id, "BatchAnchor") for one in proved.logged]
+    for part, address, chain_id, name in (("contract", proved.contract, proved.chain_id, "ClaimAnchor"), *logs):
+        if (chain_id, address) != (meant.chain_id, meant.address(name)):
+            raise EvidenceError(part, f"is {address} on chain {chain_id}, not the deployment's {name}")
 
 
 def _say_rules(output: Output, proved: ProvedClaim) -> None:

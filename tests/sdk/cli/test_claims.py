@@ -545,6 +545,27 @@ def test_evidence_without_dates(run: Run, submitted: str, here: Path) -> None:
     assert run("claims", "audit", submitted, "--show", "name", "--out", "evidence.json").code == 2
 
 
+def test_a_log_in_a_contract_of_somebodys_own_is_not_believed(
+    run: Run, here: Path, submitted: str, suite: MedProof, clinic: LocalSigner
+) -> None:
+    """Whatever it emits, under the name of whatever publisher."""
+    kept = Case.from_json((here / submitted).read_bytes())
+    log = ClaimEventLog(here / "log.db")
+    log.append([ClaimEntry.step(ClaimEvent(ClaimStep.SUBMITTED, kept.commitment, b"\2" * 32, datetime.now(UTC)))])
+    log.settle(suite, clinic.address)
+    Anchorer(suite, log.leaves, clinic, trouble=print).work()
+    log.close()
+    assert run("claims", "audit", submitted, "--log", "log.db", "--out", "evidence.json").code == 0
+    assert f"in {suite.batch_anchor.address}: entry 0 of 1 in log 4" in run("verify", "evidence.json").out
+    manifest = next((here / "deployments" / "local").iterdir())
+    assert run("verify", "evidence.json", "--deployment", manifest).code == 0
+    forged = json.loads(manifest.read_text())
+    forged["contracts"]["BatchAnchor"]["address"] = suite.registrar.address
+    (here / "other.json").write_text(json.dumps(forged))
+    elsewhere = run("verify", "evidence.json", "--deployment", "other.json", "--json")
+    assert (elsewhere.code, elsewhere.document["part"]) == (1, "log")
+
+
 def test_the_proof_of_an_event(run: Run, here: Path, suite: MedProof, clinic: LocalSigner) -> None:
     log = ClaimEventLog(here / "log.db")
     events = [ClaimEvent(step, b"\1" * 32, b"\2" * 32, datetime(2026, 1, 1, tzinfo=UTC)) for step in ClaimStep]
