@@ -17,7 +17,7 @@ from medproof import fhir, hashing
 from medproof.claims.adjudication import History
 from medproof.claims.adjudication import adjudicate as adjudicate_by
 from medproof.claims.case import Anchor, Case, SealedResponse
-from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse
+from medproof.claims.claim import Claim, ClaimOutcome, ClaimResponse, Frequency
 from medproof.claims.document import read_response
 from medproof.claims.keyring import Keyring
 from medproof.claims.plan import Plan
@@ -97,6 +97,8 @@ def submit(
         _tell_standing(output, suite, held)
         return
     bill, _ = held.content()
+    if bill.frequency is Frequency.VOID:
+        raise OptionError(str(case), "takes a bill back, and bills nothing", "Void the claim: medproof claims void.")
     billed_to = identity(suite, "--payer", payer)
     by = identity(suite, "--provider", provider or _address(who))
     number = rules or _rules_of(suite, billed_to, plan, bill)
@@ -148,6 +150,7 @@ def replace_by(
         return
     bill, _ = corrected.content()
     old, keys = held.anchored(), Keyring.load(keyring)
+    _refuse_billed(suite, keys, bill, encounter, corrected=old.claim.id)
     number = _rules_of(suite, old.claim.payer, _plan_of(suite, old), bill)
     new = replace(
         old.claim,
@@ -409,10 +412,13 @@ def _plan_of(suite: MedProof, anchor: Anchor) -> int:
     return 0 if found is None else found.plan
 
 
-def _refuse_billed(suite: MedProof, keyring: Keyring, bill: Claim, encounter: str | None) -> None:
+def _refuse_billed(
+    suite: MedProof, keyring: Keyring, bill: Claim, encounter: str | None, *, corrected: bytes | None = None
+) -> None:
     """Look for the service under keys that were replaced: the contract sees only the new one."""
     for nullifier in keyring.former_nullifiers(bill, registered=encounter):
-        if suite.claim_anchor.claim_of(nullifier) or suite.claim_anchor.waits(nullifier):
+        holder = suite.claim_anchor.claim_of(nullifier)
+        if holder not in (None, corrected) or suite.claim_anchor.waits(nullifier):
             step = "Replace or void the earlier claim."
             raise OptionError("CASE", f"was billed under an earlier key, as {hex_text(nullifier)}", step)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -16,11 +17,12 @@ from eth_utils.crypto import keccak
 
 from medproof import hashing
 from medproof.anchoring import Anchorer
-from medproof.claims import Code
+from medproof.claims import Code, Frequency
 from medproof.claims.adjudication import History, adjudicate
 from medproof.claims.case import Case
 from medproof.claims.document import to_json
 from medproof.claims.event_log import ClaimEntry, ClaimEvent, ClaimEventLog, ClaimStep
+from medproof.claims.keyring import Keyring
 from medproof.claims.names import Names
 from medproof.claims.plan import Plan
 from medproof.cli.cases import file_for, load_case, naming_key, new_case
@@ -380,6 +382,30 @@ def test_replaced(run: Run, submitted: str, provider: Words, here: Path, suite: 
     assert [row["status"] for row in rows] == ["replaced", "submitted"]
 
 
+def test_a_service_billed_under_a_lost_key_is_not_billed_under_the_new_one(
+    run: Run, submitted: str, submitting: Words, provider: Words, here: Path
+) -> None:
+    ring = Keyring.load(here / "consortium.keys")
+    ring.replaced(1).save(here / "consortium.keys")
+    for name, bill in (("again", claim(number="B-1")), ("other", claim(number="B-2", lines=3))):
+        (here / f"{name}.case").write_text(json.dumps(Case.open(bill).to_json()))
+    again = run(*("again.case" if word == submitted else word for word in submitting))
+    assert (again.code, "was billed under an earlier key" in again.err) == (2, True)
+    assert run(*("other.case" if word == submitted else word for word in submitting)).code == 0
+    by_keys = ("--by", "again.case", "--keyring", "consortium.keys", *provider)
+    stolen = run("claims", "replace", "other.case", *by_keys)
+    assert (stolen.code, "was billed under an earlier key" in stolen.err) == (2, True)
+    assert run("claims", "replace", submitted, *by_keys).code == 0  # its own, under the new key from now on
+    assert [row["status"] for row in status_of(run, submitted, "again.case")] == ["replaced", "submitted"]
+
+
+def test_a_claim_that_voids_is_not_submitted(run: Run, submitting: Words, case: str, here: Path) -> None:
+    void = replace(claim(), frequency=Frequency.VOID, original="P-1")
+    (here / case).write_text(json.dumps(Case.open(void).to_json()))
+    said = run(*submitting)
+    assert (said.code, "medproof claims void" in said.err) == (2, True)
+
+
 def test_a_payer_is_not_deceived_about_the_claim(
     run: Run, submitted: str, decision: str, as_payer: Words, here: Path
 ) -> None:
@@ -430,7 +456,6 @@ def test_rules_stand_once(run: Run, rules: str, as_payer: Words, payer: LocalSig
 
 def test_flags(run: Run, submitted: str, submitting: Words, here: Path, as_payer: Words) -> None:
     """Another service of the same patient, day and total: its nullifier differs, its soft key does not."""
-    from dataclasses import replace
 
     other = claim(number="B-2")
     lines = tuple(replace(one, places=one.service) for one in other.lines)
