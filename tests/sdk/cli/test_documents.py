@@ -91,6 +91,7 @@ def replay(document: str, run: Run, names: dict[str, str], monkeypatch: pytest.M
             monkeypatch.delenv(*words)
         elif program == "medproof" and words[:2] != ["gateway", "serve"]:
             said = run(*words)
+            assert said.code == 0 or output, f"{command}\n{said.err}"  # a command that is to fail shows what it says
             if named is not None:
                 names[named], output = said.out.strip(), "…\n"
             lines = (
