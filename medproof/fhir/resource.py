@@ -57,10 +57,10 @@ class Resource:
     def resolve(self, reference: str) -> Resource | None:
         """Return the resource that a reference leads to, if it is contained here or in the same bundle."""
         if reference.startswith("#"):
-            for item in _objects(self.content.get("contained")):
-                if item.get("id") == reference[1:]:
-                    return Resource(str(item.get("resourceType")), item, neighbours=self.neighbours)
-            return None
+            named = [one for one in _objects(self.content.get("contained")) if one.get("id") == reference[1:]]
+            if len(named) != 1:  # where two answer to it, none does, as in a bundle
+                return None
+            return Resource(str(named[0].get("resourceType")), named[0], neighbours=self.neighbours)
         return self.neighbours.get(reference.partition("/_history/")[0])
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medproof.claims import Code, Frequency, Identifier, Money
+from medproof.claims import Claim, Code, Frequency, Identifier, Money
 from medproof.claims.names import CDT, CPT, HCPCS, NDC, NPI, Names
-from medproof.claims.nullifier import claim_nullifier, soft_key
+from medproof.claims.nullifier import claim_nullifier, registered_service, soft_key
 from medproof.errors import (
     ClaimAmountError,
     ClaimCodeError,
@@ -127,6 +127,20 @@ def test_soft_key_sees_through_what_the_hard_one_does_not() -> None:
         replace(BILL, total=Money(Decimal(165), "EUR")),
     ):
         assert soft_key(other, KEY) != soft_key(BILL, KEY)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        replace(BILL, lines=(FIRST,), total=usd("125.00")),
+        replace(BILL, lines=(FIRST, SECOND, line(3)), total=usd("290.00")),
+    ],
+)
+def test_what_neither_key_sees(part: Claim) -> None:
+    """A part of a bill, or more than it; docs/fraud.md says so. The encounter that it names is the same."""
+    assert nullifier(part) != nullifier()
+    assert soft_key(part, KEY) != soft_key(BILL, KEY)
+    assert registered_service(part) == registered_service(BILL)
 
 
 def test_names_of_the_consortium_stand_in_for_local_ones() -> None:

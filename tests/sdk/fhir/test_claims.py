@@ -176,6 +176,9 @@ def test_names_are_taken_from_what_references_lead_to() -> None:
 def test_contained_resources_are_followed() -> None:
     patient = changed(PATIENT, identifier=[{"system": "urn:mrn", "value": "7"}])
     assert read(changed(BILL, contained=[patient], patient={"reference": "#p1"})).patient == Identifier("urn:mrn", "7")
+    other = changed(patient, identifier=[{"system": "urn:mrn", "value": "8"}])
+    with pytest.raises(ClaimElementError, match="leads into its own resource"):  # two readers could take either
+        read(changed(BILL, contained=[patient, other], patient={"reference": "#p1"}))
 
 
 @pytest.mark.parametrize(
