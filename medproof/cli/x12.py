@@ -136,6 +136,8 @@ def eligibility(
     from medproof.x12.answers import answer_eligibility
 
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    if attestation.resolve() == out.resolve():
+        raise OptionError("--attestation", "is the file of --out", "Name two: the provider needs both.")
     asked = [one for one in x12.read(file) if isinstance(one, x12.EligibilityInquiry)]
     if len(asked) != 1:
         raise OptionError(str(file), f"asks {len(asked)} questions", "Give a 270 with one.")

@@ -113,3 +113,11 @@ def test_nothing_is_shown_of_a_file_that_is_cut_off(files: Path, run: Run) -> No
     said = run("x12", "show", "cut.837")
     assert (said.code, said.out) == (2, "")
     assert "ends before GE" in said.err
+
+
+def test_the_signed_word_is_not_lost_under_the_answer(files: Path, run: Run, clinic: LocalSigner) -> None:
+    words = ("--provider", clinic.address, "--covered", "--originator", "1512345678", "--number", "1")
+    both = ("--out", "answer", "--attestation", "./answer", "--reference", "R1", "--keystore", "payer.json")
+    said = run("x12", "eligibility", "asked.270", *words, *both, "--json")
+    assert (said.code, said.error["error"]) == (2, "OptionError")
+    assert not (files / "answer").exists()
