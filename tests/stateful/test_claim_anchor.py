@@ -55,13 +55,13 @@ LEADS_TO = {
     "void": VOIDED,
     "replace": REPLACED,
 }
-NULLIFIERS = [bytes([0x30 + number]) * 32 for number in range(6)]
-COMMITMENTS = [bytes([0x60 + number]) * 32 for number in range(3)]
-SOFT_KEYS = [bytes(32), b"\x70" * 32, b"\x71" * 32]
+NULLIFIERS = [bytes([0x30 + number]) * 32 for number in range(12)]
+COMMITMENTS = [bytes([0x60 + number]) * 32 for number in range(4)]
+SOFT_KEYS = [bytes(32), b"\x70" * 32, b"\x70" * 32, b"\x71" * 32]
 ENCOUNTERS = [b"\x5a" * 32, b"\x5b" * 32]  # the second is registered by nobody
 PLAIN, TIMED, STRICT = 1, 2, 3  # the numbers of each payer's rules
 DAYS = {"decide": 30, "answer": 10, "appeal": 60, "decideAppeal": 20, "settle": 15}
-STEPS_EACH = 200 if DEEP else 60
+STEPS_EACH = 300 if DEEP else 90
 OPEN = range(SUBMITTED, VOIDED)
 DECIDED = (ADJUDICATED, UPHELD, OVERTURNED)
 
@@ -135,13 +135,14 @@ class ClaimMachine:
 
     def go(self):
         """Take one step, possible or not, and check what always holds."""
-        rules = [self.submit] * 3 + [self.step] * 8 + [self.replace, self.correct, self.submit_batch, self.open]
-        rules += [self.open, self.release, self.flag, self.decide_flag, self.suspend_or_reinstate, self.change_account]
-        rule = self.chance.choice([*rules, self.wait])
+        rules = [self.submit] * 3 + [self.step] * 11 + [self.flag] * 2 + [self.open] * 2 + [self.wait] * 2
+        rules += [self.replace, self.correct, self.submit_batch, self.release, self.decide_flag]
+        rules += [self.change_account] if self.chance.random() < 0.3 else []
+        rules += [self.suspend_or_reinstate] * (4 if self.suspended else 1)
+        rule = self.chance.choice(rules)
         if not self.known:
             rule = self.submit
         rule()
-        self.contract_and_model_agree_and_one_holder_has_each_nullifier()
 
     # -- steps ------------------------------------------------------------------------------------------------------
 
@@ -162,9 +163,11 @@ class ClaimMachine:
             possible += ["settle"] * 3
         if "appeal" in possible:
             possible += ["appeal"] * 2
+        if self._is_late(known):
+            possible += ["appeal"] * 4
         likely = possible and self.chance.random() < 0.8
         step = self.chance.choice(possible if likely else [one for one in STEPS if one not in ("submit", "replace")])
-        if step == "void" and self.chance.random() < 0.7:  # else few claims would live to be settled
+        if step == "void" and self.chance.random() < 0.8:  # else few claims would live to be settled
             return
         response = self.chance.choice([SECOND_RESPONSE, b"\x53" * 32])
         what = {"outcome": self.chance.choice([APPROVED, APPROVED, PARTIAL, DENIED]), "response": response}
@@ -227,11 +230,12 @@ class ClaimMachine:
             self._submitted(claim, rules, tx.timestamp)
 
     def release(self):
-        if not self.batches or self.chance.random() < 0.5:
+        """One of a batch, rather one that waits."""
+        places = [(log, index, one) for log, claims, _ in self.batches for index, one in enumerate(claims)]
+        if not places:
             return
-        log, claims, _ = self.chance.choice(self.batches)
-        index = self.chance.randrange(len(claims))
-        claim = claims[index]
+        waiting = [place for place in places if not self._not_waiting(place[2], place[0], place[1])]
+        log, index, claim = self.chance.choice(waiting if waiting and self.chance.random() < 0.7 else places)
         error = self._not_waiting(claim, log, index) or self._blocked(("provider",), claim)
         given = (claim.provider, log.root(), claim.nullifier, 0, b"")
         self._done_or_refused("release", error, given, self.desk.account_of(claim.provider))
@@ -309,8 +313,8 @@ class ClaimMachine:
             self.chance.choice(self.payers).address,
             self.chance.choice(COMMITMENTS),
             self.chance.choice(NULLIFIERS),
-            patient=self.chance.choice([self.patient.address, self.patient.address, NOBODY]),
-            registration=self.chance.choice([ENCOUNTERS[0], *ENCOUNTERS]),
+            patient=self.chance.choice([*[self.patient.address] * 3, NOBODY]),
+            registration=self.chance.choice([*[ENCOUNTERS[0]] * 3, ENCOUNTERS[1]]),
             soft_key=self.chance.choice(SOFT_KEYS),
         )
 
@@ -328,6 +332,10 @@ class ClaimMachine:
             return ("provider", "payer")
         return ("payer",) if step in BY_PAYER else ("provider",)
 
+    def _is_late(self, known):
+        undecided = known.status in (SUBMITTED, PENDED) and known.rules == TIMED
+        return undecided and self.chain[-1].timestamp > known.decision_due
+
     def _step(self, known, step, **what):
         claim = known.claim
         if step == "replace":
@@ -344,8 +352,9 @@ class ClaimMachine:
         due = known.owes(self.chain[-1].timestamp)
         tx = self.desk.take(step, claim, form, **what)
         self.taken.append(step)
-        if step == "appeal":
-            known.late = known.late or known.status != ADJUDICATED
+        if step == "appeal" and known.status != ADJUDICATED:
+            known.late = True
+            self.taken.append("appeal of what was not decided")
         if step in ("adjudicate", "decideAppeal", "settle"):
             known.late = known.late or (due[0] == claim.payer and 0 < due[1] < tx.timestamp)
         if step == "pend":
@@ -461,8 +470,14 @@ class ClaimMachine:
             assert not any(bytes(self.desk.contract.holderOf(nullifier)))
 
 
+@pytest.fixture(scope="module")
+def walked():
+    """What all walks together did."""
+    return set()
+
+
 @pytest.mark.spec("K2", "K13", "K14", "K15", "K20", "K33", "K35", "K36", "K37", "K45")
-@pytest.mark.parametrize("seed", range(24 if DEEP else 4))
+@pytest.mark.parametrize("seed", range(24 if DEEP else 5))
 def test_claims(
     seed,
     claim_anchor,
@@ -479,6 +494,7 @@ def test_claims(
     sign,
     domain_of,
     chain,
+    walked,
 ):
     today = chain.time() // DAY
     for publisher in (payer, second_payer):
@@ -499,8 +515,20 @@ def test_claims(
     providers, payers = [clinic, second_clinic], [payer, second_payer]
     machine = ClaimMachine(Random(seed), chain, desk, registrar, admin, providers, payers, patient, spare)
 
-    for _ in range(STEPS_EACH):
+    for number in range(STEPS_EACH):
         machine.go()
+        if number % 10 == 9:  # nothing is forgotten between: each look is at all that there ever was
+            machine.contract_and_model_agree_and_one_holder_has_each_nullifier()
     machine.close()
 
     assert len(set(machine.taken)) >= 12, machine.taken  # it went somewhere
+    walked |= set(machine.taken)
+
+
+def test_walks_went_everywhere(walked):
+    """Every step was taken, and some were refused for the state, the party and what they say."""
+    functions = {"submitBatch", "open", "release", "flag", "decideFlag", "appeal of what was not decided"}
+    refusals = {"StepNotPossible", "StepNotYours", "AlreadyBilled", "NullifierNotWaiting", "NotAlike"}
+
+    assert sorted({*STEPS, *functions} - walked) == []
+    assert sorted(refusals - {one.partition(" refused: ")[2] for one in walked}) == []
