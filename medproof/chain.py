@@ -47,7 +47,7 @@ from medproof.errors import (
 from medproof.networks import Network, network_named
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["Block", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "transaction_hash"]
+__all__ = ["Block", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "origin", "transaction_hash"]
 
 Sender = TransactionSigner | NodeSigner
 
@@ -149,7 +149,7 @@ class Chain:
         chain = cls(web3, confirmations=confirmations or meant.confirmations, **options)
         expected = chain_id if chain_id is not None else meant.chain_id
         if expected is not None and chain.chain_id != expected:
-            raise WrongChainError(_origin(meant.url), expected, chain.chain_id)
+            raise WrongChainError(origin(meant.url), expected, chain.chain_id)
         return chain
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ class Chain:
         """
         found = _ask(lambda: int(self.web3.eth.chain_id))
         if found != self.chain_id:
-            raise WrongChainError(_origin(str(getattr(self.web3.provider, "endpoint_uri", ""))), self.chain_id, found)
+            raise WrongChainError(origin(str(getattr(self.web3.provider, "endpoint_uri", ""))), self.chain_id, found)
 
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""
@@ -633,7 +633,7 @@ def _address(value: str) -> str:
         raise ArgumentError(f"{value!r} is no address. Give 0x and 40 hexadecimal digits.") from error
 
 
-def _origin(url: str) -> str:
+def origin(url: str) -> str:
     """A URL without its path and user, where providers put the keys of their customers."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"

@@ -314,6 +314,83 @@ class WrongChainError(MedProofError):
         )
 
 
+class NodesDisagreeError(NodeError):
+    """Two nodes of one chain say different things of a block; which of them is right cannot be known here."""
+
+    def __init__(self, block: int, first: str, second: str, what: str) -> None:
+        """Name the block, both nodes (without the keys in their URLs), and what they disagree on."""
+        self.block = block
+        super().__init__(
+            f"{first} and {second} disagree on {what} of block {block}. One is on another fork, or lies; nothing of "
+            "this block was indexed. Ask a third node, and index from one that agrees with it."
+        )
+
+
+class NodeLagsError(NodeError):
+    """A node does not have a block that was read before, or that another node of its chain has."""
+
+    def __init__(self, node: str, block: int) -> None:
+        """Name the node (without the key in its URL) and the block."""
+        self.block = block
+        super().__init__(
+            f"The node at {node} does not have block {block} yet, or its chain was put back. Wait until it has, or "
+            "name another node; what is indexed stays as it was."
+        )
+
+
+class IndexedChainError(MedProofError):
+    """An index keeps another chain than the one that a node serves, though their ids are the same."""
+
+    def __init__(self, chain_id: int, kept: bytes, found: bytes) -> None:
+        """Give the id, and the hashes of both first blocks."""
+        self.chain_id, self.kept, self.found = chain_id, kept, found
+        super().__init__(
+            f"The index keeps a chain {chain_id} that begins with block 0x{kept.hex()}, and the node's begins with "
+            f"0x{found.hex()}: the chain was made anew. Name another index, or another node."
+        )
+
+
+class IndexedDeploymentError(MedProofError):
+    """An index keeps a deployment with other contracts than its manifest names."""
+
+    def __init__(self, name: str, address: str, chain_id: int) -> None:
+        """Name the contract, and its address in the index."""
+        self.name, self.address = name, address
+        super().__init__(
+            f"The index keeps this deployment on chain {chain_id} with {name} at {address}, and the manifest names "
+            "another address. Name the manifest that was indexed, or another index."
+        )
+
+
+class IndexMovedError(MedProofError):
+    """Another process writes to the same index."""
+
+    def __init__(self, block: int) -> None:
+        """Name the block from which this process meant to go on."""
+        self.block = block
+        super().__init__(
+            f"The index no longer stands at block {block}: another process indexes the same deployment, and nothing "
+            "was written twice. Leave it to one of them."
+        )
+
+
+class IndexTimeError(MedProofError):
+    """An index cannot say what stood at a block or a time."""
+
+    def __init__(self, block: int | None, at: object, last: int | None) -> None:
+        """Name what was asked for, and the last block that was read, if any."""
+        self.block, self.at, self.last = block, at, last
+        if last is None:
+            said = "The index has read nothing of this deployment yet."
+        else:
+            asked = f"block {block}" if block is not None else f"{at}"
+            said = (
+                f"The index does not know what stood at {asked}: it has read from the deployment's first block to "
+                f"{last}, and keeps the times of those blocks alone in which something happened."
+            )
+        super().__init__(f"{said} Run medproof index, or name another block, or beside the block its time.")
+
+
 class TransactionFailedError(MedProofError):
     """A transaction failed on the chain and the reason cannot be found."""
 

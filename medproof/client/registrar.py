@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -22,6 +23,7 @@ __all__ = [
     "Registrar",
     "grantee_name",
     "group_grantee",
+    "party_from",
 ]
 
 
@@ -213,8 +215,13 @@ class Registrar(ContractClient):
 
 
 def _party(identity: str, kind: int, suspended: bool, valid_until: int, groups: int) -> Party | None:
+    numbers = (number for place in range(4) if (number := groups >> 16 * place & 0xFFFF))
+    return party_from(identity, kind, suspended, valid_until, numbers)
+
+
+def party_from(identity: str, kind: int, suspended: bool, valid_until: int, groups: Iterable[int]) -> Party | None:
+    """A party from what the contract says of it: its kind's number, the last day in days since 1970."""
     of_kind = _KINDS[kind]
     if of_kind is None:
         return None
-    numbers = tuple(number for place in range(4) if (number := groups >> 16 * place & 0xFFFF))
-    return Party(identity, of_kind, suspended, EPOCH_DAY + timedelta(days=valid_until), numbers)
+    return Party(identity, of_kind, suspended, EPOCH_DAY + timedelta(days=valid_until), tuple(groups))

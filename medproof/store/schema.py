@@ -241,15 +241,29 @@ messages = Table(
 )
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(
+    connection: Connection,
+    *,
+    tables: MetaData = metadata,
+    migrations: Path = _MIGRATIONS,
+    version_table: str = _VERSION_TABLE,
+    of: str = "record store",
+) -> None:
     """Bring a database's tables to this version, inside the transaction that is open.
+
+    Args:
+        connection: the database's.
+        tables: which tables; a record store's where none are named.
+        migrations: the folder with their steps.
+        version_table: the table that keeps their version.
+        of: whose they are, for whoever reads the error.
 
     Raises:
         StoreVersionError: they are of a newer MedProof.
     """
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("version_locations", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.set_main_option("version_locations", str(migrations).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     script = ScriptDirectory.from_config(config)
 
@@ -258,11 +272,11 @@ def upgrade(connection: Connection) -> None:
 
     with EnvironmentContext(config, script, fn=steps) as environment:
         environment.configure(
-            connection=connection, target_metadata=metadata, version_table=_VERSION_TABLE, transactional_ddl=True
+            connection=connection, target_metadata=tables, version_table=version_table, transactional_ddl=True
         )
         try:
             environment.run_migrations()
         except CommandError:
             raise StoreVersionError(
-                "The record store's tables are of a newer MedProof than this one. Install that version."
+                f"The {of}'s tables are of a newer MedProof than this one. Install that version."
             ) from None

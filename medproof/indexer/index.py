@@ -1,0 +1,424 @@
+"""The index: what the suite's contracts said on any number of chains, in one database.
+
+Whatever is read of a chain is written with the block up to which it was read, in one transaction: an index is always
+whole, as of that block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    and_,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql.type_api import TypeEngine
+
+from medproof.deployments import Deployment
+from medproof.errors import IndexedChainError, IndexedDeploymentError, IndexMovedError
+from medproof.indexer import histories, schema
+from medproof.indexer.histories import Key, Values
+from medproof.store.database import Database
+
+__all__ = ["Batch", "BlockHash", "Index", "IndexedDeployment", "IndexedEvent"]
+
+_CONNECTIONS = 4
+_CACHE_KIB = 65_536  # of SQLite's pages; keys fall anywhere in an index of them
+_PATIENCE = 30.0  # seconds for another's change
+
+
+@dataclass(frozen=True, slots=True)
+class BlockHash:
+    """A block as the index keeps it."""
+
+    number: int
+    hash: bytes
+    time: int  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a range of blocks holds."""
+
+    first: int  # the first block
+    last: BlockHash  # the last
+    blocks: Mapping[int, BlockHash]  # those with events
+    events: Sequence[tuple[int, int, int, bytes, str, str]]  # rows of the table of events, in the chain's order
+    rules: list[tuple[Any, ...]]  # of those, rules: rows of their table, which end nothing yet
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedEvent:
+    """One event as the index keeps it."""
+
+    contract: str  # its name, such as "ConsentRegistry"
+    block: int
+    position: int  # in the block
+    transaction: str  # the hash, 0x…
+    name: str  # such as "RuleSet"
+    arguments: Mapping[str, Any]  # by the contract's names; addresses and bytes as 0x and lower-case digits
+
+
+class Index:
+    """A database of what happened on chains. Several may read it while one process writes."""
+
+    def __init__(self, where: str | os.PathLike[str]) -> None:
+        """Open it, or make it.
+
+        Args:
+            where: the path of an SQLite file, or a URL: sqlite:///index.db, postgresql://user@host/index.
+
+        Raises:
+            StoreError: the database does not answer, is damaged, or is of a newer MedProof.
+            ArgumentError: another kind of database.
+        """
+        self.database = Database(where, connections=_CONNECTIONS, patience=_PATIENCE)
+        if self.database.is_sqlite:
+            event.listen(self.database.engine, "connect", _enlarge_cache)
+        with self.database.upgrading() as connection:
+            schema.upgrade(connection)
+
+    def close(self) -> None:
+        """Close it."""
+        self.database.close()
+
+    def deployments(self) -> tuple[IndexedDeployment, ...]:
+        """All deployments that are kept, as they were added."""
+        deployments, contracts = schema.deployments, schema.contracts
+        names: dict[int, dict[str, int]] = {}
+        with self.database.reading() as connection:
+            rows = connection.execute(select(deployments.c.number, deployments.c.chain).order_by(deployments.c.number))
+            kept = [(int(number), int(chain)) for number, chain in rows]
+            for number, of, name in connection.execute(
+                select(contracts.c.number, contracts.c.deployment, contracts.c.name)
+            ):
+                names.setdefault(int(of), {})[name] = int(number)
+        return tuple(IndexedDeployment(self.database, chain, number, names[number]) for number, chain in kept)
+
+    def indexed(self, deployment: Deployment, genesis: bytes) -> IndexedDeployment:
+        """The part of the index that keeps one deployment; made where there is none.
+
+        Args:
+            deployment: where the contracts stand.
+            genesis: the hash of its chain's block 0.
+
+        Raises:
+            IndexedChainError: the index keeps another chain of this id.
+            IndexedDeploymentError: it keeps this deployment with other contracts.
+        """
+        chains, deployments, contracts = schema.chains, schema.deployments, schema.contracts
+        places = {name: bytes.fromhex(entry.address[2:]) for name, entry in deployment.contracts.items()}
+        with self.database.writing() as connection:
+            kept = connection.scalar(select(chains.c.genesis).where(chains.c.chain == deployment.chain_id))
+            if kept is None:
+                connection.execute(insert(chains).values(chain=deployment.chain_id, genesis=genesis))
+            elif bytes(kept) != genesis:
+                raise IndexedChainError(deployment.chain_id, bytes(kept), genesis)
+            place = and_(deployments.c.chain == deployment.chain_id, deployments.c.authority == places["Authority"])
+            number = connection.scalar(select(deployments.c.number).where(place))
+            if number is None:
+                row = {
+                    "chain": deployment.chain_id,
+                    "authority": places["Authority"],
+                    "first": deployment.first_block,
+                    "block": deployment.first_block - 1,
+                }
+                number = connection.execute(insert(deployments).values(**row)).inserted_primary_key[0]  # type: ignore[index]
+                connection.execute(
+                    insert(contracts),
+                    [{"deployment": number, "name": name, "address": address} for name, address in places.items()],
+                )
+            rows = connection.execute(
+                select(contracts.c.name, contracts.c.address, contracts.c.number).where(
+                    contracts.c.deployment == number
+                )
+            ).all()
+            for name, address, _ in rows:
+                if places.get(name) != bytes(address):
+                    raise IndexedDeploymentError(name, "0x" + bytes(address).hex(), deployment.chain_id)
+            return IndexedDeployment(
+                self.database, deployment.chain_id, int(number), {name: at for name, _, at in rows}
+            )
+
+
+class IndexedDeployment:
+    """One deployment in an index: how far it was read, and what comes next."""
+
+    def __init__(self, database: Database, chain: int, number: int, contracts: Mapping[str, int]) -> None:
+        """See `Index.indexed` and `Index.deployments`."""
+        self.chain, self.number, self.contracts = chain, number, contracts
+        self.database = database
+
+    # -- where it stands ----------------------------------------------------------------------------------------
+
+    @property
+    def block(self) -> int:
+        """The last block that was read."""
+        with self.database.reading() as connection:
+            return int(connection.scalar(self._select(schema.deployments.c.block)))
+
+    @property
+    def first(self) -> int:
+        """The first block that there is to read."""
+        with self.database.reading() as connection:
+            return int(connection.scalar(self._select(schema.deployments.c.first)))
+
+    def block_hash(self, number: int) -> BlockHash | None:
+        """A block that is kept, by its number."""
+        with self.database.reading() as connection:
+            return self._block(connection, schema.blocks.c.block == number)
+
+    def blocks_before(self, number: int, count: int) -> list[BlockHash]:
+        """Blocks that are kept below a number, the newest first."""
+        blocks = schema.blocks
+        kept = (
+            select(blocks.c.block, blocks.c.hash, blocks.c.time)
+            .where(blocks.c.chain == self.chain, blocks.c.block < number)
+            .order_by(blocks.c.block.desc())
+            .limit(count)
+        )
+        with self.database.reading() as connection:
+            return [BlockHash(int(n), bytes(h), int(t)) for n, h, t in connection.execute(kept)]
+
+    def block_at(self, time: int) -> BlockHash | None:
+        """The last block that is kept and not later than a time, in seconds since 1970."""
+        blocks = schema.blocks
+        kept = (
+            select(blocks.c.block, blocks.c.hash, blocks.c.time)
+            .where(blocks.c.chain == self.chain, blocks.c.time <= time, blocks.c.block <= self.block)
+            .order_by(blocks.c.block.desc())
+            .limit(1)
+        )
+        with self.database.reading() as connection:
+            found = connection.execute(kept).first()
+        return None if found is None else BlockHash(int(found[0]), bytes(found[1]), int(found[2]))
+
+    def counts(self) -> dict[str, int]:
+        """How many events and rows of each history there are of this deployment."""
+        found = {}
+        with self.database.reading() as connection:
+            for name, table in {"events": schema.events, **schema.HISTORIES}.items():
+                mine = table.c.contract.in_(tuple(self.contracts.values()))
+                found[name] = int(connection.scalar(select(func.count()).select_from(table).where(mine)) or 0)
+        return found
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    def append(self, batch: Batch) -> None:
+        """Write a range and the block up to which all is read now, whole or not at all.
+
+        Raises:
+            IndexMovedError: another process has read on, or rolled back, meanwhile.
+            StoreError: the database cannot take it.
+        """
+        with self.database.writing() as connection:
+            self._move(connection, batch.first - 1, batch.last.number)
+            writer = _Writer(connection, self.database.is_sqlite)
+            kept = {**batch.blocks, batch.last.number: batch.last}
+            writer.insert_missing(
+                schema.blocks, [(self.chain, one.number, one.hash, one.time) for one in kept.values()]
+            )
+            writer.insert(schema.events, batch.events)
+            times = {number: one.time for number, one in batch.blocks.items()}
+            self._write_rules(writer, batch.rules)
+            self._write_histories(connection, writer, batch.events, times)
+
+    def roll_back(self, to: int) -> None:
+        """Forget what this chain's blocks above a number said, of all its deployments, whole or not at all."""
+        deployments, contracts = schema.deployments, schema.contracts
+        with self.database.writing() as connection:
+            connection.execute(
+                update(deployments).where(deployments.c.chain == self.chain, deployments.c.block > to).values(block=to)
+            )
+            numbers = connection.scalars(
+                select(contracts.c.number).join(deployments).where(deployments.c.chain == self.chain)
+            ).all()
+            for table in (schema.events, *schema.HISTORIES.values()):
+                connection.execute(delete(table).where(table.c.contract.in_(numbers), table.c.block > to))
+            for table in schema.HISTORIES.values():
+                ended = and_(table.c.contract.in_(numbers), table.c.until_block > to)
+                connection.execute(update(table).where(ended).values(until_block=None, until_time=None))
+            blocks = schema.blocks
+            connection.execute(delete(blocks).where(blocks.c.chain == self.chain, blocks.c.block > to))
+
+    def _select(self, column: Any) -> Any:
+        return select(column).where(schema.deployments.c.number == self.number)
+
+    def _block(self, connection: Connection, where: Any) -> BlockHash | None:
+        blocks = schema.blocks
+        found = connection.execute(
+            select(blocks.c.block, blocks.c.hash, blocks.c.time).where(blocks.c.chain == self.chain, where)
+        ).first()
+        return None if found is None else BlockHash(int(found[0]), bytes(found[1]), int(found[2]))
+
+    def _move(self, connection: Connection, expected: int, to: int) -> None:
+        deployments = schema.deployments
+        moved = connection.execute(
+            update(deployments)
+            .where(deployments.c.number == self.number, deployments.c.block == expected)
+            .values(block=to)
+        )
+        if moved.rowcount != 1:
+            raise IndexMovedError(expected)
+
+    def _write_rules(self, writer: _Writer, rules: list[tuple[Any, ...]]) -> None:
+        """Each rule ends the one before it under its key; whether there was one, its word says."""
+        table, ended = schema.HISTORIES["rules"], []
+        changes = {place for place, row in enumerate(rules) if not histories.is_new_rule(row[-1])}
+        if changes:
+            newest: dict[Key, int] = {}
+            for place, row in enumerate(rules):
+                key = row[6:9]
+                before = newest.get(key)
+                newest[key] = place
+                if before is not None:
+                    rules[before] = (*rules[before][:4], row[1], row[3], *rules[before][6:])
+                elif place in changes:
+                    ended.append((row[1], row[3], row[0], *key))
+        writer.end(table, ended)
+        writer.insert(table, rules)
+
+    def _write_histories(
+        self,
+        connection: Connection,
+        writer: _Writer,
+        events: Sequence[tuple[int, int, int, bytes, str, str]],
+        times: Mapping[int, int],
+    ) -> None:
+        for history in histories.HISTORIES:
+            if not history.standing:
+                continue  # rules have a way of their own
+            number = self.contracts.get(history.contract)
+            table = schema.HISTORIES[history.table]
+            tale = _Tale(connection, table)
+            for contract, block, position, _, name, arguments in events:
+                if contract == number and name in history.folds:
+                    said = msgspec.json.decode(arguments)
+                    key = history.key(said)
+                    standing = None if name in history.starts else tale.standing(contract, key)
+                    tale.turn(contract, key, history.folds[name](said, standing), block, position, times[block])
+            writer.end(table, tale.ended)
+            writer.insert(table, [tuple(row) for row in tale.rows])
+
+
+@dataclass
+class _Tale:
+    """What a range adds to one history."""
+
+    connection: Connection
+    table: Table
+    rows: list[list[Any]] = field(default_factory=list)
+    ended: list[tuple[Any, ...]] = field(default_factory=list)
+    _open: dict[Key, list[Any] | None] = field(default_factory=dict)  # rows of this range that stand, None for ended
+    _kept: dict[Key, Values | None] = field(default_factory=dict)  # what stands in the database
+
+    def standing(self, contract: int, key: Key) -> Values | None:
+        """What stands under a key."""
+        if key in self._open:
+            row = self._open[key]
+            return None if row is None else tuple(row[6 + len(key) :])
+        if key not in self._kept:
+            columns = list(self.table.c)[6:]
+            where = [column == value for column, value in zip(columns, key, strict=False)]
+            found = self.connection.execute(
+                select(*columns[len(key) :]).where(
+                    self.table.c.contract == contract, self.table.c.until_block.is_(None), *where
+                )
+            ).first()
+            self._kept[key] = None if found is None else tuple(found)
+        return self._kept[key]
+
+    def turn(self, contract: int, key: Key, values: Values | None, block: int, position: int, time: int) -> None:
+        """What stands from here on; None for nothing."""
+        before = self._open.get(key)
+        if before is not None:
+            before[4], before[5] = block, time
+        elif key not in self._open and self._kept.get(key) is not None:
+            self.ended.append((block, time, contract, *key))
+        self._open[key] = None
+        if values is not None:
+            row = [contract, block, position, time, None, None, *key, *values]
+            self._open[key] = row
+            self.rows.append(row)
+
+
+class _Writer:
+    """Many rows at once, as each database likes them best."""
+
+    def __init__(self, connection: Connection, is_sqlite: bool) -> None:
+        self._connection, self._is_sqlite = connection, is_sqlite
+
+    def insert(self, table: Table, rows: Sequence[Sequence[Any]], *, more: str = "") -> None:
+        """Insert rows whose values are in the order of the table's columns."""
+        columns = list(table.c)
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        if self._is_sqlite:
+            marks = ", ".join("?" * len(columns))
+            self._run(f"INSERT INTO {table.name} ({names}) VALUES ({marks}){more}", rows)
+        else:
+            arrays = ", ".join(f"%s::{_postgres(column.type)}[]" for column in columns)
+            self._run(f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){more}", rows)
+
+    def insert_missing(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Insert rows, but for those that are there; SQLite's grammar needs no WHERE here, since VALUES are given."""
+        self.insert(table, rows, more=" ON CONFLICT DO NOTHING")
+
+    def end(self, table: Table, ended: Sequence[Sequence[Any]]) -> None:
+        """End what stands: block, time, contract and key of each."""
+        keys = [column for column in table.c if column.name in _key_names(table)]
+        columns = [table.c.until_block, table.c.until_time, *keys]
+        if self._is_sqlite:
+            where = " AND ".join(f"{column.name} = ?" for column in keys)
+            self._run(
+                f"UPDATE {table.name} SET until_block = ?, until_time = ? WHERE {where} AND until_block IS NULL", ended
+            )
+        else:
+            arrays = ", ".join(f"%s::{_postgres(column.type)}[]" for column in columns)
+            where = " AND ".join(f"{table.name}.{column.name} = ended.{column.name}" for column in keys)
+            self._run(
+                f"UPDATE {table.name} SET until_block = ended.until_block, until_time = ended.until_time "
+                f"FROM unnest({arrays}) AS ended ({', '.join(column.name for column in columns)}) "
+                f"WHERE {where} AND {table.name}.until_block IS NULL",
+                ended,
+            )
+
+    def _run(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        if not rows:
+            return
+        if self._is_sqlite:
+            self._connection.exec_driver_sql(statement, list(rows))
+        else:
+            self._connection.exec_driver_sql(statement, tuple(list(column) for column in zip(*rows, strict=True)))
+
+
+def _enlarge_cache(connection: Any, _: Any) -> None:
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+
+
+def _key_names(table: Table) -> tuple[str, ...]:
+    """The columns that say what a history's row speaks of, its contract first."""
+    [index] = [one for one in table.indexes if one.name == f"{table.name}_key"]
+    return tuple(column.name for column in index.columns)
+
+
+def _postgres(kind: TypeEngine[Any]) -> str:
+    if isinstance(kind, LargeBinary):
+        return "bytea"
+    if isinstance(kind, Boolean):
+        return "boolean"
+    return "bigint" if isinstance(kind, (BigInteger, Integer)) else "text"

@@ -1,0 +1,405 @@
+"""Following a chain: range by range from the node into the index, and back where the chain was reorganised.
+
+A range is asked for together with the headers of the block before it and of its last block, and the last block's header
+once more afterwards: unless the first is the one that the index ends with, and both of the last are the same, the chain
+has changed underneath and nothing of the answer is used.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from medproof.artifacts import artifact
+from medproof.chain import Chain, UnclearAnswerError
+from medproof.deployments import Deployment, verify
+from medproof.errors import NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
+from medproof.indexer.event_codec import EventCodec
+from medproof.indexer.index import Batch, BlockHash, Index
+from medproof.indexer.node import BusyError, Header, Log, Node, Question, header_question
+from medproof.policy.word import FIELDS
+
+__all__ = ["Indexer", "Progress"]
+
+_RANGE = 64  # blocks asked for at first; twice as many after each answer, until a node refuses
+_LONGEST_RANGE = 100_000
+_PLENTY = 10_000  # events in one answer, above which ranges grow no more
+_PATIENT_RANGES = 8  # that must succeed before a refused size is tried again
+_SINGLE_ATTEMPTS = 6  # times that a single block is asked for
+_COMPARED = 100  # block hashes compared at once
+_GENESIS = 0
+_RULES = frozenset({"RuleSet", "RuleRevoked"})
+_INDEX = FIELDS["index"]
+_INDEX_BYTE, _INDEX_MASK = -1 - _INDEX.offset // 8, _INDEX.mask >> _INDEX.offset  # it begins with a byte and fits in it
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an index is."""
+
+    block: int  # the last block that was read
+    target: int  # the last that is to be read now
+    events: int  # read since the start of this run
+    rolled_back: int = 0  # blocks that were taken back since then
+
+
+class _ReorganisedError(NodeError):
+    """The chain is no longer the one that was read."""
+
+
+class Indexer:
+    """Follows one deployment on one chain into an index."""
+
+    def __init__(
+        self,
+        index: Index,
+        chain: Chain,
+        deployment: Deployment,
+        *,
+        node: Node | None = None,
+        check: Node | None = None,
+        finality: int | str | None = None,
+    ) -> None:
+        """Check that the chain, the contracts and the index belong together.
+
+        Args:
+            index: where to.
+            chain: the chain.
+            deployment: the contracts.
+            node: the endpoint to read from; the chain's own where none is named.
+            check: a second endpoint of the same chain, which has to say the same of every range.
+            finality: which blocks count: "finalized", "safe", or those with so many confirmations, their own
+                included; the chain's number of them where none is given.
+
+        Raises:
+            DeploymentError: another chain, or other code at a contract's address.
+            IndexedChainError: the index keeps another chain of this id.
+            IndexedDeploymentError: it keeps this deployment with other contracts.
+            WrongChainError: the second endpoint serves another chain.
+            NodeError: a node does not answer, or cannot be used.
+        """
+        verify(chain, deployment)
+        self._node = node or Node(str(getattr(chain.web3.provider, "endpoint_uri", "")))
+        self._check = check
+        self._finality = chain.confirmations if finality is None else finality
+        for one in (self._node, check):
+            if one is not None:
+                [found] = one.ask(("eth_chainId", [], str))
+                if int(found, 16) != deployment.chain_id:
+                    raise WrongChainError(one.origin, deployment.chain_id, int(found, 16))
+        genesis = self._node.header(_GENESIS)
+        if genesis is None:
+            raise NodeLagsError(self._node.origin, _GENESIS)
+        self.indexed = index.indexed(deployment, _bytes(genesis.hash))
+        self._addresses = {entry.address.lower(): name for name, entry in deployment.contracts.items()}
+        self._codecs = {
+            (address, codec.topic): (self.indexed.contracts[name], codec)
+            for address, name in self._addresses.items()
+            for codec in _codecs(name)
+        }
+        self._range, self._patient = _RANGE, 0
+
+    def update(self, *, to_block: int | None = None, report: Callable[[Progress], object] = lambda _: None) -> Progress:
+        """Read what is new, up to the newest block that counts, or up to `to_block` where that is earlier.
+
+        What was read of blocks that are no longer the chain's is taken back first. Whatever interrupts it, the index is
+        whole, and the next update goes on.
+
+        Args:
+            to_block: the last block to read.
+            report: called after each range.
+
+        Raises:
+            NodeLagsError: the node does not have the block up to which the index was read.
+            NodesDisagreeError: the second node says something else.
+            BusyError: a node is away or busy for longer than its patience.
+            NodeError: a node's answer cannot be used.
+            IndexMovedError: another process writes to this index.
+            StoreError: the database cannot take it.
+        """
+        events = rolled_back = 0
+        while True:
+            target = self._target(to_block)
+            rolled_back += self._roll_back_to_fork()
+            block = self.indexed.block
+            report(Progress(block, max(target, block), events, rolled_back))
+            try:
+                for batch in self._batches(block + 1, target):
+                    self.indexed.append(batch)
+                    events += len(batch.events)
+                    report(Progress(batch.last.number, target, events, rolled_back))
+            except _ReorganisedError:
+                continue
+            return Progress(self.indexed.block, max(target, block), events, rolled_back)
+
+    def follow(
+        self,
+        stop: threading.Event,
+        *,
+        pause: float = 2.0,
+        report: Callable[[Progress], object] = lambda _: None,
+        trouble: Callable[[NodeError], object] = lambda _: None,
+    ) -> None:
+        """Update again and again until `stop` is set. A node that is away, busy or behind is waited for.
+
+        Args:
+            stop: ends it, after the range that is being written.
+            pause: seconds between updates.
+            report: as for `update`.
+            trouble: called with what is waited out.
+
+        Raises:
+            NodesDisagreeError, NodeError, IndexMovedError, StoreError: as for `update`.
+        """
+        while not stop.is_set():
+            try:
+                self.update(report=report)
+            except (NodeLagsError, BusyError, UnclearAnswerError) as error:
+                trouble(error)
+            stop.wait(pause)
+
+    # -- where to read -------------------------------------------------------------------------------------------
+
+    def _target(self, to_block: int | None) -> int:
+        """The newest block that counts."""
+        if isinstance(self._finality, str):
+            found = self._node.header(self._finality)
+            if found is None:
+                raise NodeError(
+                    f"The node at {self._node.origin} has no block that is {self._finality}. "
+                    "Count confirmations instead."
+                )
+            newest = found.height
+        else:
+            newest = self._newest() + 1 - self._finality
+        return newest if to_block is None else min(newest, to_block)
+
+    def _newest(self) -> int:
+        [number] = self._node.ask(("eth_blockNumber", [], str))
+        return int(number, 16)
+
+    def _roll_back_to_fork(self) -> int:
+        """Take back what is no longer on the chain; how many blocks that was."""
+        last = self.indexed.block
+        kept = self.indexed.block_hash(last)
+        if kept is None:  # nothing was read yet
+            return 0
+        found = self._node.header(last)
+        if found is not None and _bytes(found.hash) == kept.hash:
+            return 0
+        below, first = last + 1, self.indexed.first
+        while True:
+            candidates = self.indexed.blocks_before(below, _COMPARED)
+            if not candidates:
+                fork = first - 1
+                break
+            headers = self._node.ask(*(header_question(one.number) for one in candidates))
+            same = [
+                one
+                for one, header in zip(candidates, headers, strict=True)
+                if header is not None and _bytes(header.hash) == one.hash
+            ]
+            if same:
+                fork = same[0].number
+                break
+            below = candidates[-1].number
+        if found is None and not self._forked(fork, last):
+            raise NodeLagsError(self._node.origin, last)
+        self.indexed.roll_back(fork)
+        return last - fork
+
+    def _forked(self, fork: int, last: int) -> bool:
+        """Whether the node has another block where the index has one above the fork; else it may only be behind."""
+        above = [one for one in self.indexed.blocks_before(last + 1, _COMPARED) if one.number > fork]
+        return any(header is not None for header in self._node.ask(*(header_question(one.number) for one in above)))
+
+    # -- reading ranges ------------------------------------------------------------------------------------------
+
+    def _batches(self, first: int, last: int) -> Iterator[Batch]:
+        """What the blocks hold, range by range; the next is asked for while one is written."""
+        if first > last:
+            return
+        before = self.indexed.block_hash(first - 1)
+        known = None if before is None else before.hash
+        with ThreadPoolExecutor(max_workers=1) as ahead:
+            waiting: Future[_Part] | None = ahead.submit(self._part, first, last, known)
+            while waiting is not None:
+                part = waiting.result()
+                first, waiting = part.last.height + 1, None
+                if first <= last:
+                    waiting = ahead.submit(self._part, first, last, _bytes(part.last.hash))
+                try:
+                    yield self._decoded(part)
+                except BaseException:
+                    if waiting is not None:
+                        waiting.cancel()
+                    raise
+
+    def _part(self, first: int, last: int, known: bytes | None) -> _Part:
+        """The next range: as long as the node allows, and no longer than to `last`."""
+        waited, attempt = 0.0, 0
+        while True:
+            until = min(first + self._range - 1, last)
+            try:
+                part = self._ask(first, until, known)
+            except (BusyError, _ReorganisedError, NodesDisagreeError):
+                raise
+            except NodeError:
+                if until > first:
+                    self._range, self._patient = max(1, (until - first + 1) // 2), _PATIENT_RANGES
+                    continue
+                attempt += 1
+                after = self._node.wait(attempt, waited) if attempt < _SINGLE_ATTEMPTS else None
+                if after is None:
+                    raise
+                waited = after
+                continue
+            if len(part.logs) > _PLENTY:
+                self._range = max(1, (until - first + 1) * _PLENTY // len(part.logs))
+            elif self._patient:
+                self._patient -= 1  # what was refused may have been a crowded place, not a rule
+            elif 2 * len(part.logs) <= _PLENTY:
+                self._range = min(2 * self._range, _LONGEST_RANGE)
+            return part
+
+    def _ask(self, first: int, last: int, known: bytes | None) -> _Part:
+        """One range, from one moment of the chain."""
+        where = {"address": list(self._addresses), "fromBlock": hex(first), "toBlock": hex(last)}
+        logs_question: Question = ("eth_getLogs", [where], list[Log])
+        before, head, logs = self._node.ask(header_question(first - 1), header_question(last), logs_question)
+        if head is None:
+            raise NodeLagsError(self._node.origin, last)
+        if known is not None and (before is None or _bytes(before.hash) != known):
+            raise _ReorganisedError(f"Block {first - 1} was replaced.")
+        untimed = sorted({int(log.blockNumber, 16) for log in logs if log.blockTimestamp is None})
+        *headers, again = self._node.ask(*(header_question(one) for one in untimed), header_question(last))
+        if again is None or again.hash != head.hash:
+            raise _ReorganisedError(f"Block {last} was replaced.")
+        if self._check is not None:
+            self._compare(head, logs, logs_question)
+        return _Part(first, head, logs, [one for one in headers if one is not None])
+
+    def _compare(self, head: Header, logs: list[Log], logs_question: Question) -> None:
+        """Ask the second node the same."""
+        assert self._check is not None
+        waited, attempt = 0.0, 0
+        while True:
+            second, others = self._check.ask(header_question(head.height), logs_question)
+            if second is not None:
+                break
+            after = self._check.wait(attempt, waited)
+            if after is None:
+                raise NodeLagsError(self._check.origin, head.height)
+            waited, attempt = after, attempt + 1
+        names = (self._node.origin, self._check.origin)
+        if second.hash.lower() != head.hash.lower():
+            raise NodesDisagreeError(head.height, *names, "the hash")
+        for one, other in zip(logs, others, strict=False):
+            if (one.blockHash, one.logIndex, one.address, one.topics, one.data) != (
+                other.blockHash,
+                other.logIndex,
+                other.address,
+                other.topics,
+                other.data,
+            ):
+                raise NodesDisagreeError(int(one.blockNumber, 16), *names, "the events")
+        if len(logs) != len(others):
+            longer = logs if len(logs) > len(others) else others
+            raise NodesDisagreeError(int(longer[min(len(logs), len(others))].blockNumber, 16), *names, "the events")
+
+    # -- decoding ------------------------------------------------------------------------------------------------
+
+    def _decoded(self, part: _Part) -> Batch:
+        """A range as the index keeps it.
+
+        Raises:
+            UnclearAnswerError: it does not fit together, or digits are none.
+        """
+        try:
+            return self._read(part)
+        except ValueError:
+            raise _foreign(self._node, part.first, part.last.height) from None
+
+    def _read(self, part: _Part) -> Batch:
+        first, last = part.first, part.last.height
+        headers = {one.height: one for one in part.headers}
+        codecs = self._codecs
+        blocks: dict[int, BlockHash] = {}
+        events, rules = [], []
+        number, time, seen_block, seen_transaction, transaction, previous = -1, 0, "", "", b"", -1
+        fromhex = bytes.fromhex
+        for log in part.logs:
+            topics = log.topics
+            found = codecs.get((log.address, topics[0] if topics else ""))
+            if found is None:
+                found = codecs.get((log.address.lower(), topics[0] if topics else ""))
+            if found is None or log.removed or len(topics) != found[1].topics:
+                raise _foreign(self._node, first, last)
+            contract, codec = found
+            if log.blockNumber != seen_block:
+                seen_block, before = log.blockNumber, number
+                number = int(seen_block, 16)
+                hash_ = _bytes(log.blockHash)
+                if number <= before or not first <= number <= last:
+                    raise _foreign(self._node, first, last)
+                if log.blockTimestamp is None:
+                    header = headers.get(number)
+                    if header is None or _bytes(header.hash) != hash_:
+                        raise _ReorganisedError(f"Block {number} was replaced.")
+                    time = header.time
+                else:
+                    time = int(log.blockTimestamp, 16)
+                blocks[number], previous = BlockHash(number, hash_, time), -1
+            if log.transactionHash != seen_transaction:
+                seen_transaction = log.transactionHash
+                transaction = _bytes(seen_transaction)
+            position = int(log.logIndex, 16)
+            if position <= previous:
+                raise _foreign(self._node, first, last)
+            previous = position
+            name = codec.name
+            if not codec.static:
+                events.append((contract, number, position, transaction, name, codec.dynamic(topics, log.data)))
+                continue
+            values = codec.values(topics, log.data)
+            events.append((contract, number, position, transaction, name, codec.arguments(values)))
+            if name in _RULES:
+                subject, grantee, word = map(fromhex, values)
+                index = word[_INDEX_BYTE] & _INDEX_MASK
+                rules.append((contract, number, position, time, None, None, subject, grantee, index, word))
+        end = BlockHash(last, _bytes(part.last.hash), part.last.time)
+        if blocks.get(last, end) != end:
+            raise _ReorganisedError(f"Block {last} was replaced.")
+        return Batch(first, end, blocks, events, rules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A range as the node gives it."""
+
+    first: int
+    last: Header
+    logs: list[Log]
+    headers: list[Header]  # of blocks with events, where the logs do not tell the time
+
+
+def _codecs(name: str) -> Iterator[EventCodec]:
+    for entry in artifact(name).abi:
+        if entry["type"] == "event" and not entry.get("anonymous"):
+            yield EventCodec(entry)
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text[2:])
+    except ValueError:
+        raise UnclearAnswerError(f"The node gave {text[:80]!r} for a hash. Name another node.") from None
+
+
+def _foreign(node: Node, first: int, last: int) -> UnclearAnswerError:
+    return UnclearAnswerError(
+        f"The node at {node.origin} gave log entries of blocks {first} to {last} that were not asked for, twice or out "
+        "of order. Nothing of them was indexed; name another node."
+    )
