@@ -192,7 +192,7 @@ class NullifierKeyError(MedProofError):
 
 
 class InterchangeError(ClaimElementError):
-    """A file is no whole X12 interchange: cut off, put together wrongly, or its counts do not hold; nothing was read."""
+    """A file is no whole X12 interchange: cut off, put together wrongly, or its counts do not hold; nothing is read."""
 
 
 class InterchangeVersionError(InterchangeError):
