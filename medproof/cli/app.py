@@ -25,6 +25,7 @@ from medproof.cli import (
     gateway,
     group,
     guardians,
+    index,
     key,
     listing,
     message,
@@ -108,6 +109,7 @@ app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
 app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
+app.command("index", epilog="Example: medproof index --index index.db --network sepolia --follow")(index.index)
 app.command("verify", epilog="Example: medproof verify evidence.json --block-hash 0x…")(verify.verify)
 app.add_typer(x12.app, name="x12")
 

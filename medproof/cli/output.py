@@ -7,13 +7,14 @@ import os
 import secrets
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -111,6 +112,11 @@ class Output:
         """Print JSON, whoever reads it."""
         print(json.dumps(content, indent=2, ensure_ascii=False))
 
+    def line(self, content: Json) -> None:
+        """Print a JSON document on one line, where one is wanted: for work that goes on."""
+        if self.as_json:
+            print(json.dumps(content, ensure_ascii=False), flush=True)
+
     def say(self, text: str, *, style: str = "") -> None:
         """Print a sentence for people."""
         if not self.as_json:
@@ -167,11 +173,28 @@ class Output:
     @contextmanager
     def progress(self, doing: str, total: int) -> Iterator[Callable[[int], None]]:
         """A progress bar, which is gone when the work is done; called with how much is done."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        hidden = self.as_json or not self._aside.is_terminal
-        with Progress(*columns, console=self._aside, transient=True, disable=hidden) as bar:
+        with self._bar() as bar:
             task = bar.add_task(doing, total=total)
             yield lambda done: bar.update(task, completed=done)
+
+    @contextmanager
+    def rate(self, doing: str, what: str) -> Iterator[Callable[[int, int, int], None]]:
+        """A progress bar with a rate and the time left; called with how much is done, of how much, and how many of
+        `what` that was."""
+        with self._bar(TextColumn("{task.fields[rate]}"), TimeRemainingColumn()) as bar:
+            task, start = bar.add_task(doing, total=None, rate=""), time.monotonic()
+
+            def show(done: int, total: int, counted: int) -> None:
+                rate = f"{counted / max(time.monotonic() - start, 0.001):,.0f} {what}/s"
+                bar.update(task, completed=done, total=total, rate=rate)
+
+            yield show
+
+    def _bar(self, *further: ProgressColumn) -> Progress:
+        """A bar on standard error that is gone when the work is done, and shown where somebody watches."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *further)
+        hidden = self.as_json or not self._aside.is_terminal
+        return Progress(*columns, console=self._aside, transient=True, disable=hidden)
 
     def confirm(self, question: str) -> None:
         """Ask on standard error, and go on only on a yes.

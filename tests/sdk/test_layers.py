@@ -39,6 +39,7 @@ LAYERS = (
         "cli.gateway",
         "cli.group",
         "cli.guardians",
+        "cli.index",
         "cli.key",
         "cli.message",
         "cli.party",
