@@ -82,15 +82,15 @@ class ServiceLine:
     """One service or product of a claim."""
 
     number: int  # from 1, as the claim numbers it
-    service: tuple[Code, ...]  # what was done or given: at least one code; more are translations of it
-    start: date  # the day it began
-    end: date  # the day it ended; the same day where one day is given
-    modifiers: tuple[Code, ...] = ()  # in the order written: 76, 77 and 59 make a repeat legitimate
-    places: tuple[Code, ...] = ()  # on the body: site and subsites
-    quantity: Decimal | None = None
+    service: tuple[Code, ...] = field(repr=False)  # what was done or given: at least one code; more are translations
+    start: date = field(repr=False)  # the day it began
+    end: date = field(repr=False)  # the day it ended; the same day where one day is given
+    modifiers: tuple[Code, ...] = field(default=(), repr=False)  # as written: 76, 77 and 59 make a repeat legitimate
+    places: tuple[Code, ...] = field(default=(), repr=False)  # on the body: site and subsites
+    quantity: Decimal | None = field(default=None, repr=False)
     unit: str | None = None  # UCUM or X12 SV104's (UN, MJ)
-    charge: Money | None = None
-    encounter: str | None = None  # the registered encounter's id, where the line names one
+    charge: Money | None = field(default=None, repr=False)
+    encounter: str | None = field(default=None, repr=False)  # the registered encounter's id, where the line names one
     details: tuple[ServiceLine, ...] = ()  # what a line that bundles services is made of; their charges are in its own
 
 
@@ -122,7 +122,7 @@ class Adjustment:
 
     group: str  # X12 claim adjustment group code: CO, OA, PI, PR
     reason: str  # X12 claim adjustment reason code, such as "45"
-    amount: Money
+    amount: Money = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +130,9 @@ class LineResponse:
     """What was decided of one line."""
 
     number: int | None  # the claim's line, where the response names it
-    service: tuple[Code, ...]
-    charge: Money | None
-    paid: Money | None
+    service: tuple[Code, ...] = field(repr=False)
+    charge: Money | None = field(repr=False)
+    paid: Money | None = field(repr=False)
     adjustments: tuple[Adjustment, ...] = ()
 
 

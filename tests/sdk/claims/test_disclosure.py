@@ -221,3 +221,10 @@ def test_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
     for place in range(len(leaves), size):
         leaves.append(hashing.keyed_identifier(SALT, str(place), purpose="claim-padding:v1"))
     assert merkle.MerkleLog(sorted(leaves)).root() == disclosure.commit(bill, SALT)
+
+
+def test_nothing_of_a_patient_shows_when_a_part_is_printed() -> None:
+    """As a log or a traceback does."""
+    bill, answer = claim(), response(claim())
+    shown = repr([bill, *bill.lines, answer, *answer.lines, *answer.adjustments])
+    assert not any(secret in shown for secret in ("99213", "2026", "120.50", "20.50", "E-1", "M-77", "E11.9"))
