@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from medproof import fhir, hashing
-from medproof.client.prescriptions import NOBODY, Prescription
+from medproof.client.contract import NOBODY
+from medproof.client.prescriptions import Prescription
 from medproof.errors import PrescriptionError
 from medproof.fhir import MedicationOrder, Resource
 from medproof.hashing import Json, JsonObject

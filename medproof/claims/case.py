@@ -13,7 +13,8 @@ from medproof import hashing
 from medproof.claims import disclosure
 from medproof.claims.claim import Claim, ClaimResponse
 from medproof.claims.document import read_claim, read_response, to_json
-from medproof.client.claim_anchor import NOBODY, AnchoredClaim
+from medproof.client.claim_anchor import AnchoredClaim
+from medproof.client.contract import NOBODY
 from medproof.errors import CaseError, ClaimDocumentError
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text

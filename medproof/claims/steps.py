@@ -11,7 +11,8 @@ from hexbytes import HexBytes
 from web3 import Web3
 
 from medproof.artifacts import artifact
-from medproof.client.claim_anchor import NOBODY, AnchoredClaim, ClaimState, ClaimStatus, Outcome
+from medproof.client.claim_anchor import AnchoredClaim, ClaimState, ClaimStatus, Outcome
+from medproof.client.contract import NOBODY
 from medproof.decoding import Event, decode_logs
 from medproof.errors import EvidenceError
 from medproof.evidence import ProvedTransaction, TransactionProof

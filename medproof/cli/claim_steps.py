@@ -27,7 +27,8 @@ from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, exp
 from medproof.cli.output import Output
 from medproof.cli.session import account, identity, open_suite, party, read_text, signer
 from medproof.client import MedProof
-from medproof.client.claim_anchor import NOBODY, Agreement, AnchoredClaim, ClaimStatus, Outcome
+from medproof.client.claim_anchor import Agreement, AnchoredClaim, ClaimStatus, Outcome
+from medproof.client.contract import NOBODY
 from medproof.errors import OptionError
 from medproof.hashing import JsonObject
 from medproof.json_reader import hex_text

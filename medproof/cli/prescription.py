@@ -24,8 +24,8 @@ from medproof.cli.rules import day
 from medproof.cli.sending import deliver
 from medproof.cli.session import account, identity, open_suite, party, read_text, signer
 from medproof.client import MedProof
-from medproof.client.contract import Agreement, SignedMessage
-from medproof.client.prescriptions import NOBODY, Supply, Terms
+from medproof.client.contract import NOBODY, Agreement, SignedMessage
+from medproof.client.prescriptions import Supply, Terms
 from medproof.errors import OptionError, PrescriptionError
 from medproof.fhir import MedicationOrder, Resource
 from medproof.hashing import Json, JsonObject, canonical

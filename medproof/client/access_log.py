@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import ContractClient
+from medproof.client.contract import NOBODY, ContractClient
 from medproof.decoding import Event
 
 __all__ = ["AccessLog", "Complaint"]
-
-_NOBODY = "0x" + "0" * 40
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ class AccessLog(ContractClient):
     def signer(self, custodian: str, *, log: int = 0) -> str | None:
         """The account whose key signs a log's promises; None where it was never opened."""
         found = str(self._call("signerOf", custodian, log))
-        return None if found == _NOBODY else found
+        return None if found == NOBODY else found
 
     def complaint(self, custodian: str, entry: bytes, *, log: int = 0) -> Complaint | None:
         """What became of the complaint about an entry; None where nobody complained."""

@@ -13,7 +13,7 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import SENDER, Agreement, ContractClient, Place, agree, day_number
+from medproof.client.contract import NOBODY, SENDER, Agreement, ContractClient, Place, agree, day_number
 from medproof.errors import MessageError
 from medproof.merkle import MerkleLog
 from medproof.policy.word import EPOCH_DAY
@@ -32,7 +32,6 @@ __all__ = [
     "Rules",
 ]
 
-NOBODY = "0x" + "00" * 20
 _HOUR = 3600
 _NOTHING = bytes(32)
 _FOREVER = (1 << 256) - 1

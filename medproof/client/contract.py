@@ -21,7 +21,7 @@ from medproof.messages import Domain, TypedData
 from medproof.policy.word import EPOCH_DAY
 from medproof.signing import Signer
 
-__all__ = ["SENDER", "Agreement", "ContractClient", "Place", "SignedMessage", "agree"]
+__all__ = ["NOBODY", "SENDER", "Agreement", "ContractClient", "Place", "SignedMessage", "agree"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class Agreement:
     signature: bytes
 
 
+NOBODY = "0x" + "00" * 20
+"""The zero address, which stands for no account."""
 SENDER = Agreement(0, b"")
 """The agreement of a party that sends the step itself."""
 

@@ -11,18 +11,17 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import SENDER, Agreement, ContractClient, SignedMessage, agree, day_number
+from medproof.client.contract import NOBODY, SENDER, Agreement, ContractClient, SignedMessage, agree, day_number
 from medproof.decoding import Event
 from medproof.errors import MessageError, PrescriptionError
 from medproof.policy.prescription import PrescriptionState, decode_prescription
 from medproof.policy.word import EPOCH_DAY
 from medproof.signing import Signer
 
-__all__ = ["CONFIRMATION_DAYS", "NOBODY", "Prescription", "Prescriptions", "Supply", "Terms"]
+__all__ = ["CONFIRMATION_DAYS", "Prescription", "Prescriptions", "Supply", "Terms"]
 
 CONFIRMATION_DAYS = 7
 """For how many days after its own an emergency supply can be confirmed in time (21 CFR 1306.11(d)(4))."""
-NOBODY = "0x" + "00" * 20
 
 _HOUR = 3600
 _PLACES = 16  # bits of an id that say the place

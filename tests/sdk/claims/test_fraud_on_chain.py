@@ -14,7 +14,8 @@ from medproof.claims.fraud import Bill, ClaimLedger, FraudReport, Kind, Refusal,
 from medproof.claims.keyring import Keyring
 from medproof.client import MedProof
 from medproof.client.claim_anchor import AnchoredClaim, FlagStatus, Rules
-from medproof.client.prescriptions import NOBODY, Prescription, Terms
+from medproof.client.contract import NOBODY
+from medproof.client.prescriptions import Prescription, Terms
 from medproof.contract_errors import AlreadyBilled, FillsExhausted, PharmacyRequired
 from medproof.hashing import new_salt
 from medproof.policy.codes import PartyKind

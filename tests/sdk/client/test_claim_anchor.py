@@ -13,7 +13,6 @@ from medproof.artifacts import artifact
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.claim_anchor import (
-    NOBODY,
     Agreement,
     AnchoredClaim,
     ClaimAnchor,
@@ -25,6 +24,7 @@ from medproof.client.claim_anchor import (
     Outcome,
     Rules,
 )
+from medproof.client.contract import NOBODY
 from medproof.contract_errors import (
     AlreadyBilled,
     ClaimExists,

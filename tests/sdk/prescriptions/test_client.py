@@ -9,8 +9,8 @@ import pytest
 
 from medproof.chain import Chain
 from medproof.client import MedProof
-from medproof.client.contract import SignedMessage
-from medproof.client.prescriptions import CONFIRMATION_DAYS, NOBODY, Prescription, Supply, Terms
+from medproof.client.contract import NOBODY, SignedMessage
+from medproof.client.prescriptions import CONFIRMATION_DAYS, Prescription, Supply, Terms
 from medproof.contract_errors import (
     AlreadyCancelled,
     AlreadyFilled,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from medproof import fhir
-from medproof.client.prescriptions import NOBODY
+from medproof.client.contract import NOBODY
 from medproof.errors import MedProofError, PrescriptionError
 from medproof.hashing import canonical
 from medproof.policy.prescription import PrescriptionState
