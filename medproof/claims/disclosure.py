@@ -43,7 +43,9 @@ _STEP = re.compile(r"[a-z_]+|[0-9]+", re.ASCII)
 _LISTS = frozenset(
     one.name for kind in (Claim, ServiceLine) for one in fields(kind) if str(one.type).startswith("tuple")
 )
-_PATH = re.compile(r"[a-z_]+(\[[0-9]+\])?(\.[a-z_]+(\[[0-9]+\])?)*", re.ASCII)
+_PLACE = r"(\[(0|[1-9][0-9]{0,3})\])?"  # in a list of at most _MOST_FIELDS
+_PATH = re.compile(rf"[a-z_]+{_PLACE}(\.[a-z_]+{_PLACE})*", re.ASCII)
+_LONGEST_PATH = 1_000  # characters: deeper than any case that can be read
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def _below(path: str, above: str) -> bool:
 
 def _read_field(said: JsonReader) -> DisclosedField:
     path = said.text("path")
-    if not _PATH.fullmatch(path):
+    if len(path) > _LONGEST_PATH or not _PATH.fullmatch(path):
         raise _unreadable(said.path("path"), "is no path of a field")
     found = DisclosedField(
         path=path,

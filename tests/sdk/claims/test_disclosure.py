@@ -7,11 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from medproof import hashing
 from medproof.claims import Claim, disclosure
-from medproof.claims.disclosure import Disclosure, commit, disclose, paths, whole_claim
+from medproof.claims.disclosure import DisclosedField, Disclosure, commit, disclose, paths, whole_claim
 from medproof.claims.document import read_claim, read_response, to_json
 from medproof.errors import ClaimDocumentError, DisclosureError, SaltError
 from medproof.hashing import Json, canonical, parse
+from medproof.merkle import MerkleLog
 from tests.sdk.claims.claim_examples import claim, response
 
 SALT = bytes(range(32))
@@ -74,6 +76,32 @@ def test_a_claim_that_is_shown_whole_is_read_again(lines: int) -> None:
                 assert whole_claim({**said, path: wrong}) != bill
     assert whole_claim({}) is None
     assert whole_claim({"lines[0].start": "2026-01-01", "x": 1}) is None
+
+
+@pytest.mark.parametrize("details", [0, 1, 900])
+def test_what_a_maker_put_into_its_tree_leads_nobody_astray(details: int) -> None:
+    """It may commit to whatever it likes: a claim of a depth, or with a line of a number, that nobody can read."""
+    bill = disclose(claim(lines=1), SALT, paths(claim(lines=1))).verify()
+    made = dict(bill) if details else {**bill, f"lines[{'9' * 5000}].number": 1}
+    line = {path.removeprefix("lines[0]"): value for path, value in bill.items() if path.startswith("lines[0].")}
+    where = "lines[0]"
+    for _ in range(details):
+        made[f"{where}.details"] = 1
+        where += ".details[0]"
+        made |= {f"{where}{path}": line[path] for path in (".number", ".start", ".end", ".details")}
+    said = [(path, value, hashing.commit(["claim", path, value], SALT)) for path, value in made.items()]
+    tree = MerkleLog(leaf for *_, leaf in said)
+    opened = (
+        DisclosedField(path, value, SALT, at, tree.inclusion_proof(at)) for at, (path, value, _) in enumerate(said)
+    )
+    written = Disclosure("claim", tree.root(), len(tree), tuple(opened)).to_json()
+    if details == 1:
+        shown = Disclosure.from_json(written).verify()
+        assert shown == made
+        assert whole_claim(shown) is None
+    else:
+        with pytest.raises(DisclosureError, match="is no path of a field"):
+            Disclosure.from_json(written)
 
 
 def test_a_response_never_passes_for_a_claim() -> None:
