@@ -20,6 +20,7 @@ the root again with `commit` before it signs; a disclosure to others rests on th
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -172,7 +173,7 @@ def whole_claim(said: Mapping[str, Json]) -> Claim | None:
         said: what `Disclosure.verify` gave.
     """
     content: dict[str, Any] = {}
-    for path, value in said.items():
+    for path, value in copy.deepcopy(dict(said)).items():  # what was verified stays as it is
         *way, last = [int(step) if step.isdecimal() else step for step in _STEP.findall(path)]
         here: Any = content
         try:

@@ -74,6 +74,10 @@ def test_a_claim_that_is_shown_whole_is_read_again(lines: int) -> None:
         for wrong in (None, -1, 7, 10**12, "x", [], {}, {"a": 1}):
             if wrong != value:
                 assert whole_claim({**said, path: wrong}) != bill
+    twofold: dict[str, Json] = {**said, "diagnoses[0].code": "I10"}
+    assert whole_claim(twofold) is None
+    system = "http://hl7.org/fhir/sid/icd-10-cm"
+    assert twofold["diagnoses[0]"] == {"system": system, "code": "E11.9"}  # what was verified stays as it was
     assert whole_claim({}) is None
     assert whole_claim({"lines[0].start": "2026-01-01", "x": 1}) is None
 
