@@ -132,6 +132,20 @@ class Keyring:
         """The soft key of a claim; `medproof.claims.nullifier.soft_key` says what it reads and raises."""
         return soft_key(claim, self.version(claim.start).secret, names=self.names)
 
+    def gave(self, claim: Claim, nullifier: bytes, soft: bytes, *, registered: str | None = None) -> bool:
+        """Whether a claim has these two keys, under the version for its day or one that was replaced since.
+
+        A payer makes sure before it approves: the contract takes whatever 32 bytes a provider gives.
+
+        Raises:
+            ClaimElementError, NullifierKeyError: the keys of the claim cannot be computed.
+        """
+        return any(
+            claim_nullifier(claim, version.secret, names=self.names, registered=registered) == nullifier
+            and soft_key(claim, version.secret, names=self.names) == soft
+            for version in self._versions(claim.start)
+        )
+
     def former_nullifiers(self, claim: Claim, *, registered: str | None = None) -> tuple[bytes, ...]:
         """The nullifiers that a service had before keys were replaced, newest first.
 

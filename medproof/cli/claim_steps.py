@@ -5,8 +5,9 @@ What opens a commitment is in the case's file before the commitment is sent, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,15 @@ _HASH_DIGITS = 66
 
 KeyringFile = Annotated[
     Path, Option(metavar="FILE", envvar="MEDPROOF_KEYRING", help="The consortium's keys for nullifiers.")
+]
+PayersKeyring = Annotated[
+    Path | None,
+    Option(
+        "--keyring",
+        metavar="FILE",
+        envvar="MEDPROOF_KEYRING",
+        help="The consortium's keys: only a claim with the nullifier of its service is approved.",
+    ),
 ]
 Encounter = Annotated[
     str | None,
@@ -235,11 +245,14 @@ def adjudicate(
         Path | None, Option(metavar="FILE", help="Or decide by this plan, whose hash the claim's rules have.")
     ] = None,
     history: Earlier = None,
+    keyring: PayersKeyring = None,
+    encounter: Encounter = None,
     agreement: Agreements = None,
 ) -> None:
     """Decide a claim, as the payer, by a plan or as a file says. The claim is held against the chain first."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(suite, case, response, plan, history or ())
+    checked = partial(_check_approved, output, suite, keyring=keyring, encounter=encounter)
+    held, decided = _with_response(suite, case, response, plan, history or (), checked)
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -297,11 +310,14 @@ def decide(
     response: ResponseFile = None,
     plan: Annotated[Path | None, Option(metavar="FILE", help="Or decide by this plan.")] = None,
     history: Earlier = None,
+    keyring: PayersKeyring = None,
+    encounter: Encounter = None,
     agreement: Agreements = None,
 ) -> None:
     """Decide an appeal, as the payer."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    held, decided = _with_response(suite, case, response, plan, history or ())
+    checked = partial(_check_approved, output, suite, keyring=keyring, encounter=encounter)
+    held, decided = _with_response(suite, case, response, plan, history or (), checked)
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
@@ -437,6 +453,7 @@ def _with_response(
     file: Path | None,
     plan: Path | None,
     history: Sequence[Path],
+    checked: Callable[[Case], None],
 ) -> tuple[Case, SealedResponse]:
     """The case with the payer's decision in it: the same decision again has the same commitment."""
     if (file is None) == (plan is None):
@@ -446,8 +463,26 @@ def _with_response(
     bill, _ = held.content()
     before = [load_case(one) for one in all_cases(history) if one != path]
     decided = _by_plan(suite, held, plan, before) if plan is not None else _response(file or Path(), bill)
+    if decided.outcome is not ClaimOutcome.DENIED:
+        checked(held)
     held = change_case(path, lambda found: found.with_response(decided)[0])
     return held, held.with_response(decided)[1]
+
+
+def _check_approved(
+    output: Output, suite: MedProof, case: Case, *, keyring: Path | None, encounter: str | None
+) -> None:
+    """Make sure of what the contract cannot see, before it is approved: rules and keys are those of the service."""
+    (bill, _), anchor = case.content(), case.anchored()
+    governing = suite.claim_anchor.rules_in_force(anchor.claim.payer, _plan_of(suite, anchor), bill.start)
+    if governing is None or governing.number != anchor.rules:
+        rule = f"names rules {anchor.rules}, which are not in force on its day of service"
+        raise OptionError("CASE", rule, "Deny it, and have it billed under those that are.")
+    if keyring is None:
+        output.aside("Whether its nullifier is that of its service was not looked at: --keyring does.")
+    elif not Keyring.load(keyring).gave(bill, anchor.claim.nullifier, anchor.claim.soft_key, registered=encounter):
+        rule = "has another nullifier or soft key than its service under the consortium's keys"
+        raise OptionError("CASE", rule, "Deny it, or name the --encounter that it was billed under.")
 
 
 def _by_plan(suite: MedProof, case: Case, file: Path, before: Iterable[Case]) -> ClaimResponse:

@@ -231,3 +231,17 @@ def test_no_representation_shows_a_key() -> None:
     ring = Keyring.create()
     assert ring.versions[0].secret.hex() not in repr(ring)
     assert str(ring.versions[0].secret) not in repr(ring)
+
+
+def test_a_payer_sees_whether_a_claim_has_the_keys_of_its_service() -> None:
+    ring = Keyring.create().rotated(NEXT, today=TODAY)
+    after = replace(BILL, start=NEXT)
+    for bill in (BILL, after):
+        keys = ring.nullifier(bill), ring.soft_key(bill)
+        assert ring.gave(bill, *keys)
+        assert ring.replaced(1).replaced(2).gave(bill, *keys)  # billed before the keys were replaced
+        assert not ring.gave(bill, keys[0], bytes(32))
+        assert not ring.gave(bill, bytes(32), keys[1])
+        assert not ring.gave(bill, *keys, registered="another")
+    stale = Keyring(ring.versions[:1])  # a member that has not got the new version yet
+    assert not ring.gave(after, stale.nullifier(after), stale.soft_key(after))

@@ -17,7 +17,7 @@ from eth_utils.crypto import keccak
 
 from medproof import hashing
 from medproof.anchoring import Anchorer
-from medproof.claims import Code, Frequency
+from medproof.claims import ClaimOutcome, Code, Frequency
 from medproof.claims.adjudication import History, adjudicate
 from medproof.claims.case import Case
 from medproof.claims.document import to_json
@@ -397,6 +397,51 @@ def test_a_service_billed_under_a_lost_key_is_not_billed_under_the_new_one(
     assert (stolen.code, "was billed under an earlier key" in stolen.err) == (2, True)
     assert run("claims", "replace", submitted, *by_keys).code == 0  # its own, under the new key from now on
     assert [row["status"] for row in status_of(run, submitted, "again.case")] == ["replaced", "submitted"]
+
+
+@pytest.mark.parametrize("forged", ["nullifier", "soft_key"])
+def test_keys_that_are_not_the_services_are_denied_at_most(
+    run: Run,
+    submitting: Words,
+    case: str,
+    here: Path,
+    suite: MedProof,
+    as_payer: Words,
+    clinic: LocalSigner,
+    forged: str,
+) -> None:
+    """The contract takes whatever 32 bytes a provider gives: one that bills twice draws them anew."""
+    held, keys = load_case(here / case), Keyring.load(here / "consortium.keys")
+    assert run(*submitting).code == 0
+    anchor = load_case(here / case).anchored()
+    other = replace(anchor.claim, **{"nullifier": b"\x0a" * 32, forged: b"\x0b" * 32})
+    suite.claim_anchor.submit(other, anchor.rules, sender=clinic)
+    (here / "forged.case").write_text(json.dumps(replace(held, anchor=replace(anchor, claim=other)).to_json()))
+    bill = claim()
+    for name, outcome in (("approved", ClaimOutcome.APPROVED), ("denied", ClaimOutcome.DENIED)):
+        (here / f"{name}.json").write_text(json.dumps(to_json(replace(response(bill), outcome=outcome))))
+    for words in (
+        ("forged.case", "--response", "approved.json"),
+        (case, "--encounter", "E-9", "--response", "approved.json"),
+    ):
+        said = run("claims", "adjudicate", *words, "--keyring", "consortium.keys", *as_payer)
+        assert (said.code, "has another nullifier or soft key" in said.err) == (2, True)
+    assert load_case(here / "forged.case").responses == ()
+    denied = ("forged.case", "--response", "denied.json", "--keyring", "consortium.keys", *as_payer)
+    assert run("claims", "adjudicate", *denied).code == 0
+    keys.replaced(1).save(here / "consortium.keys")  # what was billed under a lost key stays what it is
+    good = (case, "--response", "approved.json", "--keyring", "consortium.keys", *as_payer)
+    assert run("claims", "adjudicate", *good).code == 0
+
+
+def test_rules_that_were_not_in_force_approve_nothing(
+    run: Run, submitting: Words, case: str, here: Path, as_payer: Words, decision: str
+) -> None:
+    (here / "later.json").write_text(json.dumps({"name": "Plan 9"}))
+    assert run("claims", "rules", "later.json", "--from", "2026-03-03", "--plan", 9, *as_payer).code == 0
+    assert run(*submitting, "--rules", 2).code == 0
+    said = run("claims", "adjudicate", case, "--response", decision, *as_payer)
+    assert (said.code, "not in force on its day of service" in said.err) == (2, True)
 
 
 def test_a_claim_that_voids_is_not_submitted(run: Run, submitting: Words, case: str, here: Path) -> None:
