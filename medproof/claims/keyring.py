@@ -23,7 +23,7 @@ import json
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ _KIND, _VERSION = "medproof-nullifier-keys", 1
 _MEMBERS = {"kind", "version", "keys", "names"}
 _LENGTH = 32  # bytes in a key
 _LONGEST_FILE = 1 << 26  # bytes
+_AROUND_THE_WORLD = timedelta(days=2)  # that a day is ahead of another's: UTC+14 and UTC-12 are 26 hours apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +95,14 @@ class Keyring:
         """The keyring with a new key for services from a day ahead.
 
         Raises:
-            NullifierKeyError: the day has come, or an earlier rotation is still ahead of it: services of that day may
-                have been billed under another key.
+            NullifierKeyError: the day has come somewhere, or an earlier rotation is still ahead of it: services of that
+                day may have been billed under another key.
         """
-        latest = max(version.first_day for version in self.versions)
-        if first_day <= today or first_day <= latest:
+        latest = max(today + _AROUND_THE_WORLD, *(version.first_day for version in self.versions))
+        if first_day <= latest:
             raise NullifierKeyError(
-                f"A new key cannot count from {first_day}: services until {max(today, latest)} may be billed under "
-                "another one. Give a later day, or use replaced() where a key is known to others."
+                f"A new key cannot count from {first_day}: services until {latest} may be billed under another one. "
+                "Give a later day, or use replaced() where a key is known to others."
             )
         return Keyring((*self.versions, KeyVersion.create(len(self.versions) + 1, first_day)), self.names)
 

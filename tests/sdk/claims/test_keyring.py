@@ -45,10 +45,11 @@ def test_both_keys_are_of_the_version_of_the_day() -> None:
         assert ring.nullifier(claim, registered="x") == claim_nullifier(claim, version.secret, registered="x")
 
 
-@pytest.mark.parametrize("day", [TODAY, TODAY - timedelta(days=1), date.min])
+@pytest.mark.parametrize("day", [TODAY, TODAY - timedelta(days=1), TODAY + timedelta(days=2), date.min])
 def test_no_key_is_rotated_for_days_that_have_come(day: date) -> None:
     with pytest.raises(NullifierKeyError, match="Give a later day"):
         Keyring.create().rotated(day, today=TODAY)
+    assert len(Keyring.create().rotated(TODAY + timedelta(days=3), today=TODAY).versions) == 2
 
 
 def test_no_rotation_comes_before_one_that_is_ahead() -> None:
