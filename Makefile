@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-claims bench-idash bench-merkle bench-serving fraud-report brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-claims bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ bench-claims: setup ## Claim events a second from reading to an anchored proof, 
 
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)
+
+bench-indexing: setup ## Events indexed a second beside a plain loop of web3's, on Anvil and Ganache (some minutes)
+	@exec $(PYTHON) bench/indexing.py $(ARGS)
 
 bench-serving: setup ## Serve records with consent checks and without, from both stores, to 1, 8 and 64 clients
 	@exec $(PYTHON) bench/serving.py $(ARGS)

@@ -61,8 +61,8 @@ def index(
     if follow and to_block is not None:
         raise OptionError("--follow", "goes on for good, and --to-block names an end", "Give one of them.")
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    opened = Index(store if "://" in store else Path(store))
     second = None if check is None else Node(network_named(check).url)
+    opened = Index(store if "://" in store else Path(store))
     counted = int(finality) if finality is not None and finality.isdigit() else finality
     try:
         indexer = Indexer(opened, suite.chain, suite.deployment, check=second, finality=counted)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -91,14 +92,16 @@ def _history(name: str, keys: list[Column[object]], *values: Column[object]) -> 
     return Table(
         name,
         metadata,
-        Column("contract", _BIG, ForeignKey(contracts.c.number, name=f"{name}_contract"), primary_key=True),
-        Column("block", _BIG, primary_key=True, autoincrement=False),  # since when it stands: the event's
-        Column("position", _BIG, primary_key=True, autoincrement=False),  # likewise
+        Column("contract", _BIG, ForeignKey(contracts.c.number, name=f"{name}_contract"), nullable=False),
+        Column("block", _BIG, nullable=False),  # since when it stands: the event's
+        Column("position", _BIG, nullable=False),  # likewise
         Column("time", BigInteger, nullable=False),  # the block's, seconds since 1970
         Column("until_block", BigInteger),  # from this block on it stands no more; none where it stands
         Column("until_time", BigInteger),  # that block's time
         *keys,
         *values,
+        # Not the contract first: SQLite would look there for all of a contract's rows rather than for a key's.
+        PrimaryKeyConstraint("block", "position", "contract"),
         Index(f"{name}_key", "contract", *(key.name for key in keys)),
         Index(
             f"{name}_until",

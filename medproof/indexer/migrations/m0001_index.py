@@ -52,6 +52,7 @@ def upgrade() -> None:
     op.create_table(
         "events",
         *_place("events"),
+        sa.PrimaryKeyConstraint("contract", "block", "position"),
         sa.Column("transaction", sa.LargeBinary(32), nullable=False),
         sa.Column("name", sa.String(32), nullable=False),
         sa.Column("arguments", sa.Text, nullable=False),
@@ -110,9 +111,9 @@ _address, _hash, _number = sa.LargeBinary(20), sa.LargeBinary(32), sa.BigInteger
 
 def _place(table: str) -> list[sa.Column[Any]]:
     return [
-        sa.Column("contract", _BIG, sa.ForeignKey("contracts.number", name=f"{table}_contract"), primary_key=True),
-        sa.Column("block", _BIG, primary_key=True, autoincrement=False),
-        sa.Column("position", _BIG, primary_key=True, autoincrement=False),
+        sa.Column("contract", _BIG, sa.ForeignKey("contracts.number", name=f"{table}_contract"), nullable=False),
+        sa.Column("block", _BIG, nullable=False),
+        sa.Column("position", _BIG, nullable=False),
     ]
 
 
@@ -124,6 +125,7 @@ def _history(table: str, *keys: tuple[str, Any], values: list[tuple[str, Any]]) 
         sa.Column("until_block", sa.BigInteger),
         sa.Column("until_time", sa.BigInteger),
         *(sa.Column(name, kind, nullable=False) for name, kind in (*keys, *values)),
+        sa.PrimaryKeyConstraint("block", "position", "contract"),
         sqlite_with_rowid=False,
     )
     op.create_index(f"{table}_key", table, ["contract", *(name for name, _ in keys)])

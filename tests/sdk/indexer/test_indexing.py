@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Table
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain
@@ -319,3 +320,19 @@ def test_the_steps_make_the_tables(index: Index) -> None:
     with index.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": "index_version"})
         assert compare_metadata(context, schema.metadata) == []
+
+
+def key_of(table: Table) -> list[str]:
+    [index] = [one for one in table.indexes if one.name == f"{table.name}_key"]
+    return list(index.columns.keys())
+
+
+def test_what_a_change_ends_is_found_by_its_key(sqlite_index: Index) -> None:
+    """SQLite's planner would rather read all rows of a contract where the table's own key begins with it."""
+    with sqlite_index.database.reading() as connection:
+        for name, table in schema.HISTORIES.items():
+            keys = " AND ".join(f"{column} = 0" for column in key_of(table))
+            plan = connection.exec_driver_sql(
+                f"EXPLAIN QUERY PLAN SELECT * FROM {name} WHERE {keys} AND block <= 7 AND until_block IS NULL"
+            ).all()
+            assert f"{name}_key" in str(plan), name

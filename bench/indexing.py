@@ -1,0 +1,237 @@
+"""How fast the index reads a chain: events decoded and stored a second, beside a plain loop of web3's in the same run.
+
+The plain loop is what one writes first: ``contract.events.X.get_logs`` range by range, and an INSERT for each event.
+Beside both stands the node's ceiling: the same answers of eth_getLogs, taken and thrown away. ``make bench-indexing``
+prints a line for each node and writes bench/results/indexing.json; the exit code is 1 where the index is slower than
+its targets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import platform
+import random
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # started as a file
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import requests
+from eth_utils.address import to_checksum_address
+from web3 import Web3
+
+from medproof.artifacts import artifact
+from medproof.chain import Chain
+from medproof.deployments import Deployment, deploy
+from medproof.indexer import Index, Indexer
+from medproof.policy.codes import Action, CareSetting, Condition, DataClass, PartyKind, Purpose, Sensitivity
+from medproof.policy.word import Rule, encode
+from medproof.signing import NodeSigner
+from scripts.local_anvil import LocalAnvil
+from scripts.local_chain import ROOT, LocalChain
+
+RESULTS = ROOT / "bench" / "results" / "indexing.json"
+TARGETS = {"Anvil": 30.0, "Ganache": 20.0}  # times the plain loop
+SUBJECTS, RULES = 1_000, 100  # rules of each subject, one transaction each: 100,000 events
+RUNS = 3
+PLAIN = 10_000  # events of the plain loop, which is slow, in each run
+BLOCK_GAS = 1_000_000_000
+SENT_AT_ONCE = 10
+
+
+@contextmanager
+def anvil(subjects: int) -> Iterator[str]:
+    """Anvil, with an account for each subject; gives its URL."""
+    with LocalAnvil("--accounts", str(subjects), "--gas-limit", str(BLOCK_GAS)) as node:
+        yield node.url
+
+
+@contextmanager
+def ganache(subjects: int) -> Iterator[str]:
+    """Ganache, likewise."""
+    options = {
+        "chain": {"vmErrorsOnRPCResponse": False},
+        "wallet": {"totalAccounts": subjects},
+        "miner": {"blockGasLimit": hex(BLOCK_GAS)},
+    }
+    with LocalChain(options=options) as node:
+        yield node.url
+
+
+NODES: dict[str, Callable[[int], Any]] = {"Anvil": anvil, "Ganache": ganache}
+
+
+def fill(url: str, manifest: Path, subjects: int, rules: int) -> tuple[Chain, Deployment]:
+    """Deploy the suite, and let each subject grant rules to parties drawn by chance, in one transaction each."""
+    chain, draw = Chain.connect(url, timeout=300.0), random.Random(6)
+    accounts = chain.accounts()
+    deployment = deploy(chain, NodeSigner(accounts[0]), manifest=manifest)
+    registry = chain.contract(deployment.address("ConsentRegistry"), artifact("ConsentRegistry").abi)
+    now = datetime.fromtimestamp(chain.timestamp(), UTC).replace(second=0)
+    rule = Rule(
+        purposes=Purpose.TREAT,
+        classes=DataClass.LABORATORY,
+        conditions=Condition.ALL,
+        sensitivities=Sensitivity.NONE_LABELLED,
+        settings=CareSetting.ALL,
+        actions=Action.ACCESS | Action.USE,
+        party_kinds=PartyKind.ALL,
+        valid_from=now - timedelta(hours=1),
+        valid_until=None,
+    )
+    word = encode(dataclasses.replace(rule, sequence=1))
+    fees = {name: hex(fee) for name, fee in chain.fees().items()}
+    for start in range(0, subjects, SENT_AT_ONCE):
+        chain.ask(
+            [
+                (
+                    "eth_sendTransaction",
+                    [
+                        {
+                            "from": subject,
+                            "to": registry.address,
+                            "gas": hex(60_000 * rules + 100_000),
+                            "data": chain.call_data(
+                                registry,
+                                "setRules",
+                                ([(to_checksum_address(draw.randbytes(20)), word) for _ in range(rules)],),
+                            ),
+                            **fees,
+                        }
+                    ],
+                )
+                for subject in accounts[start : start + SENT_AT_ONCE]
+            ]
+        )
+    return chain, deployment
+
+
+# -- the three ways -------------------------------------------------------------------------------------------------
+
+
+def ceiling(chain: Chain, deployment: Deployment, last: int) -> float:
+    """Events a second that the node gives, as bytes."""
+    url, session, count = str(chain.web3.provider.endpoint_uri), requests.Session(), 0  # type: ignore[attr-defined]
+    start = time.perf_counter()
+    for first in range(0, last + 1, 50):
+        where = {
+            "address": deployment.address("ConsentRegistry"),
+            "fromBlock": hex(first),
+            "toBlock": hex(min(first + 49, last)),
+        }
+        question = {"jsonrpc": "2.0", "id": 1, "method": "eth_getLogs", "params": [where]}
+        count += session.post(url, json=question, timeout=300).content.count(b'"logIndex"')
+    return count / (time.perf_counter() - start)
+
+
+def plain(chain: Chain, deployment: Deployment, last: int, folder: Path, most: int) -> float:
+    """Events a second of the loop that one writes first, over the first so many events."""
+    web3 = Web3(Web3.HTTPProvider(str(chain.web3.provider.endpoint_uri)))  # type: ignore[attr-defined]
+    contract = web3.eth.contract(
+        address=to_checksum_address(deployment.address("ConsentRegistry")), abi=list(artifact("ConsentRegistry").abi)
+    )
+    database, count = sqlite3.connect(folder / f"plain-{time.monotonic_ns()}.db"), 0
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("CREATE TABLE events (block, hash, tx, position, subject, grantee, word)")
+    start = time.perf_counter()
+    for first in range(0, last + 1, 50):
+        for log in contract.events.RuleSet().get_logs(from_block=first, to_block=min(first + 49, last)):
+            said = log["args"]
+            row = (
+                log["blockNumber"],
+                bytes(log["blockHash"]),
+                bytes(log["transactionHash"]),
+                log["logIndex"],
+                said["subject"],
+                said["grantee"],
+                said["word"].to_bytes(32, "big"),
+            )
+            database.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            count += 1
+        database.commit()
+        if count >= most:
+            break
+    took = time.perf_counter() - start
+    database.close()
+    return count / took
+
+
+def indexed(chain: Chain, deployment: Deployment, where: Path | str) -> tuple[float, int]:
+    """Events a second of the index, into every table of its own; and how many there are."""
+    index = Index(where)
+    try:
+        indexer = Indexer(index, chain, deployment)
+        start = time.perf_counter()
+        progress = indexer.update()
+        took = time.perf_counter() - start
+        return progress.events / took, progress.events
+    finally:
+        index.close()
+
+
+def measure(name: str, folder: Path, subjects: int, rules: int, runs: int) -> dict[str, Any]:
+    """One node: the three ways in turns, so that the machine treats them alike."""
+    with NODES[name](subjects) as url:
+        chain, deployment = fill(url, folder / f"{name}.json", subjects, rules)
+        last = chain.block_number()
+        found: dict[str, list[float]] = {"ceiling": [], "plain": [], "index": []}
+        events = 0
+        for number in range(runs):
+            found["ceiling"].append(ceiling(chain, deployment, last))
+            found["plain"].append(plain(chain, deployment, last, folder, PLAIN))
+            rate, events = indexed(chain, deployment, folder / f"{name}-{number}.db")
+            found["index"].append(rate)
+    ratios = [rate / slow for rate, slow in zip(found["index"], found["plain"], strict=True)]
+    return {
+        "events": events,
+        "blocks": last + 1,
+        **{f"{way}_per_second": round(statistics.median(rates)) for way, rates in found.items()},
+        "times_plain": round(statistics.median(ratios), 1),
+        "times_plain_of_each_run": [round(ratio, 1) for ratio in ratios],
+        "target": TARGETS[name],
+    }
+
+
+def main() -> int:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="how many subjects grant rules")
+    parser.add_argument("--rules", type=int, default=RULES, help="how many rules each")
+    parser.add_argument("--runs", type=int, default=RUNS)
+    parser.add_argument("--node", choices=NODES, action="append", help="one node alone; both where none is named")
+    parser.add_argument("--no-write", action="store_true", help="print only")
+    options = parser.parse_args()
+    results: dict[str, Any] = {"nodes": {}}
+    if RESULTS.exists():
+        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    results["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.node or NODES:
+            found = measure(name, Path(folder), options.subjects, options.rules, options.runs)
+            results["nodes"][name] = found
+            print(
+                f"{name:8} {found['events']:,} events: index {found['index_per_second']:,}/s, plain loop "
+                f"{found['plain_per_second']:,}/s, {found['times_plain']} times (target {found['target']:.0f}); "
+                f"the node gives {found['ceiling_per_second']:,}/s",
+                flush=True,
+            )
+    if not options.no_write:
+        RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    missed = [name for name in options.node or NODES if results["nodes"][name]["times_plain"] < TARGETS[name]]
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
