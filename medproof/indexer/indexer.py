@@ -189,31 +189,22 @@ class Indexer:
         found = self._node.header(last)
         if found is not None and _bytes(found.hash) == kept.hash:
             return 0
-        below, first = last + 1, self.indexed.first
-        while True:
-            candidates = self.indexed.blocks_before(below, _COMPARED)
-            if not candidates:
-                fork = first - 1
+        fork, above = self.indexed.first - 1, found
+        for one, header in self._kept_and_found(last + 1):
+            if header is not None and _bytes(header.hash) == one.hash:
+                fork = one.number
                 break
-            headers = self._node.ask(*(header_question(one.number) for one in candidates))
-            same = [
-                one
-                for one, header in zip(candidates, headers, strict=True)
-                if header is not None and _bytes(header.hash) == one.hash
-            ]
-            if same:
-                fork = same[0].number
-                break
-            below = candidates[-1].number
-        if found is None and not self._forked(fork, last):
+            above = header
+        if above is None:  # all that the node has is as it was read: it may only be behind
             raise NodeLagsError(self._node.origin, last)
         self.indexed.roll_back(fork)
         return last - fork
 
-    def _forked(self, fork: int, last: int) -> bool:
-        """Whether the node has another block where the index has one above the fork; else it may only be behind."""
-        above = [one for one in self.indexed.blocks_before(last + 1, _COMPARED) if one.number > fork]
-        return any(header is not None for header in self._node.ask(*(header_question(one.number) for one in above)))
+    def _kept_and_found(self, below: int) -> Iterator[tuple[BlockHash, Header | None]]:
+        """The blocks that are kept, the newest first, and what the node has in their places."""
+        while kept := self.indexed.blocks_before(below, _COMPARED):
+            yield from zip(kept, self._node.ask(*(header_question(one.number) for one in kept)), strict=True)
+            below = kept[-1].number
 
     # -- reading ranges ------------------------------------------------------------------------------------------
 
