@@ -76,7 +76,8 @@ class EventCodec:
         try:
             words = [bytes.fromhex(topic[2:]) for topic in topics[1:]]
             values = [decode([one["type"]], word)[0] for one, word in zip(self._inputs, words, strict=False)]
-            types = [collapse_if_tuple(one) for one in self._plain]
+            # Texts as bytes, which lie alike: no contract looks whether they are UTF-8.
+            types = [collapse_if_tuple(one).replace("string", "bytes") for one in self._plain]
             values += decode(types, bytes.fromhex(data[2:]))
             pairs = zip(self._inputs, values, strict=True)
             return json.dumps({one["name"]: _written(one, value) for one, value in pairs}, separators=(",", ":"))
@@ -106,6 +107,8 @@ def _written(entry: Mapping[str, Any], value: Any) -> Any:
     kind = str(entry["type"])
     if kind == "tuple":
         return {one["name"]: _written(one, part) for one, part in zip(entry["components"], value, strict=True)}
+    if kind == "string":
+        return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")  # PostgreSQL takes no zero in a text
     if isinstance(value, bytes):
         return "0x" + value.hex()
     if isinstance(value, int) and kind.startswith("uint") and int(kind[4:]) > _NUMBER_BITS:
