@@ -107,7 +107,7 @@ def registered_service(claim: Claim) -> bytes:
         raise ClaimElementError(
             "Claim.lines.encounter",
             "is missing, and so is Claim.prescription",
-            "name the registered encounter or prescription, or pass registered=",
+            "name the encounter or prescription in it, or apart from it (--encounter, registered=)",
         )
     return encode_parts(["encounter", *sorted(encounters)])
 

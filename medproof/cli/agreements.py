@@ -18,7 +18,8 @@ from medproof.cli.options import ActorOptions, SendingOptions
 from medproof.cli.output import Output
 from medproof.cli.session import identity, party, sender, signer
 from medproof.client import MedProof
-from medproof.client.claim_anchor import Agreement, AnchoredClaim
+from medproof.client.claim_anchor import Agreement, AnchoredClaim, ClaimStatus
+from medproof.contract_errors import StepNotPossible
 from medproof.errors import AgreementError, OptionError
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text
@@ -62,7 +63,7 @@ class Hands:
         paid_by = sender(self.sending)
         about = {"step": step.name, "claim": hex_text(step.claim.id), **about}
         if self.sending.out is None and (paid_by is None or not self._acts):
-            self._done(step, step.send(given, paid_by or party(self.who)), about)
+            self._send(step, given, paid_by or party(self.who), about)
             return
         by_key = signer(self.who)
         role = self._role(step, by_key.address)
@@ -73,7 +74,7 @@ class Hands:
             self.output.document({**about, "sent": None, "file": str(self.sending.out), "role": role})
             self.output.say(f"Agreed to as {role}, and not sent yet: give {self.sending.out} to whoever sends it.")
         elif paid_by is not None:
-            self._done(step, step.send({**given, role: agreed}, paid_by), about)
+            self._send(step, {**given, role: agreed}, paid_by, about)
 
     @property
     def _acts(self) -> bool:
@@ -88,7 +89,14 @@ class Hands:
             raise OptionError("--keystore", f"is {address}, and the step is its {owners}'s", "Let them agree to it.")
         return found
 
-    def _done(self, step: Step, receipt: Receipt, about: JsonObject) -> None:
+    def _send(self, step: Step, given: Mapping[str, Agreement], by: Sender, about: JsonObject) -> None:
+        try:
+            receipt = step.send(given, by)
+        except StepNotPossible as error:
+            stands = ClaimStatus(error.status)
+            known = "not on the chain" if stands is ClaimStatus.NONE else stands.name.lower()
+            self.output.aside(f"The claim is {known}, see medproof claims status; {step.name} cannot follow now.")
+            raise
         self.output.document({**about, "sent": receipt_document(receipt)})
         self.output.say(
             f"Sent: {step.name}, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas."

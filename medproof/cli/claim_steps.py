@@ -43,6 +43,7 @@ _OUTCOMES = {
     ClaimOutcome.PARTIAL: Outcome.PARTIAL,
     ClaimOutcome.DENIED: Outcome.DENIED,
 }
+_DECIDED = (ClaimStatus.ADJUDICATED, ClaimStatus.UPHELD, ClaimStatus.OVERTURNED)  # what can be settled
 _HASH_DIGITS = 66
 
 KeyringFile = Annotated[
@@ -105,7 +106,7 @@ def submit(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     held = load_case(case)
     if _stands(suite, held):
-        _tell_standing(output, suite, held)
+        _tell_standing(output, suite, "submit", held.anchored().claim)
         return
     bill, _ = held.content()
     if bill.frequency is Frequency.VOID:
@@ -157,7 +158,7 @@ def replace_by(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     held, corrected = on_this_chain(suite, case, load_case(case)), load_case(by)
     if _stands(suite, corrected):
-        _tell_standing(output, suite, corrected)
+        _tell_standing(output, suite, "replace", corrected.anchored().claim)
         return
     bill, _ = corrected.content()
     old, keys = held.anchored(), Keyring.load(keyring)
@@ -256,6 +257,8 @@ def adjudicate(
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
+    if _taken(output, suite, "adjudicate", claim, ClaimStatus.ADJUDICATED, said):
+        return
     step = Step(
         "adjudicate",
         claim,
@@ -321,6 +324,8 @@ def decide(
     outcome, anchored = _OUTCOMES[decided.content.outcome], held.anchored()
     anchor, claim, number = suite.claim_anchor, anchored.claim, anchored.rules
     said = decided.commitment
+    if _taken(output, suite, "decide", claim, ClaimStatus.UPHELD if upheld else ClaimStatus.OVERTURNED, said):
+        return
     step = Step(
         "decide",
         claim,
@@ -351,6 +356,11 @@ def settle(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
     state = anchor.state(claim)
+    if _taken(output, suite, "settle", claim, ClaimStatus.SETTLED):
+        return
+    if sending.out is not None and (state.status not in _DECIDED or state.outcome is Outcome.DENIED):
+        stands = f"{state.status.name.lower()}, with the outcome {state.outcome.name.lower()}"
+        raise OptionError(str(case), f"is {stands}, so that nothing can be settled", "See medproof claims status.")
     step = Step(
         "settle",
         claim,
@@ -374,6 +384,8 @@ def void(
     """Void a claim and free its nullifier, as the provider; once settled, the payer agrees too."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     claim, anchor = on_this_chain(suite, case, load_case(case)).anchored().claim, suite.claim_anchor
+    if _taken(output, suite, "void", claim, ClaimStatus.VOIDED):
+        return
     step = Step(
         "void",
         claim,
@@ -398,10 +410,20 @@ def _stands(suite: MedProof, case: Case) -> bool:
     return suite.claim_anchor.state(case.anchor.claim).status is not ClaimStatus.NONE
 
 
-def _tell_standing(output: Output, suite: MedProof, case: Case) -> None:
-    claim = case.anchored().claim
+def _taken(
+    output: Output, suite: MedProof, step: str, claim: AnchoredClaim, leads_to: ClaimStatus, response: bytes = b""
+) -> bool:
+    """Whether a step was taken already, with this response where it has one: then that is said."""
+    state = suite.claim_anchor.state(claim)
+    if state.status is not leads_to or response not in (b"", state.response):
+        return False
+    _tell_standing(output, suite, step, claim)
+    return True
+
+
+def _tell_standing(output: Output, suite: MedProof, step: str, claim: AnchoredClaim) -> None:
     stands = suite.claim_anchor.state(claim).status.name.lower()
-    output.document({"step": "submit", "claim": hex_text(claim.id), "sent": None, "status": stands})
+    output.document({"step": step, "claim": hex_text(claim.id), "sent": None, "status": stands})
     output.say(f"This stands already: claim {hex_text(claim.id)} is {stands}.")
 
 

@@ -38,6 +38,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Claims: submitted, decided and settled by agreement, each service once.", no_args_is_help=True)
 
 _INTERCHANGE = b"ISA"  # how an X12 file begins
+_ARCHIVE = b"PK\x03"  # how a zip file begins
 _DATES = ("start", "end")  # what an auditor needs to see that the rules were in force
 _Days = Annotated[int, Option(min=0, max=65535, metavar="DAYS", help="0 for no deadline.")]
 
@@ -50,13 +51,16 @@ def import_claims(
     as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """Make a case of each claim in files, and print the cases' names. What is there already stays as it is, so that the
-    same command may be repeated, also after Ctrl-C. Exit code 1 where a claim is refused; all others are taken."""
+    same command may be repeated, also after Ctrl-C. Exit code 1 where a claim is refused (all others are taken), or
+    where no file holds any."""
     output = Output(as_json=as_json)
     into.mkdir(mode=0o700, parents=True, exist_ok=True)
     added: list[Path] = []
     before: list[Path] = []
     refused: list[tuple[Path, str]] = []
+    empty: list[Path] = []
     for path in output.each(files, "Reading"):
+        seen = len(added) + len(before) + len(refused)
         for one in _claims(path):
             if isinstance(one, str):
                 refused.append((path, one))
@@ -64,11 +68,14 @@ def import_claims(
                 added.append(place)
             else:
                 before.append(place)
+        if seen == len(added) + len(before) + len(refused):
+            empty.append(path)
     output.document(
         {
             "added": [str(path) for path in added],
             "unchanged": [str(path) for path in before],
             "refused": [{"file": str(path), "why": why} for path, why in refused],
+            "empty": [str(path) for path in empty],
         }
     )
     for place in (*added, *before):
@@ -76,7 +83,9 @@ def import_claims(
     output.aside(f"{len(added)} new cases in {into}, {len(before)} were there already, {len(refused)} refused.")
     for path, why in refused:
         output.aside(f"{path}: {why}")
-    if refused:
+    for path in empty:
+        output.aside(f"{path}: It holds no claim. Give FHIR Claim resources, alone or in a Bundle, or an X12 837.")
+    if refused or len(empty) == len(files):
         raise typer.Exit(ANSWER_NO)
 
 
@@ -84,8 +93,11 @@ def _claims(path: Path) -> Iterator[Claim | str]:
     """The claims of a file, or why one cannot be taken."""
     try:
         with path.open("rb") as file:
-            interchange = file.read(len(_INTERCHANGE)) == _INTERCHANGE
-        if interchange:
+            begins = file.read(len(_INTERCHANGE))
+        if begins == _ARCHIVE:
+            yield "It is a zip archive: unpack it, and name the files."
+            return
+        if begins == _INTERCHANGE:
             from medproof import x12  # here, so that the other commands run without the extra
 
             yield from x12.read_claims(path)
@@ -108,8 +120,8 @@ def status(cases: CaseFiles, chain: ChainOptions) -> None:
     paths = list(all_cases(cases))
     rows = [_standing(suite, path, load_case(path)) for path in output.each(paths, "Asking")]
     output.document({"cases": [*rows]})
-    columns = ("case", "status", "outcome", "since", "owes the next step", "until", "appeal until")
-    names = ("case", "status", "outcome", "since", "owed_by", "due", "appeal_until")
+    columns = ("case", "claim", "status", "outcome", "since", "owes the next step", "until", "appeal until")
+    names = ("case", "number", "status", "outcome", "since", "owed_by", "due", "appeal_until")
     output.table(columns, ([str(row[name] or "") for name in names] for row in rows), empty="No cases.")
 
 
@@ -117,7 +129,8 @@ def _standing(suite: MedProof, path: Path, case: Case) -> JsonObject:
     row: JsonObject = dict.fromkeys(
         ("claim", "outcome", "since", "paid", "late", "rules", "owed_by", "due", "appeal_from", "appeal_until")
     )
-    row |= {"case": str(path), "status": "not submitted"}
+    number = None if case.claim is None else case.claim.number  # none once it was erased
+    row |= {"case": str(path), "number": number, "status": "not submitted"}
     if case.anchor is None:
         return row
     claim = on_this_chain(suite, path, case).anchored().claim

@@ -123,7 +123,26 @@ def test_import(run: Run, here: Path) -> None:
     assert told.out == f"{Path('cases') / path.name}\n"
     assert told.err.startswith("0 new cases in cases, 1 were there already, 0 refused.")
     assert "broken.json: " in run("claims", "import", "broken.json", "--into", "cases").err
-    assert run("claims", "status", "cases").out.count("not submitted") == 1
+    told = run("claims", "status", "cases")
+    assert (told.out.count("not submitted"), "12346" in told.out) == (1, True)  # the biller knows it by its number
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b'{"resourceType": "Patient", "id": "p"}', "holds no claim"), (b"PK\x03\x04\x14\x00", "is a zip archive")],
+)
+def test_a_file_without_a_claim_is_no_success(run: Run, here: Path, content: bytes, why: str) -> None:
+    (here / "wrong").write_bytes(content)
+    said = run("claims", "import", "wrong", "--into", "cases")
+    assert (said.code, why in said.err) == (1, True)
+
+
+def test_a_file_without_a_claim_beside_others_is_told(run: Run, here: Path) -> None:
+    """Synthea writes its hospitals into a bundle beside the patients' ones."""
+    shutil.copy(EXAMPLES / "Claim-100151.json", here / "claim.json")
+    (here / "hospitals.json").write_text('{"resourceType": "Patient", "id": "p"}')
+    said = run("claims", "import", "claim.json", "hospitals.json", "--into", "cases", "--json")
+    assert (said.code, said.document["empty"], len(said.document["added"])) == (0, ["hospitals.json"], 1)
 
 
 @needs_synthea
@@ -344,6 +363,25 @@ def test_a_case_of_another_chain(run: Run, submitted: str, as_payer: Words, deci
     for words in (("status",), ("settle", *as_payer), ("adjudicate", "--response", decision, *as_payer)):
         said = run("claims", words[0], submitted, *words[1:], "--json")
         assert (said.code, "on chain 1" in said.error["message"]) == (2, True)
+
+
+def test_a_step_taken_twice_is_said_and_a_step_out_of_turn_explained(
+    run: Run, submitted: str, decision: str, provider: Words, as_payer: Words, here: Path
+) -> None:
+    deciding = ("claims", "adjudicate", submitted, "--response", decision, *as_payer)
+    early = run("claims", "settle", submitted, *provider, "--out", "agreement")
+    assert (early.code, "is submitted, with the outcome none" in early.err) == (2, True)
+    assert not (here / "agreement").exists()
+    assert run(*deciding).code == 0
+    again = run(*deciding, "--json")
+    assert (again.code, again.document["step"], again.document["sent"]) == (0, "adjudicate", None)
+    (here / "other.json").write_text(json.dumps({**to_json(response(claim())), "outcome": "denied"}))
+    other = run("claims", "adjudicate", submitted, "--response", "other.json", *as_payer)
+    assert (other.code, "The claim is adjudicated, see" in other.err) == (4, True)
+    assert run("claims", "settle", submitted, *provider, "--out", "agreement").code == 0
+    for _ in range(2):
+        assert run("claims", "settle", submitted, "--agreement", "agreement", *as_payer).code == 0
+    assert status_of(run, submitted)[0]["status"] == "settled"
 
 
 def test_an_agreement_to_something_else_is_not_sent(
