@@ -10,7 +10,7 @@ from eth_account.signers.local import LocalAccount
 
 from bench.meter import fixed_account, fixed_hash, signed
 from medproof import messages
-from medproof.client.claim_anchor import AnchoredClaim, ClaimBatch, FlagStatus, Outcome
+from medproof.client.claim_anchor import AnchoredClaim, ClaimBatch, FlagStatus, Outcome, encounter_id
 from medproof.messages import Domain, TypedData
 
 FULL_BATCH = 100  # claims
@@ -78,8 +78,9 @@ class ClaimSteps:
         deadline, [signature] = signed(submission, self.clinic)
         self.measured("claim_submit_signed", self.relayer, "submit", relayed.as_tuple(), 1, deadline, signature)
 
-        patient, encounter = fixed_account("patient of a claim"), fixed_hash("encounter")
-        strict = replace(self.claim("claim of the strict plan"), patient=patient.address, registration=encounter)
+        patient, visit = fixed_account("patient of a claim"), fixed_hash("encounter")
+        strict = replace(self.claim("claim of the strict plan"), patient=patient.address, registration=visit)
+        encounter = encounter_id(strict.provider, visit)
         self.measured("register_encounter", patient, "registerEncounter", patient.address, encounter, 0, b"")
         self.measured("claim_submit_registered", self.clinic, "submit", strict.as_tuple(), 2, 0, b"")
         self.prepared(self.payer, "adjudicate", *self.decision(strict, rules=2))

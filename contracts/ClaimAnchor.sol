@@ -139,7 +139,9 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
     }
 
     function _requireRegistered(Claim calldata claim, IRegistrar.Kind kind) private view {
-        if (kind != IRegistrar.Kind.Pharmacy) return _requireEncounter(claim.patient, claim.registration);
+        if (kind != IRegistrar.Kind.Pharmacy) {
+            return _requireEncounter(claim.patient, claim.provider, claim.registration);
+        }
         if (!prescriptions.isIssued(claim.registration)) revert PrescriptionNotIssued(claim.registration);
     }
 
@@ -210,11 +212,11 @@ contract ClaimAnchor is IClaimAnchor, ClaimRules, Encounters, Nullifiers, ClaimR
         if (block.timestamp > until) revert StepLate(id, until);
         if (grounds == 0) revert GroundsMissing();
         bytes32 structHash = keccak256(abi.encode(APPEAL_TYPEHASH, id, by, grounds, deadline));
-        if (by == claim.patient && by != address(0)) {
-            _requirePatientAgreed(by, structHash, deadline, signature);
-        } else {
-            if (by != claim.provider) revert StepNotYours(claim.provider, by);
+        if (by == claim.provider) {
             _requireAgreed(by, structHash, deadline, signature);
+        } else {
+            if (by != claim.patient || by == address(0)) revert StepNotYours(claim.provider, by);
+            _requirePatientAgreed(by, structHash, deadline, signature);
         }
 
         if (word.isIn(UNDECIDED)) word = word.withLate();

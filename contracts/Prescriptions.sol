@@ -320,13 +320,17 @@ contract Prescriptions is IPrescriptions, Agreed {
         uint256 word = _words[id];
         if (word == 0) revert PrescriptionUnknown(id);
 
-        uint256 rechecked = word.withHeld(registrar.standing(registrar.accountOf(prescription.prescriber)) == 0);
+        uint256 rechecked = word.withHeld(_prescriberStanding(prescription) == 0);
         address pharmacy = word.pharmacy();
         if (word.checkedOn() != 0 && !_isPharmacy(pharmacy, pharmacy)) rechecked = rechecked.withCheckedOn(0);
         if (rechecked == word) return;
         _words[id] = rechecked;
 
         emit PrescriptionRechecked(id, rechecked);
+    }
+
+    function _prescriberStanding(Prescription calldata prescription) private view returns (uint256) {
+        return registrar.standing(registrar.accountOf(prescription.prescriber));
     }
 
     /* EMERGENCY SUPPLY */
@@ -363,14 +367,15 @@ contract Prescriptions is IPrescriptions, Agreed {
         if (word == 0) {
             if (_words[id] != 0 || prescription.place != 0) revert PrescriptionUnknown(id);
             if (prescription.content == 0) revert PrescriptionIncomplete();
-            uint256 standing = registrar.standing(registrar.accountOf(prescription.prescriber));
+            uint256 standing = _prescriberStanding(prescription);
             if (standing.kind() != IRegistrar.Kind.Provider) {
                 revert KindNotAdmitted(prescription.prescriber, standing.kind());
             }
             return type(uint16).max;
         }
         if (word.cancelled()) revert AlreadyCancelled(id);
-        if (!word.held() && !word.exhausted() && word.validUntil() >= _today()) revert SupplyNotNeeded(id);
+        bool held = word.held() && _prescriberStanding(prescription) == 0;
+        if (!held && !word.exhausted() && word.validUntil() >= _today()) revert SupplyNotNeeded(id);
         address own = word.pharmacy();
         if (own != address(0) && own != pharmacy) revert PharmacyRequired(id, own);
         return word.quantity();

@@ -970,7 +970,7 @@ class SupplyNotNeeded(ContractError):
 
     signature = "SupplyNotNeeded(bytes32)"
     rule = "An emergency supply is given while the prescription has a fill left."
-    step = "Fill it."
+    step = "Fill it; where it is held and its prescriber is active again, let it be rechecked first."
     prescription: bytes
 
 
@@ -1072,7 +1072,7 @@ class EncounterUnknown(ContractError):
 
     signature = "EncounterUnknown(address,bytes32)"
     rule = "A claim's rules ask for a registered encounter and its patient has registered none such."
-    step = "Have the patient register the encounter, and name patient and encounter in the claim."
+    step = "Have the patient register the encounter with this provider; name patient and salted id in the claim."
     patient: str
     encounter: bytes
 

@@ -14,7 +14,7 @@ from medproof.claims.case import Anchor, Case
 from medproof.claims.nullifier import claim_nullifier
 from medproof.claims.plan import Plan
 from medproof.client import MedProof
-from medproof.client.claim_anchor import AnchoredClaim, ClaimStatus, Outcome, Rules
+from medproof.client.claim_anchor import AnchoredClaim, ClaimStatus, Outcome, Rules, encounter_id
 from medproof.contract_errors import AlreadyBilled, EncounterUnknown
 from medproof.errors import EvidenceError
 from medproof.fhir import Resource
@@ -66,8 +66,9 @@ class Billing:
             registration=visit,
         )
         unseen = refusal_of(lambda: anchor.submit(anchored, rules, sender=clinic.signer), EncounterUnknown)
-        said = anchor.agree_to_register_encounter(self.patient, visit)
-        registered = anchor.register_encounter(self.patient.address, visit, agreement=said, sender=relayer)
+        encounter = encounter_id(clinic.id, visit)
+        said = anchor.agree_to_register_encounter(self.patient, encounter)
+        registered = anchor.register_encounter(self.patient.address, encounter, agreement=said, sender=relayer)
         submitted = anchor.submit(anchored, rules, sender=clinic.signer)
         # Somebody at the insurer takes half where the plan says a fifth.
         mistaken = adjudicate(claim, plan_for(claim, coinsurance="0.5"), History(claim.start.year))

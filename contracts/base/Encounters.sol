@@ -31,6 +31,11 @@ abstract contract Encounters is IEncounters, Agreed {
         emit EncounterRegistered(patient, encounter);
     }
 
+    /// @inheritdoc IEncounters
+    function encounterId(address provider, bytes32 registration) public pure returns (bytes32) {
+        return keccak256(abi.encode(provider, registration));
+    }
+
     /// @dev Reverts unless a patient, whose pseudonym is no party, agrees to a step: it sends the step itself (empty
     /// signature) or signed it.
     function _requirePatientAgreed(
@@ -43,8 +48,9 @@ abstract contract Encounters is IEncounters, Agreed {
         if (msg.sender != patient) revert StepNotYours(patient, msg.sender);
     }
 
-    /// @dev Reverts unless a patient has registered an encounter.
-    function _requireEncounter(address patient, bytes32 encounter) internal view {
+    /// @dev Reverts unless a patient has registered an encounter with this provider.
+    function _requireEncounter(address patient, address provider, bytes32 registration) internal view {
+        bytes32 encounter = encounterId(provider, registration);
         if (encounterAt[patient][encounter] == 0) revert EncounterUnknown(patient, encounter);
     }
 }

@@ -32,7 +32,8 @@ interface IClaims is IAgreed {
     /// @param provider The identity of the party that bills: a provider or a pharmacy.
     /// @param payer The identity of the party that is billed.
     /// @param patient The patient's pseudonym with the provider; zero where the plan asks nothing of the patient.
-    /// @param registration The registered encounter or prescription; zero where the plan asks for none.
+    /// @param registration The salted id of the registered encounter, or the prescription's; zero where the plan asks
+    /// for none.
     /// @param commitment The salted hash of the canonical claim.
     /// @param nullifier The keyed hash of the service billed; each is billed once, across all payers.
     /// @param softKey The keyed hash of less of it, which claims that look alike share; zero for none.

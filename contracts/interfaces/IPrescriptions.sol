@@ -132,7 +132,7 @@ interface IPrescriptions is IAgreed {
     error QuantityNotPossible(bytes32 prescription, uint256 left);
 
     /// @notice Thrown when an emergency supply is given while the prescription has a fill left.
-    /// @dev Mend: fill it.
+    /// @dev Mend: fill it; where it is held and its prescriber is active again, let it be rechecked first.
     error SupplyNotNeeded(bytes32 prescription);
 
     /// @notice Thrown when a second emergency supply is given for one prescription.

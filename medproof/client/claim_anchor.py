@@ -30,6 +30,7 @@ __all__ = [
     "FlagStatus",
     "Outcome",
     "Rules",
+    "encounter_id",
 ]
 
 _HOUR = 3600
@@ -80,7 +81,7 @@ class AnchoredClaim:
     commitment: bytes  # 32 bytes, the salted hash of the canonical claim
     nullifier: bytes  # 32 bytes, the keyed hash of the service
     patient: str = NOBODY  # the patient's pseudonym, where the plan asks for it
-    registration: bytes = _NOTHING  # 32 bytes, the registered encounter or prescription, where the plan asks for it
+    registration: bytes = _NOTHING  # 32 bytes, the encounter's salted id or the prescription's, where the plan asks
     soft_key: bytes = _NOTHING  # 32 bytes, the keyed hash that claims which look alike share, or zero
 
     @property
@@ -174,6 +175,13 @@ class ClaimBatch:
 
     claims: tuple[tuple[AnchoredClaim, int], ...]  # each with the number of its payer's rules
 
+    def __post_init__(self) -> None:
+        """Refuse claims of several providers, and none."""
+        if len({claim.provider for claim, _ in self.claims}) != 1:
+            raise MessageError(
+                "A batch has claims, all of one provider: another's could never be opened. Make one for each provider."
+            )
+
     @property
     def provider(self) -> str:
         """The identity of the party that bills them."""
@@ -192,6 +200,16 @@ class ClaimBatch:
     def place(self, index: int) -> Place:
         """Where a claim stands, by its index from 0; whoever opens it needs this."""
         return Place(self.log.root(), index, tuple(self.log.inclusion_proof(index)))
+
+
+def encounter_id(provider: str, registration: bytes) -> bytes:
+    """The id by which an encounter is registered: no other provider's claim names it.
+
+    Args:
+        provider: the identity of the provider that may bill it.
+        registration: its salted id of 32 bytes, which patient and provider know until a claim names it.
+    """
+    return keccak(encode(["address", "bytes32"], [provider, registration]))
 
 
 class ClaimAnchor(ContractClient):
@@ -261,7 +279,7 @@ class ClaimAnchor(ContractClient):
     def register_encounter(
         self, patient: str, encounter: bytes, *, agreement: Agreement = SENDER, sender: Sender | None = None
     ) -> Receipt:
-        """Register an encounter by its salted id of 32 bytes. Owned by the patient's pseudonym."""
+        """Register an encounter by its id, see `encounter_id`. Owned by the patient's pseudonym."""
         return self._transact("registerEncounter", patient, encounter, *_one(agreement), sender=sender)
 
     def agree_to_register_encounter(

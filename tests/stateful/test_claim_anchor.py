@@ -11,6 +11,7 @@ from random import Random
 
 import pytest
 
+from medproof.client.claim_anchor import encounter_id
 from medproof.merkle import MerkleLog
 from tests.support.claims import (
     ADJUDICATED,
@@ -58,7 +59,7 @@ LEADS_TO = {
 NULLIFIERS = [bytes([0x30 + number]) * 32 for number in range(12)]
 COMMITMENTS = [bytes([0x60 + number]) * 32 for number in range(4)]
 SOFT_KEYS = [bytes(32), b"\x70" * 32, b"\x70" * 32, b"\x71" * 32]
-ENCOUNTERS = [b"\x5a" * 32, b"\x5b" * 32]  # the second is registered by nobody
+VISITS = [b"\x5a" * 32, b"\x5b" * 32]  # the first is registered with every provider, the second with one
 PLAIN, TIMED, STRICT = 1, 2, 3  # the numbers of each payer's rules
 DAYS = {"decide": 30, "answer": 10, "appeal": 60, "decideAppeal": 20, "settle": 15}
 STEPS_EACH = 300 if DEEP else 90
@@ -314,7 +315,7 @@ class ClaimMachine:
             self.chance.choice(COMMITMENTS),
             self.chance.choice(NULLIFIERS),
             patient=self.chance.choice([*[self.patient.address] * 3, NOBODY]),
-            registration=self.chance.choice([*[ENCOUNTERS[0]] * 3, ENCOUNTERS[1]]),
+            registration=self.chance.choice([*[VISITS[0]] * 3, VISITS[1]]),
             soft_key=self.chance.choice(SOFT_KEYS),
         )
 
@@ -403,8 +404,8 @@ class ClaimMachine:
             return "ClaimExists", claim.id
         if rules == STRICT and claim.patient == NOBODY:
             return "PatientMissing", claim.payer, rules
-        if rules == STRICT and claim.registration != ENCOUNTERS[0]:
-            return "EncounterUnknown", claim.patient, "0x" + claim.registration.hex()
+        if rules == STRICT and claim.registration != VISITS[0] and claim.provider != self.providers[0].address:
+            return "EncounterUnknown", claim.patient, claim.encounter
         by = self.holder.get(claim.nullifier)
         return ("AlreadyBilled", "0x" + claim.nullifier.hex(), by) if by and claim.nullifier != freed else None
 
@@ -502,7 +503,8 @@ def test_claims(
         strict = Rules(RULES_HASH, 2, today - 1, patient_signs=True, registered=True)
         for rules in (Rules(RULES_HASH, 0, today - 1), timed, strict):
             claim_anchor.publishRules(rules, {"from": publisher})
-    claim_anchor.registerEncounter(patient, ENCOUNTERS[0], 0, b"", {"from": patient})
+    for provider, visit in ((clinic, VISITS[0]), (second_clinic, VISITS[0]), (clinic, VISITS[1])):
+        claim_anchor.registerEncounter(patient, encounter_id(provider.address, visit), 0, b"", {"from": patient})
     desk = Desk(
         claim_anchor,
         domain_of(claim_anchor),

@@ -10,6 +10,7 @@ from eth_abi import encode
 from eth_utils import keccak
 
 from medproof import messages
+from medproof.client.claim_anchor import encounter_id
 from medproof.messages import Domain, TypedData
 from tests.support.fixtures import NOBODY
 
@@ -96,6 +97,11 @@ class Claim(NamedTuple):
     def id_bytes(self) -> bytes:
         """The claim's id."""
         return bytes.fromhex(self.id[2:])
+
+    @property
+    def encounter(self) -> str:
+        """The id of the encounter that it names, as Brownie prints a bytes32."""
+        return "0x" + encounter_id(self.provider, self.registration).hex()
 
     def changed(self, **changes: Any) -> Claim:
         """The claim with other members."""

@@ -13,7 +13,7 @@ from medproof.claims import Claim, Frequency
 from medproof.claims.fraud import Bill, ClaimLedger, FraudReport, Kind, Refusal, Review, Selection, Tier, inject
 from medproof.claims.keyring import Keyring
 from medproof.client import MedProof
-from medproof.client.claim_anchor import AnchoredClaim, FlagStatus, Rules
+from medproof.client.claim_anchor import AnchoredClaim, FlagStatus, Rules, encounter_id
 from medproof.client.contract import NOBODY
 from medproof.client.prescriptions import Prescription, Terms
 from medproof.contract_errors import AlreadyBilled, FillsExhausted, PharmacyRequired
@@ -49,7 +49,8 @@ class ContractLedger:
     def register(self, claim: Claim, until: date) -> None:
         """What comes before a bill: the prescriber issues, or the patient registers the encounter."""
         if claim.prescription is None:
-            self._anchor.register_encounter(self._patient.address, self._encounter(claim), sender=self._patient)
+            encounter = encounter_id(self._biller(claim).address, self._encounter(claim))
+            self._anchor.register_encounter(self._patient.address, encounter, sender=self._patient)
             return
         prescription = Prescription(self._prescriber.address, NOBODY, new_salt())
         terms = Terms(1, 30, until, pharmacy=self._biller(claim).address)

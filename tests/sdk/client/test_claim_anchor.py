@@ -23,6 +23,7 @@ from medproof.client.claim_anchor import (
     FlagStatus,
     Outcome,
     Rules,
+    encounter_id,
 )
 from medproof.client.contract import NOBODY
 from medproof.contract_errors import (
@@ -294,9 +295,10 @@ def test_strict_plan(
     form: str,
 ) -> None:
     """By its rules the encounter is registered, and the patient agrees to the settlement."""
-    encounter = b"\x5a" * 32
+    visit = b"\x5a" * 32
+    encounter = encounter_id(claim.provider, visit)
     strict = anchor.publish_rules(Rules(RULES, FIRST_DAY, patient_signs=True, registered=True), sender=payer)
-    claim = dataclasses.replace(claim, patient=patient.address, registration=encounter)
+    claim = dataclasses.replace(claim, patient=patient.address, registration=visit)
     with pytest.raises(PatientMissing):
         anchor.submit(dataclasses.replace(claim, patient=NOBODY), strict, sender=clinic)
     with pytest.raises(EncounterUnknown):
@@ -316,6 +318,14 @@ def test_strict_plan(
         anchor.settle(claim, provider=first, payer=others[0], sender=relayer)
     anchor.settle(claim, provider=first, payer=others[0], patient=others[1], sender=relayer)
     assert status(anchor, claim) is ClaimStatus.SETTLED
+
+
+def test_batch_is_one_providers(claim: AnchoredClaim, payer: LocalSigner) -> None:
+    """A claim of another provider would wait where nobody opens it."""
+    with pytest.raises(MessageError, match="all of one provider"):
+        ClaimBatch(((claim, 1), (dataclasses.replace(claim, provider=payer.address), 1)))
+    with pytest.raises(MessageError, match="all of one provider"):
+        ClaimBatch(())
 
 
 @pytest.mark.parametrize("form", ["direct", "relayed"])

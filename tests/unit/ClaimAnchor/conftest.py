@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from medproof.client.claim_anchor import encounter_id
 from tests.support.claims import OWNER, PAYER, PROVIDER, RELAYER, RULES_HASH, Desk, Rules, claim_between
 from tests.support.fixtures import DAY, SALTED
 
+VISIT = b"\x5a" * 32  # its salted id
 DAYS = (30, 45, 180, 60, 20)  # to decide, to answer, to appeal, to decide an appeal, to settle
-TIMED_HASH, STRICT_HASH, ENCOUNTER = b"\x58" * 32, b"\x59" * 32, b"\x5a" * 32
+TIMED_HASH, STRICT_HASH = b"\x58" * 32, b"\x59" * 32
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +63,8 @@ def strict(claim_anchor, published, payer, today):
 @pytest.fixture
 def strict_claim(claim_anchor, strict, claim, patient):
     """A claim of a patient's registered encounter."""
-    claim_anchor.registerEncounter(patient, ENCOUNTER, 0, b"", {"from": patient})
-    return claim.changed(patient=patient.address, registration=ENCOUNTER)
+    claim_anchor.registerEncounter(patient, encounter_id(claim.provider, VISIT), 0, b"", {"from": patient})
+    return claim.changed(patient=patient.address, registration=VISIT)
 
 
 @pytest.fixture(params=[OWNER, RELAYER])

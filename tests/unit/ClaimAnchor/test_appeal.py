@@ -73,6 +73,16 @@ def test_patient_that_the_claim_does_not_name_cannot_appeal(desk, claim, patient
         desk.send("appeal", claim, desk.what(by=patient.address), patient)
 
 
+@pytest.mark.spec("K6")
+def test_suspended_provider_does_not_appeal_as_its_own_patient(desk, claim, registrar, admin, clinic):
+    own = claim.changed(patient=clinic.address)
+    desk.bring(own, ADJUDICATED, DENIED)
+    registrar.suspend(clinic, {"from": admin})
+
+    with reverts("StepNotYours", clinic.address, clinic.address):
+        desk.take("appeal", own)
+
+
 @pytest.mark.spec("K5", "K31")
 def test_nobody_appeals_as_the_patient_of_a_claim_without_one(desk, claim, stranger):
     desk.bring(claim, ADJUDICATED, DENIED)

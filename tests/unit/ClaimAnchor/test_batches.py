@@ -230,7 +230,7 @@ def test_claim_of_a_batch_is_held_to_the_strict_plan(claim_anchor, strict, stric
     log = MerkleLog([bytes(claim_anchor.leafOf(unregistered.id, strict))])
     claim_anchor.submitBatch(clinic, log.root(), [unregistered.nullifier], 0, b"", {"from": clinic})
 
-    with reverts("EncounterUnknown", unregistered.patient, "0x" + "5d" * 32):
+    with reverts("EncounterUnknown", unregistered.patient, unregistered.encounter):
         claim_anchor.open(unregistered, strict, log.root(), 0, [], {"from": stranger})
 
 

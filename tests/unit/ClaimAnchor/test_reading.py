@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from medproof.client.claim_anchor import encounter_id
 from tests.support.claims import Claim, Rules
 from tests.support.fixtures import NOBODY
 
@@ -17,6 +18,13 @@ def test_claim_id_changes_with_each_member(claim_anchor, claim, stranger, member
     other = stranger.address if member in ("provider", "payer", "patient") else b"\x77" * 32
 
     assert claim_anchor.claimId(claim.changed(**{member: other})) != claim.id
+
+
+@pytest.mark.spec("K38")
+def test_encounters_id_is_the_packages(claim_anchor, clinic):
+    visit = b"\x5a" * 32
+
+    assert bytes(claim_anchor.encounterId(clinic, visit)) == encounter_id(clinic.address, visit)
 
 
 @pytest.mark.spec("K26")

@@ -8,8 +8,9 @@ from medproof import messages
 from tests.support.claims import ADJUDICATED, APPROVED, NONE, OVERTURNED, RELAYER, SETTLED, SUBMITTED
 from tests.support.fixtures import DAY, NOBODY, SALTED
 from tests.support.reverts import reverts
-from tests.unit.ClaimAnchor.conftest import ENCOUNTER
+from tests.unit.ClaimAnchor.conftest import VISIT
 
+ENCOUNTER = b"\x5b" * 32
 PRINTED = "0x" + ENCOUNTER.hex()
 
 
@@ -77,7 +78,7 @@ def test_claim_of_a_registered_encounter_is_submitted(claim_anchor, desk, strict
 def test_claim_of_an_encounter_that_nobody_registered_reverts(desk, strict, strict_claim, form):
     unregistered = strict_claim.changed(registration=b"\x5d" * 32)
 
-    with reverts("EncounterUnknown", unregistered.patient, "0x" + "5d" * 32):
+    with reverts("EncounterUnknown", unregistered.patient, unregistered.encounter):
         desk.take("submit", unregistered, form, rules=strict)
 
 
@@ -85,8 +86,18 @@ def test_claim_of_an_encounter_that_nobody_registered_reverts(desk, strict, stri
 def test_claim_of_another_patients_encounter_reverts(desk, strict, strict_claim, second_patient, form):
     anothers = strict_claim.changed(patient=second_patient.address)
 
-    with reverts("EncounterUnknown", second_patient.address, PRINTED):
+    with reverts("EncounterUnknown", second_patient.address, anothers.encounter):
         desk.take("submit", anothers, form, rules=strict)
+
+
+@pytest.mark.spec("K39")
+def test_claim_of_an_encounter_with_another_provider_reverts(claim_anchor, desk, strict, strict_claim, second_clinic):
+    """What an event showed, or the first claim of the encounter, serves nobody else."""
+    desk.take("submit", strict_claim, rules=strict)
+    for seen in (VISIT, bytes(claim_anchor.encounterId(strict_claim.provider, VISIT))):
+        copied = strict_claim.changed(provider=second_clinic.address, registration=seen, nullifier=b"\x34" * 32)
+        with reverts("EncounterUnknown", copied.patient, copied.encounter):
+            desk.take("submit", copied, rules=strict)
 
 
 @pytest.mark.spec("K39")
@@ -100,7 +111,7 @@ def test_replacement_is_held_to_the_same(desk, claim, strict, strict_claim, form
     desk.take("submit", claim)
     unregistered = strict_claim.changed(registration=b"\x5d" * 32, commitment=b"\x44" * 32)
 
-    with reverts("EncounterUnknown", strict_claim.patient, "0x" + "5d" * 32):
+    with reverts("EncounterUnknown", strict_claim.patient, unregistered.encounter):
         desk.take("replace", claim, form, correction=unregistered, rules=strict)
 
 
@@ -110,15 +121,16 @@ def test_pharmacys_claim_needs_a_prescription(
 ):
     """An encounter will not do for a pharmacy, nor a prescription for a clinic."""
     dispensed = strict_claim.changed(provider=pharmacy.address)
-    with reverts("PrescriptionNotIssued", PRINTED):
+    with reverts("PrescriptionNotIssued", "0x" + VISIT.hex()):
         desk.take("submit", dispensed, rules=strict)
     terms = (pharmacy.address, 3, 30, chain.time() // DAY + 365, 0)
     issued = prescriptions.issue(clinic, patient, SALTED, terms, 0, b"", {"from": clinic}).return_value
 
     desk.take("submit", dispensed.changed(registration=bytes(issued)), rules=strict)
 
-    with reverts("EncounterUnknown", patient.address, str(issued)):
-        desk.take("submit", strict_claim.changed(registration=bytes(issued), nullifier=b"\x34" * 32), rules=strict)
+    visited = strict_claim.changed(registration=bytes(issued), nullifier=b"\x34" * 32)
+    with reverts("EncounterUnknown", patient.address, visited.encounter):
+        desk.take("submit", visited, rules=strict)
 
 
 @pytest.mark.spec("K5", "K40")

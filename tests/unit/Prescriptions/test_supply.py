@@ -46,6 +46,22 @@ def test_supply_of_a_held_prescription(prescriptions, counter, issued, clinic, p
     counter.supply(issued, 30, pharmacy)
 
 
+@pytest.mark.spec("F36")
+def test_no_supply_under_a_hold_that_nobody_took_away(
+    prescriptions, counter, issued, clinic, pharmacy, suspend, reinstate
+):
+    """Its prescriber is active again: who rechecks it can fill it, and gets no fill more by waiting."""
+    suspend(clinic)
+    prescriptions.recheck(issued, {"from": pharmacy})
+    reinstate(clinic)
+
+    with reverts("SupplyNotNeeded", issued.id):
+        counter.supply(issued, 30, pharmacy)
+
+    prescriptions.recheck(issued, {"from": pharmacy})
+    counter.fill(issued.id, 1, 0, 30, pharmacy)
+
+
 @pytest.mark.spec("F35")
 def test_supply_before_the_prescriber_issues(prescriptions, counter, one, terms, clinic, pharmacy, form):
     counter.by(form).supply(one, 65535, pharmacy)
