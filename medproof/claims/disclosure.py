@@ -153,7 +153,9 @@ def disclose(content: Claim | ClaimResponse, salt: bytes, shown: Iterable[str]) 
     leaves = _leaves(content, salt)
     for path in chosen:
         if not any(_below(one, path) for one in leaves):
-            raise DisclosureError(path, f"is no field of this {_kind(content)}", "Name one that `paths` gives")
+            raise DisclosureError(
+                path, f"is no field of this {_kind(content)}", "Name one such as lines[0].charge; `paths` gives all"
+            )
     ordered = _ordered(leaves, salt)
     tree = merkle.MerkleLog(ordered)
     places = {leaf: place for place, leaf in enumerate(ordered)}

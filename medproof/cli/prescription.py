@@ -87,6 +87,9 @@ def issue(
     by = NOBODY if pharmacy is None else identity(suite, "--pharmacy", pharmacy)
     terms = Terms(order.fills, order.quantity, order.valid_until, by)
     if begun is None:  # before it is sent: without the salt it is nobody's
+        if order.valid_until < datetime.fromtimestamp(suite.chain.timestamp(), UTC).date():
+            step = "Prescribe anew: the request's own end counts, and --until where it has none."
+            raise OptionError(str(file), f"ends on {order.valid_until}, which is over", step)
         output.write(save, canonical(sealed.to_json()).decode())
     output.aside(f"Written to {save}: {order.fills} fills of {_amount(order, order.quantity)}.")
     client, one = suite.prescriptions, sealed.prescription

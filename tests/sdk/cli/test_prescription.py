@@ -122,6 +122,15 @@ def test_refused_request_leaves_nothing(run: Run, clinics: Words, pharmacies: li
     assert not (here / "rx.json").exists()
 
 
+def test_request_that_is_over_leaves_nothing(run: Run, clinics: Words, pharmacies: list[str], here: Path) -> None:
+    over = {**SYRUP["dispenseRequest"], "validityPeriod": {"end": "2016-01-15"}}
+    (here / "request.json").write_text(json.dumps({**SYRUP, "dispenseRequest": over}))
+    said = run("prescription", "issue", "request.json", *clinics, "--until", "2090-01-01", "--save", "rx.json")
+
+    assert (said.code, "ends on 2016-01-15, which is over" in said.err) == (2, True)
+    assert not (here / "rx.json").exists()
+
+
 def test_pharmacy_fills_in_parts_and_writes_what_it_gave(run: Run, issued: Said, here: Path) -> None:
     by = ("--keystore", "pharmacy.json")
     assert run("prescription", "fill", "rx.json", *by, "--quantity", "10", "--save", "first.json").code == 0
