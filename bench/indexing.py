@@ -136,8 +136,9 @@ def ceiling(chain: Chain, deployment: Deployment, last: int) -> float:
     return count / (time.perf_counter() - start)
 
 
-def plain(chain: Chain, deployment: Deployment, last: int, folder: Path, most: int) -> float:
-    """Events a second of the loop that one writes first, over the first so many events."""
+def plain(chain: Chain, deployment: Deployment, last: int, folder: Path, most: int) -> tuple[float, float]:
+    """Events a second of the loop that one writes first, over the first so many events; and seconds of this process's
+    time for each."""
     web3 = Web3(Web3.HTTPProvider(str(chain.web3.provider.endpoint_uri)))  # type: ignore[attr-defined]
     contract = web3.eth.contract(
         address=to_checksum_address(deployment.address("ConsentRegistry")), abi=list(artifact("ConsentRegistry").abi)
@@ -145,7 +146,7 @@ def plain(chain: Chain, deployment: Deployment, last: int, folder: Path, most: i
     database, count = sqlite3.connect(folder / f"plain-{time.monotonic_ns()}.db"), 0
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("CREATE TABLE events (block, hash, tx, position, subject, grantee, word)")
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     for first in range(0, last + 1, 50):
         for log in contract.events.RuleSet().get_logs(from_block=first, to_block=min(first + 49, last)):
             said = log["args"]
@@ -163,20 +164,20 @@ def plain(chain: Chain, deployment: Deployment, last: int, folder: Path, most: i
         database.commit()
         if count >= most:
             break
-    took = time.perf_counter() - start
+    took, used = time.perf_counter() - start, time.process_time() - used
     database.close()
-    return count / took
+    return count / took, used / count
 
 
-def indexed(chain: Chain, deployment: Deployment, where: Path | str) -> tuple[float, int]:
-    """Events a second of the index, into every table of its own; and how many there are."""
+def indexed(chain: Chain, deployment: Deployment, where: Path | str) -> tuple[float, float, int]:
+    """Events a second of the index, into every table of its own; seconds of this process's time for each; how many."""
     index = Index(where)
     try:
         indexer = Indexer(index, chain, deployment)
-        start = time.perf_counter()
-        progress = indexer.update()
-        took = time.perf_counter() - start
-        return progress.events / took, progress.events
+        start, used = time.perf_counter(), time.process_time()
+        events = indexer.update().events
+        took, used = time.perf_counter() - start, time.process_time() - used
+        return events / took, used / events, events
     finally:
         index.close()
 
@@ -187,17 +188,23 @@ def measure(name: str, folder: Path, subjects: int, rules: int, runs: int) -> di
         chain, deployment = fill(url, folder / f"{name}.json", subjects, rules)
         last = chain.block_number()
         found: dict[str, list[float]] = {"ceiling": [], "plain": [], "index": []}
-        events = 0
+        used: dict[str, list[float]] = {"plain": [], "index": []}
+        load, events = os.getloadavg()[0], 0
         for number in range(runs):
             found["ceiling"].append(ceiling(chain, deployment, last))
-            found["plain"].append(plain(chain, deployment, last, folder, PLAIN))
-            rate, events = indexed(chain, deployment, folder / f"{name}-{number}.db")
+            rate, seconds = plain(chain, deployment, last, folder, PLAIN)
+            found["plain"].append(rate)
+            used["plain"].append(seconds)
+            rate, seconds, events = indexed(chain, deployment, folder / f"{name}-{number}.db")
             found["index"].append(rate)
+            used["index"].append(seconds)
     ratios = [rate / slow for rate, slow in zip(found["index"], found["plain"], strict=True)]
     return {
         "events": events,
         "blocks": last + 1,
         **{f"{way}_per_second": round(statistics.median(rates)) for way, rates in found.items()},
+        **{f"{way}_process_microseconds": round(1e6 * statistics.median(times), 1) for way, times in used.items()},
+        "load_before": round(load, 1),  # what else the machine did: processes that ran or waited for a core
         "times_plain": round(statistics.median(ratios), 1),
         "times_plain_of_each_run": [round(ratio, 1) for ratio in ratios],
         "target": TARGETS[name],
