@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import requests
+import urllib3
 
 from medproof.chain import UnclearAnswerError, origin
 from medproof.errors import NodeError
@@ -173,16 +174,18 @@ class Node:
     def _post(self, body: bytes) -> bytes:
         try:
             response = self._session.post(
-                self._url, body, headers={"Content-Type": "application/json"}, timeout=self._timeout
+                self._url, body, headers={"Content-Type": "application/json"}, timeout=self._timeout, stream=True
             )
-        except (requests.ReadTimeout, requests.exceptions.ChunkedEncodingError) as error:
+            # At once: piece by piece, the thread that reads would wait for the one that decodes at each of them.
+            content = response.raw.read(decode_content=True)
+        except (requests.ReadTimeout, urllib3.exceptions.HTTPError) as error:
             raise UnclearAnswerError(f"The node at {self.origin} gave no answer ({type(error).__name__}).") from None
         except requests.RequestException as error:
             raise BusyError(
                 f"The node at {self.origin} does not answer ({type(error).__name__}). Check its URL, and that it runs."
             ) from None
         if response.ok:
-            return response.content
+            return bytes(content)
         pause = response.headers.get("Retry-After")
         if response.status_code == 429 or (response.status_code == 503 and pause is not None):
             raise BusyError(
@@ -190,8 +193,8 @@ class Node:
                 "later, or name another node.",
                 _retry_after(pause),
             )
-        if response.content.lstrip()[:1] in (b"{", b"["):  # a refusal in JSON-RPC's words, with a status beside it
-            return response.content
+        if content.lstrip()[:1] in (b"{", b"["):  # a refusal in JSON-RPC's words, with a status beside it
+            return bytes(content)
         raise UnclearAnswerError(f"The node at {self.origin} answers HTTP {response.status_code}.")
 
 
