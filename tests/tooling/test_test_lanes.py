@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from scripts import test as lanes
+from scripts.test import Lane
 
 REPORT = """<testsuites><testsuite tests="4" failures="1" errors="1" skipped="1">
 <testcase classname="tests.unit.Registrar.test_remove" name="test_removes"/>
@@ -15,22 +18,22 @@ REPORT = """<testsuites><testsuite tests="4" failures="1" errors="1" skipped="1"
 
 
 @pytest.fixture
-def lane(monkeypatch, tmp_path):
+def lane(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lane:
     monkeypatch.setattr(lanes, "REPORTS", tmp_path)
-    lane = lanes.Lane("contracts", ("tests/unit",), exit_code=1)
+    lane = Lane("contracts", ("tests/unit",), exit_code=1)
     lane.report.write_text(REPORT)
     return lane
 
 
-def test_a_lane_counts_what_passed_failed_and_was_skipped(lane):
+def test_a_lane_counts_what_passed_failed_and_was_skipped(lane: Lane) -> None:
     assert lane.summary() == "contracts  1 passed, 2 failed, 1 skipped, 0 s: FAILED (exit code 1)"
 
 
-def test_a_lane_that_failed_names_the_tests(lane):
+def test_a_lane_that_failed_names_the_tests(lane: Lane) -> None:
     assert lane.failed() == ["tests/unit/Registrar/test_remove::test_twice[a-b]", "tests/sdk/test_chain::test_waits"]
 
 
-def test_a_lane_that_passed_or_wrote_nothing_names_none(lane):
+def test_a_lane_that_passed_or_wrote_nothing_names_none(lane: Lane) -> None:
     lane.exit_code = 0
     assert lane.failed() == []
     lane.exit_code = 2
