@@ -67,8 +67,7 @@ class Billing:
         )
         unseen = refusal_of(lambda: anchor.submit(anchored, rules, sender=clinic.signer), EncounterUnknown)
         encounter = encounter_id(clinic.id, visit)
-        said = anchor.agree_to_register_encounter(self.patient, encounter)
-        registered = anchor.register_encounter(self.patient.address, encounter, agreement=said, sender=relayer)
+        registered = self.suite.relay(anchor.sign_encounter(self.patient, encounter), sender=relayer)
         submitted = anchor.submit(anchored, rules, sender=clinic.signer)
         # Somebody at the insurer takes half where the plan says a fifth.
         mistaken = adjudicate(claim, plan_for(claim, coinsurance="0.5"), History(claim.start.year))

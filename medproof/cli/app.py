@@ -15,6 +15,7 @@ from medproof.cli import (
     anchor,
     claim_review,
     claim_steps,
+    claim_visit,
     claims,
     consent,
     delegate,
@@ -87,7 +88,7 @@ app = typer.Typer(
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
-for part in (claim_steps.app, claim_review.app):
+for part in (claim_visit.app, claim_steps.app, claim_review.app):
     claims.app.add_typer(part)
 consent.app.add_typer(receipts.app, name="receipt")
 delegate.app.add_typer(guardians.app, name="guardians")

@@ -26,7 +26,7 @@ from medproof.cli.agreements import Agreements, Hands, Step, agreed_role, conten
 from medproof.cli.cases import CaseFile, all_cases, change_case, load_case, on_this_chain
 from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import account, identity, open_suite, party, read_text, signer
+from medproof.cli.session import account, hash_of, identity, open_suite, party, read_text, signer
 from medproof.client import MedProof
 from medproof.client.claim_anchor import Agreement, AnchoredClaim, ClaimStatus, Outcome
 from medproof.client.contract import NOBODY
@@ -44,7 +44,6 @@ _OUTCOMES = {
     ClaimOutcome.DENIED: Outcome.DENIED,
 }
 _DECIDED = (ClaimStatus.ADJUDICATED, ClaimStatus.UPHELD, ClaimStatus.OVERTURNED)  # what can be settled
-_HASH_DIGITS = 66
 
 KeyringFile = Annotated[
     Path, Option(metavar="FILE", envvar="MEDPROOF_KEYRING", help="The consortium's keys for nullifiers.")
@@ -122,7 +121,7 @@ def submit(
         commitment=held.commitment,
         nullifier=keys.nullifier(bill, registered=encounter),
         patient=NOBODY if patient is None else account("--patient", patient),
-        registration=bytes(32) if registration is None else _hash("--registration", registration),
+        registration=bytes(32) if registration is None else hash_of("--registration", registration),
         soft_key=keys.soft_key(bill),
     )
     anchor = suite.claim_anchor
@@ -540,13 +539,3 @@ def _responses(file: Path) -> list[ClaimResponse]:
     kinds = ("ClaimResponse", "ExplanationOfBenefit")
     resources = fhir.records(fhir.load(content))
     return [fhir.read_claim_response(one) for one in resources if one.resource_type in kinds]
-
-
-def _hash(option: str, text: str) -> bytes:
-    try:
-        value = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        value = b""
-    if len(text) != _HASH_DIGITS or len(value) != hashing.SALT_LENGTH:
-        raise OptionError(option, "is no hash", "Give 0x and 64 hexadecimal digits.")
-    return value

@@ -126,6 +126,17 @@ def account(option: str, text: str) -> str:
     return str(to_checksum_address(text))
 
 
+def hash_of(option: str, text: str) -> bytes:
+    """A hash or salted id of 32 bytes.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if not re.fullmatch("0x[0-9a-fA-F]{64}", text, re.ASCII):
+        raise OptionError(option, "is no hash", "Give 0x and 64 hexadecimal digits.")
+    return bytes.fromhex(text[2:])
+
+
 def identity(suite: MedProof, option: str, text: str) -> str:
     """The identity of a party, which is named by it or by the account that acts for it now."""
     given = account(option, text)

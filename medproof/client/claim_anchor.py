@@ -13,7 +13,16 @@ from eth_utils.crypto import keccak
 
 from medproof import messages
 from medproof.chain import Receipt, Sender
-from medproof.client.contract import NOBODY, SENDER, Agreement, ContractClient, Place, agree, day_number
+from medproof.client.contract import (
+    NOBODY,
+    SENDER,
+    Agreement,
+    ContractClient,
+    Place,
+    SignedMessage,
+    agree,
+    day_number,
+)
 from medproof.errors import MessageError
 from medproof.merkle import MerkleLog
 from medproof.policy.word import EPOCH_DAY
@@ -220,6 +229,7 @@ class ClaimAnchor(ContractClient):
     """
 
     name = "ClaimAnchor"
+    signed_functions = ("registerEncounter",)
 
     # -- rules --------------------------------------------------------------------------------------------------
 
@@ -276,19 +286,16 @@ class ClaimAnchor(ContractClient):
 
     # -- encounters ---------------------------------------------------------------------------------------------
 
-    def register_encounter(
-        self, patient: str, encounter: bytes, *, agreement: Agreement = SENDER, sender: Sender | None = None
-    ) -> Receipt:
-        """Register an encounter by its id, see `encounter_id`. Owned by the patient's pseudonym."""
-        return self._transact("registerEncounter", patient, encounter, *_one(agreement), sender=sender)
+    def register_encounter(self, encounter: bytes, *, sender: Sender | None = None) -> Receipt:
+        """Register an encounter by its id, see `encounter_id`, as its patient's pseudonym."""
+        patient = self._by("registerEncounter", sender).address
+        return self._transact("registerEncounter", patient, encounter, 0, b"", sender=sender)
 
-    def agree_to_register_encounter(
-        self, signer: Signer, encounter: bytes, *, deadline: int | None = None
-    ) -> Agreement:
-        """Sign the registration of an encounter, as its patient."""
-        until = self._until(deadline)
-        message = messages.encounter(self.domain, patient=signer.address, encounter=encounter, deadline=until)
-        return agree(signer, message, until)
+    def sign_encounter(self, signer: Signer, encounter: bytes, *, lifetime: int = _HOUR) -> SignedMessage:
+        """Sign the registration of an encounter, as its patient. `lifetime` is how long it counts, in seconds."""
+        deadline, arguments = self._deadline(lifetime), (signer.address, encounter)
+        message = messages.encounter(self.domain, patient=signer.address, encounter=encounter, deadline=deadline)
+        return self._signed("registerEncounter", arguments, deadline, signer.sign_typed_data(message))
 
     def encounter_at(self, patient: str, encounter: bytes) -> int | None:
         """When a patient registered an encounter, in seconds since 1970; None where it did not."""

@@ -29,6 +29,7 @@ LAYERS = (
         "cli.anchor",
         "cli.claim_review",
         "cli.claim_steps",
+        "cli.claim_visit",
         "cli.claims",
         "cli.consent",
         "cli.delegate",

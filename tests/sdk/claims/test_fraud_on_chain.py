@@ -50,7 +50,7 @@ class ContractLedger:
         """What comes before a bill: the prescriber issues, or the patient registers the encounter."""
         if claim.prescription is None:
             encounter = encounter_id(self._biller(claim).address, self._encounter(claim))
-            self._anchor.register_encounter(self._patient.address, encounter, sender=self._patient)
+            self._anchor.register_encounter(encounter, sender=self._patient)
             return
         prescription = Prescription(self._prescriber.address, NOBODY, new_salt())
         terms = Terms(1, 30, until, pharmacy=self._biller(claim).address)

@@ -709,3 +709,43 @@ def test_whatever_is_shown_is_recognised(
         (here / "other").write_text(content)
         assert run("verify", "other").code == 2
     assert run("verify", "nowhere").code == 2
+
+
+# -- visits ------------------------------------------------------------------------------------------------------
+
+
+def test_a_visit_is_registered_before_it_is_billed(
+    run: Run,
+    here: Path,
+    keys: Path,
+    case: str,
+    as_payer: Words,
+    provider: Words,
+    clinic: LocalSigner,
+    payer: LocalSigner,
+) -> None:
+    (here / "rules.json").write_text(json.dumps(RULES))
+    assert run("claims", "rules", "rules.json", "--from", "2020-01-01", "--registered", *as_payer).code == 0
+    assert run("claims", "keyring", "consortium.keys").code == 0
+    by_wallet = ("--wallet", str(keys / "seed.txt"))
+    said = run("claims", "visit", clinic.address, *by_wallet, "--relay-as", str(keys / "1.json"), "--json")
+    assert said.code == 0, said.err
+    visit = said.document
+    assert visit["sent"]["gas_used"] > 0
+    submitting = ("claims", "submit", case, "--payer", payer.address, "--keyring", "consortium.keys", *provider)
+    unknown = run(*submitting, "--patient", visit["patient"], "--registration", "0x" + "11" * 32)
+    assert (unknown.code, "registered" in unknown.err) == (4, True)
+    said = run(*submitting, "--patient", visit["patient"], "--registration", visit["registration"])
+    assert said.code == 0, said.err
+    again = run("claims", "visit", clinic.address, *by_wallet, "--registration", visit["registration"])
+    assert (again.code, again.out) == (0, "This visit is registered already.\n")
+
+
+def test_a_visit_that_nobody_pays_for_is_handed_over(run: Run, here: Path, keys: Path, clinic: LocalSigner) -> None:
+    by_wallet = ("--wallet", str(keys / "seed.txt"))
+    said = run("claims", "visit", clinic.address, *by_wallet, "--out", "visit.json")
+    assert said.code == 0, said.err
+    [message] = json.loads((here / "visit.json").read_text())
+    assert message["function"] == "registerEncounter"
+    assert run("claims", "visit", clinic.address, *by_wallet, "--registration", "0x12").code == 2
+    assert run("claims", "visit", "0x12", *by_wallet).code == 2

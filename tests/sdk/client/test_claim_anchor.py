@@ -305,10 +305,9 @@ def test_strict_plan(
         anchor.submit(claim, strict, sender=clinic)
     assert anchor.encounter_at(patient.address, encounter) is None
     if form == "direct":
-        anchor.register_encounter(patient.address, encounter, sender=patient)
+        anchor.register_encounter(encounter, sender=patient)
     else:
-        agreed = anchor.agree_to_register_encounter(patient, encounter)
-        anchor.register_encounter(patient.address, encounter, agreement=agreed, sender=relayer)
+        anchor.relay(anchor.sign_encounter(patient, encounter), sender=relayer)
     assert anchor.encounter_at(patient.address, encounter)
     anchor.submit(claim, strict, sender=clinic)
     anchor.adjudicate(claim, Outcome.APPROVED, strict, RESPONSE, sender=payer)
