@@ -45,7 +45,7 @@ from medproof.cli.output import BAD_INPUT, INTERRUPTED, code_of, tell_error
 from medproof.cli.session import refuse_secrets
 from medproof.errors import MedProofError
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 
 class _Commands(TyperGroup):
@@ -128,8 +128,3 @@ def options(
     ] = False,
 ) -> None:
     """Consent on chain: who may use what of a patient's health data, for what, and when."""
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

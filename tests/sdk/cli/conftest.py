@@ -16,7 +16,7 @@ from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 from typer.testing import CliRunner
 
 from medproof.chain import Chain
-from medproof.cli import app
+from medproof.cli.app import app
 from medproof.client import MedProof
 from medproof.deployments import Deployment, verify
 from medproof.signing import LocalSigner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import re
@@ -18,7 +19,8 @@ from typer.testing import CliRunner
 from medproof import __version__, fhir
 from medproof.claims.case import Case
 from medproof.claims.keyring import Keyring
-from medproof.cli import app
+from medproof.cli import main
+from medproof.cli.app import app
 from medproof.cli.output import Output
 from medproof.client import MedProof
 from medproof.errors import OptionError
@@ -355,3 +357,19 @@ def test_no_result_is_written_over_salts_or_keys(here: Path, keys: Path) -> None
     Output(as_json=False).write(here / "evidence.json", "{}")
     Output(as_json=False).write(here / "evidence.json", "[]")
     assert (here / "evidence.json").read_text() == "[]\n"
+
+
+def test_ctrl_c_while_it_begins_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str, *rest: object) -> object:
+        if name == "medproof.cli.app":
+            raise KeyboardInterrupt
+        return imported(name, *rest)  # type: ignore[arg-type]
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "Interrupted before anything was done.\n"
