@@ -412,3 +412,38 @@ def test_two_payers_in_one_block(
     [skipped] = anchor.events("CallSkipped")
     refused = keccak(text=AlreadyBilled.signature)[:4]
     assert bytes(skipped.arguments["reason"]) == refused + claim.nullifier + rival.id
+
+
+def test_of_two_payers_that_race_for_a_service_in_one_block_one_gets_the_claim(
+    chain: Chain,
+    anchor: ClaimAnchor,
+    claim: AnchoredClaim,
+    rules: int,
+    clinic: LocalSigner,
+    second_payer: LocalSigner,
+    relayer: LocalSigner,
+) -> None:
+    """Both would be taken when they are sent; the block decides, and the second names the first."""
+    others = anchor.publish_rules(Rules(RULES, FIRST_DAY), sender=second_payer)
+    rival = dataclasses.replace(claim, payer=second_payer.address, commitment=b"\x22" * 32)
+    signed = anchor.agree_to_submit(clinic, rival, others)
+    rpc(chain, "miner_stop")
+    sent = [
+        chain.send({"to": anchor.address, "data": chain.call_data(anchor.contract, "submit", said)}, sender=by)
+        for by, said in (
+            (clinic, (claim.as_tuple(), rules, 0, b"")),
+            (relayer, (rival.as_tuple(), others, signed.deadline, signed.signature)),
+        )
+    ]
+    rpc(chain, "miner_start")
+    taken, refused = [], []
+    for transaction, bill in zip(sent, (claim, rival), strict=True):
+        try:
+            taken.append((chain.wait(transaction).block, bill))
+        except AlreadyBilled as error:
+            refused.append((error, bill))
+    [(block, winner)], [(refusal, loser)] = taken, refused
+    assert [len(chain.web3.eth.get_block(block)["transactions"]), chain.block_number()] == [2, block]
+    assert (refusal.nullifier, refusal.by) == (claim.nullifier, winner.id)
+    assert anchor.claim_of(claim.nullifier) == winner.id
+    assert status(anchor, loser) is ClaimStatus.NONE
