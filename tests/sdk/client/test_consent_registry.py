@@ -294,7 +294,7 @@ def test_signature_counts_at_one_address_only(
         chain.transact(chain.contract(twin, build.abi), message.function, message.arguments, sender=relayer)
 
 
-@pytest.mark.parametrize("contract", ["Registrar", "ClaimAnchor", "Authority", "Elsewhere"])
+@pytest.mark.parametrize("contract", ["Registrar", "AccessLog", "Authority", "Elsewhere"])
 def test_contract_that_takes_no_messages(suite: MedProof, message: SignedMessage, contract: str) -> None:
     with pytest.raises(MessageError, match="takes no relayed messages"):
         suite.relay(dataclasses.replace(message, contract=contract))

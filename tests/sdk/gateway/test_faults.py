@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from tests.sdk.gateway.conftest import ORIGIN, TREATMENT, Bridge, Keep, Post, bo
 
 def through(url: str, deployment: Deployment) -> MedProof:
     """The suite by a node that is not waited for."""
-    return MedProof(Chain.connect(url, patience=0.5, poll=0.01), deployment)
+    return MedProof(Chain.connect(url, patience=1.0, poll=0.01), deployment)
 
 
 class Answers:
@@ -39,7 +40,7 @@ class Answers:
 
 
 def slow(call: Call) -> Any:
-    time.sleep(1.0)
+    time.sleep(1.5)
     return ...
 
 
@@ -58,6 +59,17 @@ MOODS = {
     "broken": (broken, "CHAIN_UNAVAILABLE"),
     "wrong-chain": (wrong_chain, "WRONG_CHAIN"),
 }
+
+
+def in_time(holds: Callable[[], bool]) -> bool:
+    """Whether something holds before long: on a busy machine even a node that is well may be late once."""
+    limit = time.monotonic() + 30
+    while time.monotonic() < limit:
+        with suppress(GatekeeperRefusalError):
+            if holds():
+                return True
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.parametrize("mood", MOODS)
@@ -86,8 +98,8 @@ def test_a_node_in_trouble_closes_the_gate_until_it_is_well(
             assert http.get(f"{ORIGIN}/health/ready").status_code == 503
         assert http.get(f"{ORIGIN}/health/live").status_code == 200
         answers.mood = lambda call: ...
-        assert reader.fetch("Observation", id_).record.id == id_
-        assert http.get(f"{ORIGIN}/health/ready").status_code == 200
+        assert in_time(lambda: http.get(f"{ORIGIN}/health/ready").status_code == 200)
+        assert in_time(lambda: reader.fetch("Observation", id_).record.id == id_)
 
 
 def test_a_node_that_lags_behind_closes_the_gate(
