@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -22,6 +24,7 @@ import requests
 import schemathesis
 from requests.auth import AuthBase
 
+import medproof.gateway
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment
@@ -29,6 +32,7 @@ from medproof.gateway import Claims, Gatekeeper, GatekeeperClient, Settings
 from medproof.gateway.server import server_of
 from medproof.gateway.signature import SignedRequest
 from medproof.policy.codes import Action, CareSetting, Condition, DataClass, PartyKind, Purpose, Sensitivity
+from medproof.policy.evaluation import Reason
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from medproof.store import SqlStore
@@ -123,6 +127,7 @@ class Target:
     auth: Signed
     log: Log
     known: dict[str, list[str]]  # good values of parameters
+    words: frozenset[str]  # what a line of the log says in words of the project's own: routes, codes of refusals
     seen: Counter[int] = field(default_factory=Counter)  # the statuses of all answers
 
 
@@ -162,7 +167,7 @@ def target(
     settle(gatekeeper)
     accounts = (second_clinic, relayer, patient, stranger)
     known = {"id": ids, "patient": [patient.address], "subject": [patient.address], "type": ["Observation"]}
-    yield Target(origin, Signed(suite, origin, accounts), log, known)
+    yield Target(origin, Signed(suite, origin, accounts), log, known, _words(server.config.app))
     server.should_exit = True
     thread.join(20)
     store.close()
@@ -171,6 +176,14 @@ def target(
 @pytest.fixture
 def api(target: Target) -> Any:
     return schemathesis.openapi.from_url(f"{target.origin}/openapi.json")
+
+
+def _words(app: Any) -> frozenset[str]:
+    """The routes as their patterns, and every code that the source spells out; Hypothesis sends such words too."""
+    source = "".join(path.read_text(encoding="utf-8") for path in Path(medproof.gateway.__file__).parent.rglob("*.py"))
+    codes = re.findall(r'"([A-Z][A-Z_]+)"', source)
+    routes = list(app.openapi()["paths"])
+    return frozenset([*codes, *routes, *(reason.name for reason in Reason)])
 
 
 def _permit(suite: MedProof) -> Rule:
