@@ -14,6 +14,7 @@ from medproof.cli import (
     access,
     anchor,
     claim_review,
+    claim_decisions,
     claim_steps,
     claim_visit,
     claims,
@@ -88,7 +89,7 @@ app = typer.Typer(
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
-for part in (claim_visit.app, claim_steps.app, claim_review.app):
+for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):
     claims.app.add_typer(part)
 consent.app.add_typer(receipts.app, name="receipt")
 delegate.app.add_typer(guardians.app, name="guardians")

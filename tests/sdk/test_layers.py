@@ -27,6 +27,7 @@ LAYERS = (
     {
         "cli.access",
         "cli.anchor",
+        "cli.claim_decisions",
         "cli.claim_review",
         "cli.claim_steps",
         "cli.claim_visit",
@@ -54,7 +55,7 @@ LAYERS = (
         "cli.x12",
     },
     {"cli.credential", "cli.custodians", "cli.encryption", "cli.listing"},
-    {"cli.agreements", "cli.cases", "cli.sending"},
+    {"cli.agreements", "cli.cases", "cli.claim_standing", "cli.sending"},
     {"cli.documents", "cli.rules", "cli.session"},
     {"cli.options", "cli.output"},
     {"sharing"},
