@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz coverage lint format build bench bench-claims bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,6 +38,10 @@ test-deep: setup ## The same with many more examples in property and stateful te
 fuzz: ## Fuzz the gatekeeper's HTTP interface from its OpenAPI document (MEDPROOF_DEEP=1 for longer)
 	@$(PYTHON3) scripts/setup.py --fuzz
 	@exec $(TOOLS) .cache/fuzz/bin/python -m pytest tests/fuzz -q --tb=short $(ARGS)
+
+test-engines: ## The research queries on Spark, in an environment of its own (needs Java 17)
+	@$(PYTHON3) scripts/setup.py --engines
+	@exec $(TOOLS) .cache/engines/bin/python -m pytest tests/engines -q --tb=short $(ARGS)
 
 coverage: setup ## Contract tests with branch coverage
 	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)

@@ -17,14 +17,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VENV = ROOT / ".venv"
-FUZZ_VENV = CACHE / "fuzz"  # Brownie pins what schemathesis needs a newer version of
+# Environments that are made only where they are asked for, by their groups in pyproject.toml: what each is for.
+FURTHER = {
+    "fuzz": "fuzzing",  # Brownie pins what schemathesis needs a newer version of
+    "engines": "the engine Spark",  # 700 MB, and an older pandas
+}
 PYTHON = VENV / "bin" / "python"
 UV = VENV / "bin" / "uv"
 NODE = CACHE / "bin" / "node"
@@ -70,7 +74,7 @@ def main() -> int:
         check_python()
         CACHE.mkdir(exist_ok=True)
         with lock():
-            done = run_steps(fuzz="--fuzz" in sys.argv[1:])
+            done = run_steps([group for group in FURTHER if f"--{group}" in sys.argv[1:]])
     except SetupError as error:
         if error.output:
             print(indent(error.output), file=sys.stderr)
@@ -119,8 +123,8 @@ def lock() -> Iterator[None]:
 # The steps
 
 
-def steps(*, fuzz: bool = False) -> list[Step]:
-    """All steps, in order; `fuzz` adds what only the fuzzing of the gatekeeper needs."""
+def steps(groups: Sequence[str] = ()) -> list[Step]:
+    """All steps, in order; each of the groups adds an environment of its own."""
     requirements = ROOT / "scripts" / "setup-requirements.txt"
     uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
     package_lock = ROOT / "package-lock.json"
@@ -147,16 +151,24 @@ def steps(*, fuzz: bool = False) -> list[Step]:
             wrap_solc,
         ),
     ]
-    project = ROOT / "pyproject.toml"
-    pytest = FUZZ_VENV / "bin" / "pytest"
-    step = Step("Python packages for fuzzing", [project, uv_lock], lambda: [pytest], install_fuzzing_packages)
-    return [*common, step] if fuzz else common
+    return [*common, *(further_step(group, [ROOT / "pyproject.toml", uv_lock]) for group in groups)]
 
 
-def run_steps(*, fuzz: bool = False) -> int:
+def further_step(group: str, inputs: list[Path]) -> Step:
+    """The step that makes a group's environment."""
+    environment = CACHE / group
+    return Step(
+        f"Python packages for {FURTHER[group]}",
+        inputs,
+        lambda: [environment / "bin" / "pytest"],
+        lambda: install_group(group, environment),
+    )
+
+
+def run_steps(groups: Sequence[str] = ()) -> int:
     """Run every step that is due. Returns how many ran."""
     record = read_record()
-    all_steps = steps(fuzz=fuzz)
+    all_steps = steps(groups)
     ran = 0
     for number, step in enumerate(all_steps, 1):
         digest = digest_of(step)
@@ -225,14 +237,14 @@ def install_python_packages() -> None:
     )
 
 
-def install_fuzzing_packages() -> None:
-    """Make an environment of its own with what uv.lock names for the group fuzz."""
-    options = ["--locked", "--all-extras", "--no-default-groups", "--group", "fuzz", "--python", str(PYTHON)]
+def install_group(group: str, environment: Path) -> None:
+    """Make an environment of its own with what uv.lock names for a group."""
+    options = ["--locked", "--all-extras", "--no-default-groups", "--group", group, "--python", str(PYTHON)]
     run(
         [str(UV), "sync", *options],
         advice="if uv.lock no longer fits pyproject.toml, `.venv/bin/uv lock` renews it; "
         "else check that the Python package index is reachable",
-        environment=FUZZ_VENV,
+        environment=environment,
     )
 
 

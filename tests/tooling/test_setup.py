@@ -109,15 +109,16 @@ def test_first_run_does_what_is_due_and_second_nothing(copy: Copy) -> None:
     assert copy.calls() == calls
 
 
-def test_fuzzing_gets_an_environment_of_its_own_where_it_is_asked_for(copy: Copy) -> None:
+@pytest.mark.parametrize(("group", "purpose"), [("fuzz", "fuzzing"), ("engines", "the engine Spark")])
+def test_a_group_gets_an_environment_of_its_own_where_it_is_asked_for(copy: Copy, group: str, purpose: str) -> None:
     copy.run()
     uv = copy.root / ".venv" / "bin" / "uv"
     uv.write_text('#!/bin/sh\nmkdir -p "$UV_PROJECT_ENVIRONMENT/bin"; touch "$UV_PROJECT_ENVIRONMENT/bin/pytest"\n')
-    made = copy.run("--fuzz")
+    made = copy.run(f"--{group}")
     assert made.returncode == 0, made.stderr
-    assert [line.split(" … ")[0] for line in made.stdout.splitlines()[:-1]] == ["[7/7] Python packages for fuzzing"]
-    assert (copy.root / ".cache" / "fuzz" / "bin" / "pytest").exists()
-    assert copy.run("--fuzz").stdout == copy.run().stdout == NOTHING
+    assert [line.split(" … ")[0] for line in made.stdout.splitlines()[:-1]] == [f"[7/7] Python packages for {purpose}"]
+    assert (copy.root / ".cache" / group / "bin" / "pytest").exists()
+    assert copy.run(f"--{group}").stdout == copy.run().stdout == NOTHING
 
 
 def test_compiler_answers_its_version_as_native_one(copy: Copy) -> None:
