@@ -286,6 +286,16 @@ class UnknownNetworkError(MedProofError):
         super().__init__(message)
 
 
+class NetworkFileError(MedProofError):
+    """The file of the user's own networks cannot be used."""
+
+    def __init__(self, path: str, member: str, rule: str) -> None:
+        """Name the file, the member, and the rule that it breaks; a URL may hold a key and is not shown."""
+        self.path, self.member = path, member  # the member's path, such as networks[0].url; empty for the whole
+        step = "Mend it, or name another in MEDPROOF_NETWORKS."
+        super().__init__(f"The file of networks {path}: {member or 'it'} {rule}. {step}")
+
+
 class NodeError(MedProofError):
     """The node does not answer, or its answer cannot be used."""
 
@@ -994,3 +1004,13 @@ class AgreementError(MedProofError):
         self.field = field  # such as "claim"; empty for the whole
         said = f"{field} of the agreement" if field else "The agreement"
         super().__init__(f"{said} {rule}. Ask the party to agree to this step of this claim (--out).")
+
+
+class StudyError(MedProofError):
+    """A study's document, its files, or a step of the study do not fit what the chain has."""
+
+    def __init__(self, part: str, rule: str, step: str = "Ask the study's researcher for another") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "protocol"; empty for the whole
+        said = f"{part} of the study" if part else "The study"
+        super().__init__(f"{said} {rule}. {step}.")

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from datetime import date
 
 from eth_utils.address import is_checksum_address
 
@@ -72,6 +73,10 @@ class JsonReader:
         """The path of a member."""
         return f"{self._where}{name}"
 
+    def wrong(self, name: str, rule: str) -> MedProofError:
+        """The error that a member breaks a rule, for whoever knows more of it than its form."""
+        return self._error(self.path(name).removesuffix("."), rule)
+
     def take(self, name: str) -> Json:
         """A member, whatever it is."""
         if name not in self._value:
@@ -90,6 +95,38 @@ class JsonReader:
         if not isinstance(value, str):
             raise self._error(self.path(name), "is no text")
         return value
+
+    def line(self, name: str, most: int) -> str:
+        """A text of one line that a terminal shows as it is, of 1 to `most` characters."""
+        value = self.text(name)
+        if not 0 < len(value) <= most or not value.isprintable() or value != value.strip():
+            raise self._error(self.path(name), f"is no line of 1 to {most} characters that can be printed")
+        return value
+
+    def texts(self, name: str, most: int) -> tuple[str, ...]:
+        """A list of texts, none of them twice."""
+        value = self.take(name)
+        if not isinstance(value, list) or len(value) > most:
+            raise self._error(self.path(name), f"is no list of at most {most}")
+        found = tuple(one for one in value if isinstance(one, str))
+        if len(set(found)) != len(value):
+            raise self._error(self.path(name), "holds what is no text, or one twice")
+        return found
+
+    def day(self, name: str) -> date:
+        """A day, as 2030-01-01."""
+        value = self.text(name)
+        try:
+            found = date.fromisoformat(value)
+        except ValueError:
+            found = None
+        if found is None or found.isoformat() != value:
+            raise self._error(self.path(name), "is no day as 2030-01-01")
+        return found
+
+    def maybe_day(self, name: str) -> date | None:
+        """A day, or None."""
+        return None if self.take(name) is None else self.day(name)
 
     def number(self, name: str, *, bits: int = 64) -> int:
         """A whole number from 0 on."""
@@ -111,6 +148,12 @@ class JsonReader:
         if not is_checksum_address(value) or not int(value, 16):
             raise self._error(self.path(name), "is no checksummed address")
         return value
+
+    def addresses(self, name: str, most: int) -> tuple[str, ...]:
+        """A list of checksummed addresses, none of them zero or twice."""
+        value = dict(zip(map(str, range(most + 1)), self.texts(name, most), strict=False))
+        inner = JsonReader({**value}, self._error, f"{self.path(name)}.")
+        return tuple(inner.address(place) for place in value)
 
     def maybe_address(self, name: str) -> str | None:
         """A checksummed address, not zero, or None."""

@@ -26,6 +26,7 @@ from medproof.client.consent_registry import Decision
 from medproof.client.registrar import grantee_name
 from medproof.hashing import JsonObject
 from medproof.policy.explanation import explain as explanation
+from medproof.policy.request_json import write_request
 from medproof.policy.sentence import describe
 from medproof.policy.word import Request, Rule
 
@@ -186,7 +187,7 @@ def _decide(
         {
             "subject": whose,
             "actor": asking,
-            "request": documents.request_document(request),
+            "request": write_request(request),
             "permitted": decision.permitted,
             "reason": decision.reason.name,
             "explanation": explanation(decision.reason, decision.rule, request),

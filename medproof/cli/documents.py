@@ -15,8 +15,9 @@ from medproof.hashing import Json, JsonObject
 from medproof.policy.codes import DataClass
 from medproof.policy.delegation import Delegation, Scope
 from medproof.policy.device import Device
+from medproof.policy.request_json import write_request
 from medproof.policy.sentence import describe
-from medproof.policy.word import EPOCH_DAY, Request, Rule, encode
+from medproof.policy.word import Rule, encode
 from medproof.relayer import Fate
 
 __all__ = [
@@ -26,27 +27,16 @@ __all__ = [
     "opening_document",
     "pointer_document",
     "receipt_document",
-    "request_document",
     "rule_document",
     "rule_state",
     "scope_names",
     "time_text",
 ]
 
-_CODES = ("purposes", "classes", "conditions", "sensitivities", "settings", "actions", "research")
-
 
 def time_text(moment: datetime) -> str:
     """A moment as ISO 8601, in UTC."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def request_document(said: Request | Rule) -> JsonObject:
-    """What requests and rules share; an open side of the data period is null, an empty list asks for all."""
-    document: JsonObject = {name: list(getattr(said, name).codes) for name in _CODES}
-    document["data_from"] = None if said.data_from == EPOCH_DAY else said.data_from.isoformat()
-    document["data_until"] = None if said.data_until is None else said.data_until.isoformat()
-    return document
 
 
 def rule_document(grantee: str, rule: Rule) -> JsonObject:
@@ -57,7 +47,7 @@ def rule_document(grantee: str, rule: Rule) -> JsonObject:
         "sequence": rule.sequence,
         "effect": "deny" if rule.deny else "permit",
         "sentence": describe(rule, grantee=grantee_name(grantee)),
-        **request_document(rule),
+        **write_request(rule),
         "party_kinds": list(rule.party_kinds.codes),
         "valid_from": time_text(rule.valid_from),
         "valid_until": None if rule.valid_until is None else time_text(rule.valid_until),

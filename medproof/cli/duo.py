@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from dataclasses import fields
-from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from typer import Argument, Option
 
+from medproof import hashing
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes
 from medproof.cli.session import read_text
-from medproof.errors import OptionError
+from medproof.errors import JsonError, OptionError
 from medproof.policy.codes import ResearchUse
-from medproof.policy.duo import DataUse, StudyUse, Topic, match
+from medproof.policy.duo import DataUse, StudyUse, match
+from medproof.policy.study import read_use
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Research in the terms of GA4GH DUO.", no_args_is_help=True)
-
-_LISTS = ("diseases", "topics", "regions", "research_types", "users", "projects", "institutions")
-_NUMBERS = ("months",)
-_DAYS = ("publish_from",)
 
 
 @app.command("match", epilog="Example: medproof duo match study.json --use DS,NCU --disease MONDO:0005148")
@@ -61,38 +55,13 @@ def match_study(
 
 
 def _study(path: Path) -> StudyUse:
-    """A study as JSON spells it: the fields of `StudyUse`, sets as lists, topics by name, days as 2030-01-01."""
+    """A study as JSON spells it, see `medproof.policy.study.read_use`."""
+
+    def wrong(member: str, rule: str) -> OptionError:
+        return OptionError(str(path), f"{member} {rule}".strip(), "See docs/cli.md for what a study says.")
+
     try:
-        content = json.loads(read_text(path))
-    except (ValueError, RecursionError):
-        content = None
-    if not isinstance(content, dict):
-        raise OptionError(str(path), "is no JSON object", "See docs/cli.md for what a study says.")
-    known = {field.name for field in fields(StudyUse)}
-    if strange := sorted(content.keys() - known):
-        raise OptionError(str(path), f"says {', '.join(strange)}", f"A study says {', '.join(sorted(known))}.")
-    return StudyUse(**{name: _value(path, name, value) for name, value in content.items()})
-
-
-def _value(path: Path, name: str, value: Any) -> Any:
-    try:
-        if name in _LISTS:
-            return frozenset(_topics(value) if name == "topics" else _texts(value))
-        if name in _DAYS:
-            return date.fromisoformat(value)
-        if type(value) is not (int if name in _NUMBERS else bool):
-            raise TypeError(value)
-    except (TypeError, ValueError, KeyError):
-        wanted = "a list of words" if name in _LISTS else "a day" if name in _DAYS else "a number or true or false"
-        raise OptionError(str(path), f"says {name} is {value!r}", f"Give {wanted}.") from None
-    return value
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise TypeError(value)
-    return value
-
-
-def _topics(value: Any) -> Iterable[Topic]:
-    return [Topic[one.upper()] for one in _texts(value)]
+        content = hashing.parse(read_text(path).encode())
+    except JsonError as error:
+        raise wrong("", "is no JSON text") from error
+    return read_use(content, wrong)

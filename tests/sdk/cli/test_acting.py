@@ -146,9 +146,9 @@ def test_a_study(run: Run, here: Path) -> None:
     assert (other.code, other.document["outcome"]) == (1, "deny")
     assert [one["term"] for one in other.document["findings"]] == ["NCU"]
     for content, part in (
-        ('{"health": "yes"}', "says health is 'yes'. Give a number or true or false."),
-        ('{"topics": ["sports"]}', "says topics is ['sports']. Give a list of words."),
-        ('{"disease": []}', "says disease."),
+        ('{"health": "yes"}', "health is neither true nor false."),
+        ('{"topics": ["sports"]}', "topics has one that is none of controls, aggregate"),
+        ('{"disease": []}', "says more than a study does: general, health, diseases"),
         ("[]", "is no JSON object."),
         ("{}", "a study says what it investigates"),
     ):
