@@ -36,7 +36,7 @@ class Artifact:
     abi: Sequence[Mapping[str, Any]]
     bytecode: str  # what a deployment sends, 0x…
     deployed_bytecode: bytes  # what stands on the chain, immutables zero
-    immutables: Sequence[Mapping[str, int]]  # where they lie in it: start and length, in bytes
+    immutables: Sequence[Mapping[str, Any]]  # where they lie in it: name, start and length, in bytes
     compiler: Mapping[str, Any]  # version and settings
     storage_layout: Mapping[str, Any]  # where its variables lie, as solc says it
 
@@ -46,6 +46,24 @@ class Artifact:
         for place in self.immutables:
             blank[place["start"] : place["start"] + place["length"]] = bytes(place["length"])
         return "0x" + keccak(bytes(blank)).hex()
+
+    def immutables_of(self, code: bytes) -> dict[str, bytes]:
+        """What a contract's code has for each of its immutables, by their names."""
+        return {place["name"]: code[place["start"] : place["start"] + place["length"]] for place in self.immutables}
+
+    def code_with(self, values: Mapping[str, bytes]) -> bytes:
+        """The code of this build with these immutables: what stands on the chain.
+
+        Raises:
+            ValueError: one is missing, is not known, or is of another length.
+        """
+        code = bytearray(self.deployed_bytecode)
+        lengths = {place["name"]: place["length"] for place in self.immutables}
+        if lengths != {name: len(value) for name, value in values.items()}:
+            raise ValueError(f"{self.name} has the immutables {', '.join(sorted(lengths))}, each of its own length.")
+        for place in self.immutables:
+            code[place["start"] : place["start"] + place["length"]] = values[place["name"]]
+        return bytes(code)
 
     @property
     def expected_code_hash(self) -> str:

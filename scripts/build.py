@@ -92,7 +92,7 @@ def compile_all() -> dict[str, Any]:
     question = {
         "language": "Solidity",
         "sources": sources(),
-        "settings": {**settings, "outputSelection": {"*": {"*": selection}}},
+        "settings": {**settings, "outputSelection": {"*": {"*": selection, "": ["ast"]}}},
     }
     asked = hashlib.sha256(json.dumps([version, question]).encode()).hexdigest()
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
@@ -101,10 +101,26 @@ def compile_all() -> dict[str, Any]:
             return dict(kept["units"])
     output = solcx.compile_standard(question, solc_version=version, allow_paths=str(ROOT))
     units = {name: unit for found in output["contracts"].values() for name, unit in found.items()}
+    names = dict(named_immutables([source["ast"] for source in output["sources"].values()]))
+    for unit in units.values():
+        unit["immutables"] = {number: names[number] for number in references(unit)}
     with tempfile.NamedTemporaryFile("w", dir=KEPT.parent, delete=False) as file:
         json.dump({"asked": asked, "read": digests(output["sources"]), "units": units}, file)
     Path(file.name).replace(KEPT)
     return units
+
+
+def named_immutables(tree: Any) -> Iterator[tuple[str, str]]:
+    """Every immutable variable below a node of the compiler's syntax tree: the compiler's number for it, and its name."""
+    if isinstance(tree, dict) and tree.get("mutability") == "immutable":
+        yield str(tree["id"]), tree["name"]
+    for below in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from named_immutables(below)
+
+
+def references(unit: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where the deployed code has its immutables: places by the compiler's numbers; none in an interface."""
+    return dict(unit["evm"]["deployedBytecode"].get("immutableReferences") or {})
 
 
 def digests(paths: Iterable[str]) -> dict[str, str]:
@@ -116,14 +132,16 @@ def artifact(name: str, unit: Mapping[str, Any]) -> dict[str, Any]:
     """What the package ships of one contract; immutable references are offsets into its deployed code."""
     version, settings = configuration()
     deployed = unit["evm"]["deployedBytecode"]
-    references = [place for places in deployed["immutableReferences"].values() for place in places]
+    places = [
+        {"name": unit["immutables"][number], **place} for number, found in references(unit).items() for place in found
+    ]
     return {
         "contractName": name,
         "compiler": {"version": version, **settings},
         "abi": unit["abi"],
         "bytecode": "0x" + unit["evm"]["bytecode"]["object"],
         "deployedBytecode": "0x" + deployed["object"],
-        "immutableReferences": sorted(references, key=lambda place: int(place["start"])),
+        "immutableReferences": sorted(places, key=lambda place: int(place["start"])),
         "storageLayout": storage_layout(unit),
     }
 
