@@ -1014,3 +1014,42 @@ class StudyError(MedProofError):
         self.part = part  # such as "protocol"; empty for the whole
         said = f"{part} of the study" if part else "The study"
         super().__init__(f"{said} {rule}. {step}.")
+
+
+class SuppressionError(MedProofError):
+    """A rule for hiding small counts, or the counts that it is asked about, cannot be used."""
+
+    def __init__(self, part: str, rule: str, step: str) -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "threshold"
+        super().__init__(f"The suppression's {part} {rule}. {step}.")
+
+
+class SmallCohortError(MedProofError):
+    """A cohort is too small for its subjects to be listed; how small is not told."""
+
+    def __init__(self, threshold: int) -> None:
+        """Take the number from which on they are listed."""
+        self.threshold = threshold
+        super().__init__(
+            f"The cohort has fewer than {threshold} subjects, and so few are not listed one by one. "
+            "Ask a wider question, or say in words why they may be: --no-suppression 'WHY'."
+        )
+
+
+class ExportError(MedProofError):
+    """An export cannot be written, or is not what its manifest says."""
+
+    def __init__(self, part: str, rule: str, step: str = "Do not rely on it, and ask for another") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "rules.csv, row 17"
+        super().__init__(f"The export's {part} {rule}. {step}.")
+
+
+class TokenError(MedProofError):
+    """An ERC-20 token cannot be used, or an amount is none of it."""
+
+    def __init__(self, address: str, rule: str, step: str) -> None:
+        """Name the token, what is wrong and the next step."""
+        self.address = address  # of the token
+        super().__init__(f"The token at {address} {rule}. {step}.")
