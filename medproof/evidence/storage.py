@@ -1,7 +1,8 @@
 """Where a contract of the suite keeps a value: the slots of a variable, by the compiler's own storage layout.
 
 Formulas (Solidity, "Layout of State Variables in Storage"): a variable stands at its slot; an item of a mapping at
-keccak256(key || slot), with the key padded to 32 bytes; an item of an array of fixed length at its slot plus its place.
+keccak256(key || slot), with the key padded to 32 bytes; an item of an array at its slot plus its place, or from
+keccak256(slot) on where the array grows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from medproof.errors import ArgumentError
 __all__ = ["Place", "locate"]
 
 _WORD = 32
+_SLOTS = 1 << 256
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,12 @@ def _item(types: Mapping[str, Any], found: _Variable, key: object, name: str) ->
             if member["label"] == key:
                 return _Variable.of(member, found.slot)
         size = int(types[about["base"]]["numberOfBytes"]) if "base" in about else 0
-        fixed = about["encoding"] == "inplace" and size == _WORD  # items that fill their slots
-        if fixed and isinstance(key, int) and 0 <= key < int(about["numberOfBytes"]) // _WORD:
-            return _Variable(found.name, about["base"], found.slot + key)
+        if size == _WORD and isinstance(key, int) and key >= 0:  # items that fill their slots
+            if about["encoding"] == "dynamic_array":
+                first = int.from_bytes(keccak256(found.slot.to_bytes(_WORD, "big")), "big")
+                return _Variable(found.name, about["base"], (first + key) % _SLOTS)
+            if key < int(about["numberOfBytes"]) // _WORD:
+                return _Variable(found.name, about["base"], found.slot + key)
     except (EncodingError, ValueError, TypeError):
         pass
     raise ArgumentError(f"{name} is a {found.kind}, which has no item {key!r}. Give the keys that its source declares.")
