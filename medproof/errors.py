@@ -401,6 +401,15 @@ class IndexTimeError(MedProofError):
         super().__init__(f"{said} Run medproof index, or name another block, or beside the block its time.")
 
 
+class DatasetError(MedProofError):
+    """A research data set is missing, half-written, damaged, of another form, or has no such table."""
+
+    def __init__(self, place: str, rule: str, step: str) -> None:
+        """Name the folder, file or table, the rule, and the next step."""
+        self.place = place
+        super().__init__(f"{place} {rule}. {step}.")
+
+
 class TransactionFailedError(MedProofError):
     """A transaction failed on the chain and the reason cannot be found."""
 
@@ -978,6 +987,15 @@ class DisclosureError(MedProofError):
         super().__init__(f"{path or 'The disclosure'} {rule}. {step}.")
 
 
+class StateUnavailableError(NodeError):
+    """A node does not prove what the chain's state was at a block."""
+
+    def __init__(self, block: int, said: str, step: str) -> None:
+        """Name the block, what the node says, and the next step."""
+        self.block = block
+        super().__init__(f"The node gives no proof of the state at block {block}: {said}. {step}.")
+
+
 class EvidenceError(MedProofError):
     """A proof about the chain's state or events does not hold, or cannot be made."""
 
@@ -1053,3 +1071,13 @@ class TokenError(MedProofError):
         """Name the token, what is wrong and the next step."""
         self.address = address  # of the token
         super().__init__(f"The token at {address} {rule}. {step}.")
+
+
+class FixedCohortError(MedProofError):
+    """A file is no cohort of a study or no proof out of one, or it does not have a subject."""
+
+    def __init__(self, part: str, rule: str, step: str = "Ask the study's researcher for another") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "root"; empty for the whole
+        said = f"{part} of the cohort" if part else "The cohort"
+        super().__init__(f"{said} {rule}. {step}.")

@@ -13,8 +13,8 @@ from medproof import __version__
 from medproof.cli import (
     access,
     anchor,
-    claim_review,
     claim_decisions,
+    claim_review,
     claim_steps,
     claim_visit,
     claims,
@@ -31,6 +31,7 @@ from medproof.cli import (
     key,
     listing,
     message,
+    network,
     party,
     pointers,
     prescription,
@@ -95,6 +96,7 @@ consent.app.add_typer(receipts.app, name="receipt")
 delegate.app.add_typer(guardians.app, name="guardians")
 party.app.add_typer(group.app, name="group")
 party.app.add_typer(rotation.app, name="rotate")
+app.add_typer(network.app, name="network")
 app.add_typer(key.app, name="key")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(party.app, name="party")

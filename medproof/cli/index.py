@@ -42,7 +42,7 @@ def index(
     follow: Annotated[bool, Option("--follow", help="Go on with what is new, until Ctrl-C.")] = False,
     finality: Annotated[
         str | None,
-        Option(metavar="BLOCKS", help="How many blocks must stand, or safe, or finalized; the network's own number."),
+        Option(metavar="BLOCKS", help="How many blocks must stand, or safe, or finalized; the network's own."),
     ] = None,
     to_block: Annotated[
         int | None, Option(min=0, metavar="BLOCK", help="Read up to this block and no further.")
@@ -64,6 +64,7 @@ def index(
     second = None if check is None else Node(network_named(check).url)
     opened = Index(store if "://" in store else Path(store))
     counted = int(finality) if finality is not None and finality.isdigit() else finality
+    counted = counted or network_named(str(chain.network)).finality
     try:
         indexer = Indexer(opened, suite.chain, suite.deployment, check=second, finality=counted)
         first = indexer.indexed.block

@@ -5,6 +5,7 @@ Every test that takes `chain` starts from the same state and leaves nothing behi
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -179,3 +180,10 @@ def request_inside() -> Request:
         actions=Action.ACCESS,
         data_until=date(2026, 1, 1),
     )
+
+
+@pytest.fixture
+def unused_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
+        yield taken.getsockname()[1]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +12,10 @@ from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment
 from medproof.errors import DeploymentError, MedProofError, NodeError, UnknownNetworkError, WrongChainError
-from medproof.networks import NETWORKS, Network, network_named
+from medproof.networks import Network, network_named, networks
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
-
-
-@pytest.fixture
-def unused_port() -> Iterator[int]:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # bound, and nobody listens
-        yield taken.getsockname()[1]
 
 
 def test_any_chain_at_a_url(node: LocalChain) -> None:
@@ -107,7 +98,7 @@ def test_unknown_name() -> None:
         Chain.connect("sepoila")
 
 
-@pytest.mark.parametrize("name", [name for name, network in NETWORKS.items() if not network.url])
+@pytest.mark.parametrize("name", [name for name, network in networks().items() if not network.url])
 def test_public_network_needs_a_url(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     variable = f"MEDPROOF_{name.replace('-', '_').upper()}_URL"
     for value in (None, ""):

@@ -82,3 +82,13 @@ def test_following_ends_with_ctrl_c(
         _, trouble = process.communicate(timeout=20)
     assert (news["events"], news["block"]) == (1, chain.block_number())
     assert (process.returncode, trouble) == (0, "")
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_named_network_says_what_counts(
+    run: Run, here: Path, suite: MedProof, chain: Chain, node: LocalChain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDPROOF_NETWORKS", str(here / "networks.json"))
+    assert run("network", "add", "ours", "--url", node.url, "--chain-id", 1337, "--finality", 3).code == 0
+    said = run("index", "--index", "index.db", "--network", "ours", "--json")
+    assert said.document["block"] == chain.block_number() - 2

@@ -1,0 +1,137 @@
+"""Examining a set-up: what is found, whether it is as it should be, and what to do where it is not.
+
+`examine_node` looks at a chain's node, as `medproof network check` shows it. An examination goes on where something is
+wrong, so that everything that is wrong is known at once, and changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from medproof.chain import Chain
+from medproof.errors import MedProofError, NodeError, WrongChainError
+from medproof.networks import Network
+
+__all__ = ["Finding", "State", "examine_node"]
+
+_CLOCK = 15  # seconds that a block may be ahead of this machine's clock, as consensus clients allow
+_STALE = 15 * 60  # seconds without a block after which a live chain is doubted
+_INTERVAL = 16  # blocks over which the time between two is measured
+_RANGE = 10_000  # blocks whose events are asked for at once; many providers allow fewer
+_GRANT_GAS = 46_509  # of granting a rule, as bench/results/gas.json has it
+
+
+class State(StrEnum):
+    """How something stands."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"  # it works, or may; somebody should look
+    BAD = "bad"  # it will not work
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str  # such as "chain id"
+    state: State
+    said: str  # what was found
+    step: str = ""  # what to do, where it is not good
+
+
+def examine_node(network: Network, *, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """Look at a network's node: does it answer, for the right chain, up to date, with what the suite asks for?
+
+    Args:
+        network: where it is, and what it should be.
+        now: the clock to hold it against, in seconds since 1970.
+    """
+    try:
+        chain = Chain.connect(network, patience=10)
+        [client] = chain.ask([("web3_clientVersion", [])])
+    except WrongChainError as error:
+        yield Finding("chain id", State.BAD, str(error))
+        return
+    except NodeError as error:
+        yield Finding("node", State.BAD, str(error))
+        return
+    yield Finding("node", State.GOOD, str(client))
+    step = "" if network.chain_id else "Name the network (medproof network add), so that another chain is refused."
+    known = State.GOOD if network.chain_id else State.DOUBTFUL
+    yield Finding("chain id", known, f"{chain.chain_id}", step)
+    for look in (_blocks, _syncing, _finality, _fees, _proofs, _events):
+        try:
+            yield look(chain, network, now())
+        except MedProofError as error:
+            yield Finding(look.__name__.lstrip("_"), State.BAD, str(error), "Ask the node's operator, or name another.")
+
+
+def _blocks(chain: Chain, network: Network, now: float) -> Finding:
+    newest = chain.block()
+    oldest = max(newest.number - _INTERVAL, 0)
+    [since] = chain.timestamps([oldest]) if oldest < newest.number else [newest.timestamp]
+    pace = (newest.timestamp - since) / max(newest.number - oldest, 1)
+    age = now - newest.timestamp
+    said = f"block {newest.number:,}, {max(age, 0):,.0f} s old, one every {pace:,.1f} s"
+    if age < -_CLOCK:
+        step = "Set this machine's clock by NTP; if it is right, the chain's own is ahead: rules begin and end early."
+        return Finding("blocks", State.BAD, f"block {newest.number:,} is {-age:,.0f} s in the future", step)
+    if age > _STALE:
+        step = "A development chain waits for transactions; elsewhere see whether the node syncs and signers seal."
+        return Finding("blocks", State.DOUBTFUL, said, step)
+    return Finding("blocks", State.GOOD, said)
+
+
+def _syncing(chain: Chain, network: Network, now: float) -> Finding:
+    [state] = chain.ask([("eth_syncing", [])])
+    if state is False or state is None:
+        return Finding("syncing", State.GOOD, "no: it has all blocks")
+    return Finding("syncing", State.DOUBTFUL, "yes: it is behind", "Wait until it has all blocks.")
+
+
+def _finality(chain: Chain, network: Network, now: float) -> Finding:
+    wanted = network.finality or network.confirmations
+    if not isinstance(wanted, str):
+        return Finding("finality", State.GOOD, f"an index reads blocks of {wanted} confirmations")
+    try:
+        depth = chain.block_number() - chain.block(wanted).number
+    except NodeError:
+        step = "Give the network a number of confirmations instead (medproof network add --finality 12)."
+        return Finding("finality", State.BAD, f"the node knows no block that is {wanted}", step)
+    return Finding("finality", State.GOOD, f"the last block that is {wanted} is {depth:,} below the newest")
+
+
+def _fees(chain: Chain, network: Network, now: float) -> Finding:
+    fees = chain.fees()
+    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    return Finding(
+        "fees",
+        State.GOOD,
+        f"at most {price / 1e9:,.3f} gwei: a grant takes up to {price * _GRANT_GAS / 1e18:.6f} ether",
+    )
+
+
+def _proofs(chain: Chain, network: Network, now: float) -> Finding:
+    nobody, newest = "0x" + "0" * 40, hex(chain.block_number())
+    try:
+        chain.ask([("eth_getProof", [nobody, ["0x0"], newest])])
+    except NodeError:
+        step = "All else works. For evidence (medproof research evidence, claims audit), name a node with eth_getProof."
+        return Finding("proofs", State.DOUBTFUL, "the node gives none", step)
+    return Finding("proofs", State.GOOD, "eth_getProof answers")
+
+
+def _events(chain: Chain, network: Network, now: float) -> Finding:
+    newest = chain.block_number()
+    first = max(newest - _RANGE + 1, 0)
+    nobody = "0x" + "0" * 40
+    wanted = {"fromBlock": hex(first), "toBlock": hex(newest), "address": nobody}
+    try:
+        chain.ask([("eth_getLogs", [wanted])])
+    except NodeError:
+        step = "Ranges are halved until it answers: an index takes longer to begin with."
+        return Finding("events", State.DOUBTFUL, f"refused for {newest - first + 1:,} blocks at once", step)
+    return Finding("events", State.GOOD, f"answered for {newest - first + 1:,} blocks at once")
