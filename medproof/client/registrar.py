@@ -24,6 +24,7 @@ __all__ = [
     "grantee_name",
     "group_grantee",
     "party_from",
+    "party_of",
 ]
 
 
@@ -182,10 +183,7 @@ class Registrar(ContractClient):
 
     def standing(self, account: str, *, block: int | str = "latest") -> Party | None:
         """The party an account acts for, if it is active: not suspended, not lapsed. None otherwise."""
-        word = int(self._call("standingOf", account, block=block))
-        # The layout of contracts/libraries/PartyWord.sol.
-        identity = to_checksum_address(f"0x{word & (1 << 160) - 1:040x}")
-        return _party(identity, word >> 160 & 0xFF, False, word >> 232 & 0xFFFF, word >> 168 & (1 << 64) - 1)
+        return party_of(int(self._call("standingOf", account, block=block)))
 
     def party(self, account: str, *, block: int | str = "latest") -> Party | None:
         """The party an account acts for, whatever its standing; None where it acts for none."""
@@ -217,6 +215,13 @@ class Registrar(ContractClient):
 def _party(identity: str, kind: int, suspended: bool, valid_until: int, groups: int) -> Party | None:
     numbers = (number for place in range(4) if (number := groups >> 16 * place & 0xFFFF))
     return party_from(identity, kind, suspended, valid_until, numbers)
+
+
+def party_of(word: int) -> Party | None:
+    """The party that a word of the Registrar's storage says, in the layout of contracts/libraries/PartyWord.sol."""
+    identity = to_checksum_address(f"0x{word & (1 << 160) - 1:040x}")
+    suspended = bool(word >> 248 & 1)
+    return _party(identity, word >> 160 & 0xFF, suspended, word >> 232 & 0xFFFF, word >> 168 & (1 << 64) - 1)
 
 
 def party_from(identity: str, kind: int, suspended: bool, valid_until: int, groups: Iterable[int]) -> Party | None:

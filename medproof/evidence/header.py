@@ -111,7 +111,13 @@ class Header:
             NodeError: nobody answers.
         """
         (said,) = chain.ask([("eth_getBlockByNumber", [hex(block), False])])
-        return cls.of(said)
+        if said is None:
+            raise EvidenceError("header", f"of block {block} is not known to the node", "Name a block that it has")
+        header = cls.of(said)
+        if header.number != block:
+            step = "Ask a node that can be relied on"
+            raise EvidenceError("header", f"is that of block {header.number}, and block {block} was asked for", step)
+        return header
 
     @classmethod
     def of(cls, said: Any) -> Header:

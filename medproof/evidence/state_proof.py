@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +11,32 @@ from eth_utils.address import to_checksum_address
 from rlp.exceptions import RLPException
 from tiny_keccak import keccak256
 
-from medproof.chain import Chain
-from medproof.errors import EvidenceError
+from medproof.chain import Chain, UnclearAnswerError
+from medproof.errors import EvidenceError, NodeError, StateUnavailableError
 from medproof.evidence.header import LONGEST_HEADER, Header
 from medproof.evidence.trie import LONGEST_NODE, LONGEST_PATH, read_rlp, value_at
 from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader, hex_text
 
-__all__ = ["ProvedState", "SlotProof", "StateProof", "prove"]
+__all__ = [
+    "GivenProof",
+    "ProvedState",
+    "SlotProof",
+    "StateProof",
+    "ask_proofs",
+    "prove",
+    "read_account",
+    "read_word",
+    "slot_key",
+]
 
 _MOST_SLOTS = 1000
 _WORD = 32
+_UNKNOWN_METHOD = re.compile("-32601|method.*(not|un)", re.IGNORECASE)
+_STEPS = {
+    False: "Ask a node that keeps old states (an archive node), or name a newer block",
+    True: "Ask a node that serves eth_getProof",
+}
 
 
 @dataclass(frozen=True)
@@ -60,16 +76,16 @@ class StateProof:
         """
         self.header.check(block_hash)
         address = bytes.fromhex(self.address[2:])
-        found = value_at(self.header.state_root, keccak256(address), self.account, f"account {self.address}")
-        if found is None:
-            raise EvidenceError(f"account {self.address}", "does not exist in this state")
-        storage_root, code_hash = _account(found)
+        part = f"account {self.address}"
+        storage_root, code_hash = read_account(
+            value_at(self.header.state_root, keccak256(address), self.account, part), part
+        )
         words: dict[int, bytes] = {}
         for one in self.slots:
             part = f"slot {one.slot:#066x}"
-            held = value_at(storage_root, keccak256(one.slot.to_bytes(_WORD, "big")), one.nodes, part)
-            if _word(held, part) != one.word:
-                raise EvidenceError(part, f"holds 0x{_word(held, part).hex()}, not 0x{one.word.hex()}")
+            held = read_word(value_at(storage_root, slot_key(one.slot), one.nodes, part), part)
+            if held != one.word:
+                raise EvidenceError(part, f"holds 0x{held.hex()}, not 0x{one.word.hex()}")
             words[one.slot] = one.word
         return ProvedState(self.header.number, self.header.timestamp, code_hash, words)
 
@@ -119,41 +135,82 @@ def prove(chain: Chain, address: str, slots: Iterable[int], block: int | None = 
 
     Raises:
         EvidenceError: what the node gives is no proof.
-        NodeError: nobody answers, or the node has not that block's state.
+        StateUnavailableError: the node proves nothing at that block.
+        NodeError: nobody answers.
     """
     number = chain.block_number() if block is None else block
     asked = sorted(set(slots))
-    words = [f"{slot:#066x}" for slot in asked]
     header = Header.fetch(chain, number)
-    (said,) = chain.ask([("eth_getProof", [address, words, hex(number)])])
-    try:
-        given = {int(one["key"], 16): one for one in said["storageProof"]}
-        found = tuple(
-            SlotProof(slot, int(given[slot]["value"], 16).to_bytes(_WORD, "big"), _nodes(given[slot]["proof"]))
-            for slot in asked
-        )
-        proof = StateProof(chain.chain_id, to_checksum_address(address), header, _nodes(said["accountProof"]), found)
-    except (TypeError, ValueError, LookupError, OverflowError) as error:
-        raise EvidenceError("proof", "is not given by the node", "Ask a node that serves eth_getProof") from error
+    (given,) = ask_proofs(chain, [(address, asked)], number)
+    found = tuple(SlotProof(slot, *given.slots[slot]) for slot in asked)
+    proof = StateProof(chain.chain_id, to_checksum_address(address), header, given.account, found)
     proof.verify()
     return proof
+
+
+@dataclass(frozen=True)
+class GivenProof:
+    """What a node says of an account at a block: nothing of it is verified."""
+
+    account: tuple[bytes, ...]  # nodes of the state's tree
+    slots: Mapping[int, tuple[bytes, tuple[bytes, ...]]]  # each with its word and nodes of the storage's tree
+
+
+def ask_proofs(chain: Chain, asked: Sequence[tuple[str, Sequence[int]]], block: int) -> list[GivenProof]:
+    """Ask a node to prove slots of several accounts at a block, in one request.
+
+    Raises:
+        StateUnavailableError: the node proves nothing at that block; it says why.
+        EvidenceError: what it gives has not the form of proofs.
+        NodeError: nobody answers.
+    """
+    questions: list[tuple[str, list[Any]]] = [
+        ("eth_getProof", [address, [f"{slot:#066x}" for slot in slots], hex(block)]) for address, slots in asked
+    ]
+    try:
+        answers = chain.ask(questions)
+    except UnclearAnswerError:
+        raise
+    except NodeError as error:
+        said = str(error).removeprefix("The node refused eth_getProof: ")
+        raise StateUnavailableError(block, said, _STEPS[bool(_UNKNOWN_METHOD.search(said))]) from error
+    try:
+        return [_given(said, slots) for said, (_, slots) in zip(answers, asked, strict=True)]
+    except (TypeError, ValueError, LookupError, OverflowError) as error:
+        raise EvidenceError("proof", "is not given by the node", "Ask a node that serves eth_getProof") from error
+
+
+def _given(said: Mapping[str, Any], slots: Sequence[int]) -> GivenProof:
+    given = {int(one["key"], 16): one for one in said["storageProof"]}
+    words = {slot: int(given[slot]["value"], 16).to_bytes(_WORD, "big") for slot in slots}
+    found = {slot: (word, _nodes(given[slot]["proof"])) for slot, word in words.items()}
+    return GivenProof(_nodes(said["accountProof"]), found)
 
 
 def _nodes(said: Any) -> tuple[bytes, ...]:
     return tuple(bytes.fromhex(node[2:]) for node in said)
 
 
-def _account(encoded: bytes) -> tuple[bytes, bytes]:
-    """An account's storage root and code hash."""
+def slot_key(slot: int) -> bytes:
+    """Under which key the storage's tree has a slot."""
+    return keccak256(slot.to_bytes(_WORD, "big"))
+
+
+def read_account(held: bytes | None, part: str) -> tuple[bytes, bytes]:
+    """An account's storage root and code hash, from what the state's tree holds."""
+    if held is None:
+        raise EvidenceError(part, "does not exist in this state")
     try:
-        _, _, storage_root, code_hash = read_rlp(encoded)
-        return bytes(storage_root), bytes(code_hash)
+        _, _, storage_root, code_hash = map(bytes, read_rlp(held))
     except (RLPException, ValueError, TypeError):
-        raise EvidenceError("account", "is none") from None
+        raise EvidenceError(part, "is none") from None
+    if len(storage_root) != _WORD:
+        raise EvidenceError(part, "has a storage root that is none")
+    return storage_root, code_hash
 
 
-def _word(held: bytes | None, part: str) -> bytes:
-    """A slot's 32 bytes: what is zero is not in the tree."""
+def read_word(held: bytes | None, part: str) -> bytes:
+    """A slot's 32 bytes, from what the storage's tree holds: what is zero is not in it."""
     if held is None:
         return bytes(_WORD)
     try:

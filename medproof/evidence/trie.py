@@ -26,7 +26,7 @@ _DECODED = 4096  # nodes near the root are come by again and again
 
 
 class Nodes:
-    """Nodes of the chain's trees, each once, under its hash: what is reached from a root is what that root commits to."""
+    """Nodes of the chain's trees, each once, under its hash: what is reached from a root, the root commits to."""
 
     def __init__(self) -> None:
         """Begin with none."""

@@ -15,7 +15,7 @@ from medproof.errors import RuleFieldError
 from medproof.policy.codes import Action, PartyKind, Purpose, ResearchUse
 from medproof.policy.word import FIELDS, FLAG_FIELDS, NO_END_DAY, Field, minute
 
-__all__ = ["Case", "Decision", "Reason", "decide", "in_force", "normalize"]
+__all__ = ["Case", "Decision", "Reason", "decide", "in_force", "is_break_glass", "normalize"]
 
 
 class Reason(IntEnum):
@@ -120,7 +120,7 @@ def decide(
 
     words = tuple(rules)
     decision = _evaluate(words, kind, moment, request)
-    if not glass_broken or decision.permitted or not _is_break_glass(request):
+    if not glass_broken or decision.permitted or not is_break_glass(request):
         return decision
     refused = any(_refuses_break_glass(word, kind, moment, request) for word in words)
     return decision if refused else replace(decision, reason=Reason.BREAK_GLASS)
@@ -203,8 +203,8 @@ def normalize(request_word: int) -> int | None:
     return request
 
 
-def _is_break_glass(request: int) -> bool:
-    """Whether a complete request is one of break-glass: for that purpose alone, to access or use."""
+def is_break_glass(request: int) -> bool:
+    """Whether a request, as `normalize` gives it, is one of break-glass: for that purpose alone, to access or use."""
     only = request & _PURPOSES.mask == _BREAK_GLASS
     return only and not request & FIELDS["actions"].mask & ~_BREAK_GLASS_ACTIONS
 
