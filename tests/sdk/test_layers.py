@@ -137,7 +137,7 @@ LAYERS = (
     {"relayer.batch"},
     {"x12.answers"},
     {"claims.eligibility", "reading_proof"},
-    {"consents", "leaf_proof", "receipt", "recovery", "relayer.queue", "sealed_prescription"},
+    {"consents", "fixed_cohort", "leaf_proof", "receipt", "recovery", "relayer.queue", "sealed_prescription"},
     {"claims.case", "claims.steps"},
     {"client"},
     {"client.facade"},
@@ -151,6 +151,7 @@ LAYERS = (
         "client.prescriptions",
         "client.record_pointers",
         "client.registrar",
+        "client.token",
     },
     {"client.break_glass"},
     {"client.contract"},
@@ -207,7 +208,7 @@ LAYERS = (
     {"policy.codes"},
     {"json_reader"},
     {"indexed_merkle"},
-    {"hashing", "key_file", "merkle"},
+    {"hashing", "key_file", "merkle", "sorted_merkle"},
     {"errors"},
     {""},  # medproof itself, which knows its version
 )
