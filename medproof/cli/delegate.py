@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from medproof.cli import documents
-from medproof.cli.options import ChainOptions, PeriodOptions, SendingOptions, SubjectOptions, expanded
+from medproof.cli.options import ChainListOptions, ChainOptions, PeriodOptions, SendingOptions, SubjectOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.rules import moment
 from medproof.cli.sending import deliver, now_on
@@ -69,9 +69,9 @@ def revoke(delegate: Delegate, who: SubjectOptions, sending: SendingOptions, cha
 
 @app.command("list", epilog="Example: medproof delegate list --subject 0x…")
 @expanded
-def list_delegates(who: SubjectOptions, chain: ChainOptions) -> None:
+def list_delegates(who: SubjectOptions, chain: ChainListOptions) -> None:
     """List a subject's delegates, past ones included."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose = subject(who)
     named = ("delegate", "successor")
     accounts = dict.fromkeys(

@@ -11,7 +11,15 @@ from typer import Argument, Option
 
 from medproof import fhir, hashing
 from medproof.cli import documents
-from medproof.cli.options import ChainOptions, KeyOptions, PeriodOptions, SendingOptions, SubjectOptions, expanded
+from medproof.cli.options import (
+    ChainListOptions,
+    ChainOptions,
+    KeyOptions,
+    PeriodOptions,
+    SendingOptions,
+    SubjectOptions,
+    expanded,
+)
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes, moment
 from medproof.cli.sending import deliver, now_on
@@ -75,9 +83,9 @@ def revoke(
 
 @app.command("list", epilog="Example: medproof device list --subject 0x…")
 @expanded
-def list_devices(who: SubjectOptions, chain: ChainOptions) -> None:
+def list_devices(who: SubjectOptions, chain: ChainListOptions) -> None:
     """List a subject's devices, past ones included."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose = subject(who)
     accounts = dict.fromkeys(str(event.arguments["device"]) for event in suite.devices.history(whose))
     found = []

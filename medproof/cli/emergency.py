@@ -10,7 +10,7 @@ import typer
 from typer import Argument, Option
 
 from medproof.cli import documents
-from medproof.cli.options import ChainOptions, KeyOptions, SendingOptions, SubjectOptions, expanded
+from medproof.cli.options import ChainListOptions, ChainOptions, KeyOptions, SendingOptions, SubjectOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.sending import deliver
 from medproof.cli.session import account, acting, open_suite, party, subject
@@ -73,9 +73,9 @@ def review(
 
 @app.command("list", epilog="Example: medproof emergency list --subject 0x…")
 @expanded
-def list_openings(who: SubjectOptions, chain: ChainOptions) -> None:
+def list_openings(who: SubjectOptions, chain: ChainListOptions) -> None:
     """List the openings of a subject's record."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose = subject(who)
     openings = suite.consent_registry.openings(whose)
     output.document({"subject": whose, "openings": [documents.opening_document(one) for one in openings]})

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from typer import Argument
 
-from medproof.cli.options import ChainOptions, KeyOptions, expanded
+from medproof.cli.options import ChainListOptions, ChainOptions, KeyOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.sending import tell_done
 from medproof.cli.session import grantee, identity, open_suite, party
@@ -58,9 +58,9 @@ def leave(group: Group, named: Named, authority: KeyOptions, chain: ChainOptions
 
 @app.command("list", epilog="Example: medproof party group list --network sepolia")
 @expanded
-def list_groups(chain: ChainOptions) -> None:
+def list_groups(chain: ChainListOptions) -> None:
     """List the groups."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     groups = sorted(suite.registrar.groups().items())
     output.document({"groups": [{"group": number, "name": name} for number, name in groups]})
     output.table(("group", "name"), ((str(number), name) for number, name in groups), empty="There are none.")

@@ -9,7 +9,7 @@ import typer
 from typer import Option
 
 from medproof.cli import documents
-from medproof.cli.options import ChainOptions, SubjectOptions, expanded
+from medproof.cli.options import ChainListOptions, SubjectOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.sending import now_on
 from medproof.cli.session import open_suite, subject
@@ -31,11 +31,11 @@ app = typer.Typer()
 @expanded
 def list_rules(
     who: SubjectOptions,
-    chain: ChainOptions,
+    chain: ChainListOptions,
     revoked: Annotated[bool, Option("--revoked", help="Show revoked rules, too.")] = False,
 ) -> None:
     """List a subject's rules by grantee."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose, now = subject(who), now_on(suite)
     found = [(one, rule) for one, rule in rules_of(suite, whose, output) if revoked or not rule.revoked]
     output.document(
@@ -63,9 +63,9 @@ def list_rules(
 
 @app.command(epilog="Example: medproof consent history --wallet seed.txt --custodian 0x…")
 @expanded
-def history(who: SubjectOptions, chain: ChainOptions) -> None:
+def history(who: SubjectOptions, chain: ChainListOptions) -> None:
     """Show all that was done to a subject's rules and in emergencies, and by whom."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose = subject(who)
     acts = _acts(suite, whose, output)
     output.document({"subject": whose, "acts": [*acts]})

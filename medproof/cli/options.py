@@ -11,10 +11,15 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 from typer import Option
 
+from medproof.errors import OptionError
+
 __all__ = [
     "ActorOptions",
+    "ChainListOptions",
     "ChainOptions",
+    "JsonOptions",
     "KeyOptions",
+    "ListOptions",
     "PeriodOptions",
     "PseudonymOptions",
     "RelayOptions",
@@ -31,7 +36,34 @@ _CODES = "Repeat it, or separate by commas; ALL for every one."
 
 
 @dataclass(frozen=True)
-class ChainOptions:
+class JsonOptions:
+    """For whom the output is: people, or a program."""
+
+    as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.", rich_help_panel="Output")] = (
+        False
+    )
+
+
+@dataclass(frozen=True)
+class ListOptions(JsonOptions):
+    """For whom a list is: people, a spreadsheet, or a program."""
+
+    as_table: Annotated[
+        bool, Option("--table", help="Print a table, as without any of these.", rich_help_panel="Output")
+    ] = False
+    as_csv: Annotated[bool, Option("--csv", help="Print comma-separated values instead.", rich_help_panel="Output")] = (
+        False
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse two of them at once."""
+        named = [f"--{name}" for name in ("table", "csv", "json") if getattr(self, f"as_{name}")]
+        if len(named) > 1:
+            raise OptionError(named[0], f"stands beside {named[1]}", "Choose one of --table, --csv and --json.")
+
+
+@dataclass(frozen=True)
+class ChainOptions(JsonOptions):
     """Which chain, which deployment, and for whom the output is."""
 
     network: Annotated[
@@ -54,9 +86,11 @@ class ChainOptions:
             rich_help_panel="Chain",
         ),
     ] = None
-    as_json: Annotated[bool, Option("--json", help="Print one JSON document instead.", rich_help_panel="Output")] = (
-        False
-    )
+
+
+@dataclass(frozen=True)
+class ChainListOptions(ChainOptions, ListOptions):
+    """Which chain, which deployment, and for whom the list is."""
 
 
 @dataclass(frozen=True)

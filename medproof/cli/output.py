@@ -1,9 +1,11 @@
-"""What commands print: for people by Rich, or one JSON document; errors as one line, or as JSON, on standard error."""
+"""What commands print: for people by Rich, as CSV, or as one JSON document; errors on standard error, likewise."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
+import re
 import secrets
 import sys
 import textwrap
@@ -75,6 +77,8 @@ _SECRET = (  # what stands in files whose loss nobody can mend: cases, prescript
     b'"medproof-prescription"',
     b'"kdfparams"',
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with these, a cell of a spreadsheet may begin to act
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?|-", re.ASCII)
 _ENDLESS = 100_000  # characters of a line in a file or a pipe, which have no width
 _Item = TypeVar("_Item")
 
@@ -97,9 +101,9 @@ def tell_error(name: str, message: str, code: int, *, as_json: bool) -> None:
 class Output:
     """Where a command's result goes."""
 
-    def __init__(self, *, as_json: bool) -> None:
-        """Print for people, or one JSON document."""
-        self.as_json = as_json
+    def __init__(self, *, as_json: bool, as_csv: bool = False) -> None:
+        """Print for people, or one JSON document, or of tables alone their values separated by commas."""
+        self.as_json, self.as_csv = as_json, as_csv
         self._out = _console(stderr=False)
         self._aside = _console(stderr=True)
 
@@ -119,7 +123,7 @@ class Output:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print a sentence for people."""
-        if not self.as_json:
+        if not self.as_json and not self.as_csv:
             self._out.print(Text(text, style=style), soft_wrap=not self._out.is_terminal)
 
     def aside(self, text: str) -> None:
@@ -128,9 +132,12 @@ class Output:
             self._aside.print(Text(text), soft_wrap=not self._aside.is_terminal)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-        """Print a table for people, or a sentence where it is empty."""
+        """Print a table for people, or a sentence where it is empty; or as CSV, its head at least."""
         found = [tuple(row) for row in rows]
-        if not found:
+        if self.as_csv:
+            writer = csv.writer(sys.stdout, lineterminator="\n")
+            writer.writerows([_no_formula(cell) for cell in row] for row in (columns, *found))
+        elif not found:
             self.say(empty)
         elif not self.as_json:
             self._show(columns, found)
@@ -261,6 +268,11 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists() or path.is_symlink():
         raise OptionError(str(path), "is there already", "Name a new file: no secret is ever overwritten.")
+
+
+def _no_formula(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula, by a quote before it, as OWASP advises ("CSV Injection")."""
+    return f"'{cell}" if cell.startswith(_FORMULA) and not _NUMBER.fullmatch(cell) else cell
 
 
 def _longest_word(text: str) -> int:

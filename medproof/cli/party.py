@@ -10,7 +10,7 @@ from typer import Argument, Option
 
 from medproof.cli import documents
 from medproof.cli.credential import CredentialOptions, commitment
-from medproof.cli.options import ChainOptions, KeyOptions, expanded
+from medproof.cli.options import ChainListOptions, ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import day
 from medproof.cli.sending import tell_done
@@ -140,9 +140,9 @@ def show(named: Named, chain: ChainOptions) -> None:
 
 @app.command("list", epilog="Example: medproof party list --network sepolia")
 @expanded
-def list_parties(chain: ChainOptions) -> None:
+def list_parties(chain: ChainListOptions) -> None:
     """List all parties ever accredited, oldest first."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     today = _today(suite)
     found = [_party(suite, one, today) for one in output.each(suite.registrar.parties(), "Reading parties")]
     output.document({"parties": [*found]})

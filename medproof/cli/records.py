@@ -13,7 +13,7 @@ from medproof import fhir, hashing
 from medproof.access import PromiseFile
 from medproof.cli import documents
 from medproof.cli.custodians import Gatekeepers, asking
-from medproof.cli.options import ChainOptions, KeyOptions, SubjectOptions, WalletOptions, expanded
+from medproof.cli.options import ChainListOptions, ChainOptions, KeyOptions, SubjectOptions, WalletOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes
 from medproof.cli.session import account, open_suite, phrase, read_text, signer, subject
@@ -100,14 +100,14 @@ def _posted(client: GatekeeperClient, to: str, record: Resource) -> JsonObject:
 @expanded
 def list_pointers(
     who: SubjectOptions,
-    chain: ChainOptions,
+    chain: ChainListOptions,
     gatekeeper: Annotated[
         str | None,
         Option(metavar="URL", envvar="MEDPROOF_GATEKEEPER", help="Ask it, too: what is in batches it alone knows."),
     ] = None,
 ) -> None:
     """List a subject's pointers: what the chain shows, and with --gatekeeper what the custodian lists besides."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     whose = subject(who)
     listed: list[ListedPointer] = []
     if gatekeeper is not None:
@@ -138,9 +138,9 @@ def list_pointers(
 
 @app.command("timeline", epilog="Example: medproof records timeline --wallet seed.txt --gatekeeper 0x…=https://…")
 @expanded
-def show_timeline(who: WalletOptions, chain: ChainOptions, gatekeeper: Gatekeepers = None) -> None:
+def show_timeline(who: WalletOptions, chain: ChainListOptions, gatekeeper: Gatekeepers = None) -> None:
     """Show all that happened with all custodians, oldest first: only the seed phrase joins them."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     mine, total = Wallet(phrase(who.wallet)), len(suite.registrar.parties())
     with asking(suite, gatekeeper) as listings, output.progress("Trying custodians", total) as advance:
         found = [*timeline(suite, mine, listings=listings, progress=lambda done, _: advance(done))]
