@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from medproof import hashing
@@ -24,9 +24,10 @@ from medproof.hashing import Json, JsonObject
 from medproof.json_reader import JsonReader, hex_text
 from medproof.policy.codes import ResearchUse
 from medproof.policy.duo import StudyUse, Topic, to_requests
+from medproof.policy.evaluation import normalize
 from medproof.policy.phrases import day, join, plain, widest
 from medproof.policy.request_json import read_request, write_request
-from medproof.policy.word import Request, encode_request
+from medproof.policy.word import EPOCH_DAY, NO_END_DAY, Request, encode_request
 
 __all__ = ["Approval", "FileDigest", "StudyDocument", "describe_study", "read_use", "write_use"]
 
@@ -34,7 +35,8 @@ _FORMAT = "medproof-study"
 _VERSION = 1
 _LONGEST = 1 << 20
 _LONGEST_LINE = 300
-_MOST_CUSTODIANS = 4096
+_MOST_CUSTODIANS = 100  # as the contract has it
+_LAST_DAY = EPOCH_DAY + timedelta(days=NO_END_DAY)
 _MOST_TERMS = 1024  # in one list of a use
 
 _LISTS = ("diseases", "topics", "regions", "research_types", "users", "projects", "institutions")
@@ -90,7 +92,7 @@ class StudyDocument:
     scope: Request  # the data it asks for; its research field is empty: the use says it
     starts: date  # first day
     ends: date  # last day
-    custodians: tuple[str, ...]  # identities of those who hold the data
+    custodians: tuple[str, ...]  # identities of those who hold the data, 1 to 100; kept in ascending order
     protocol: FileDigest
     approval: Approval
     protocol_salt: bytes = field(default_factory=hashing.new_salt, repr=False)
@@ -104,6 +106,12 @@ class StudyDocument:
         """
         if self.ends < self.starts:
             raise StudyError("period", f"ends on {self.ends}, before it starts on {self.starts}", _MEND)
+        object.__setattr__(self, "custodians", tuple(sorted(set(self.custodians), key=str.lower)))
+        if not 0 < len(self.custodians) <= _MOST_CUSTODIANS:
+            rule = f"are {len(self.custodians)}, and a study names 1 to {_MOST_CUSTODIANS}"
+            raise StudyError("custodians", rule, "Register a study for each group of custodians")
+        if self.starts < EPOCH_DAY or self.ends > _LAST_DAY:
+            raise StudyError("period", f"is not within {EPOCH_DAY} and {_LAST_DAY}", _MEND)
         for name, line in (
             ("title", self.title),
             ("committee", self.approval.committee),
@@ -127,8 +135,10 @@ class StudyDocument:
 
     @property
     def request_word(self) -> int:
-        """The request as the chain has it."""
-        return encode_request(self.request)
+        """The request as the chain has it: every field filled in."""
+        word = normalize(encode_request(self.request))
+        assert word is not None  # `to_requests` makes no other
+        return word
 
     @property
     def protocol_commitment(self) -> bytes:

@@ -208,7 +208,7 @@ LAYERS = (
     {"policy.codes"},
     {"json_reader"},
     {"indexed_merkle"},
-    {"hashing", "key_file", "merkle", "sorted_merkle"},
+    {"hashing", "key_file", "merkle"},
     {"errors"},
     {""},  # medproof itself, which knows its version
 )

@@ -14,9 +14,10 @@ from medproof import hashing
 from medproof.errors import DataUseError, StudyError
 from medproof.policy.codes import DataClass, Purpose, ResearchUse, Sensitivity
 from medproof.policy.duo import StudyUse, Topic
+from medproof.policy.evaluation import normalize
 from medproof.policy.study import FileDigest, StudyDocument, describe_study, read_use, write_use
 from medproof.policy.word import Request, decode_request
-from tests.sdk.studies.examples import APPROVAL, PROTOCOL, document
+from tests.sdk.studies.examples import APPROVAL, CUSTODIAN, PROTOCOL, RESEARCHER, document
 
 Edit = Callable[[dict[str, Any]], object]
 
@@ -34,7 +35,7 @@ def test_it_comes_back_as_it_was_written() -> None:
 def test_the_request_says_what_the_use_needs_and_accepts() -> None:
     study = document()
     request = decode_request(study.request_word)
-    assert request == study.request
+    assert normalize(study.request_word) == study.request_word
     assert request.purposes == Purpose.HRESCH
     assert request.classes == DataClass.GENOMICS | DataClass.LABORATORY
     assert request.research & ResearchUse.PERMISSIONS == ResearchUse.DS
@@ -74,6 +75,11 @@ def test_each_part_of_the_approval_is_committed_to(change: dict[str, Any]) -> No
     assert other.protocol_commitment == study.protocol_commitment
 
 
+def test_custodians_are_in_ascending_order_each_once() -> None:
+    study = replace(document(), custodians=(RESEARCHER, CUSTODIAN, RESEARCHER))
+    assert study.custodians == (CUSTODIAN, RESEARCHER)
+
+
 def test_files_are_checked() -> None:
     study = document()
     study.check_files(protocol=PROTOCOL, approval=APPROVAL)
@@ -98,6 +104,10 @@ def test_the_sentence_names_what_is_asked_and_how_to_leave() -> None:
     ("change", "words"),
     [
         ({"ends": date(2026, 2, 28)}, "ends on 2026-02-28, before it starts on 2026-03-01"),
+        ({"starts": date(1969, 1, 1)}, "is not within 1970-01-01 and 2149-06-06"),
+        ({"ends": date(2149, 6, 7)}, "is not within 1970-01-01 and 2149-06-06"),
+        ({"custodians": ()}, "are 0, and a study names 1 to 100"),
+        ({"custodians": tuple(f"0x{n:040x}" for n in range(101))}, "are 101, and a study names 1 to 100"),
         ({"title": ""}, "title of the study is no line"),
         ({"title": "a\x1b[2Jb"}, "title of the study is no line"),
         ({"title": "a\nb"}, "title of the study is no line"),
