@@ -83,6 +83,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Statements that write nothing and all see the same state, whatever others write meanwhile."""
+        with _named(), self.engine.connect() as connection:
+            if self.is_sqlite:
+                with connection.begin():
+                    connection.exec_driver_sql("BEGIN")  # the first SELECT takes the snapshot
+                    yield connection
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                with connection.begin():
+                    yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One change, whole or not at all, on disk when it is done."""
         with _named(), self.engine.connect().execution_options(writing=True) as connection, connection.begin():

@@ -1,0 +1,15 @@
+"""The public registry for research: the data set, cohorts, and what is published of them. docs/research.md has more.
+
+It needs `medproof[research]`.
+"""
+
+from medproof.errors import MissingExtraError
+
+try:
+    from medproof.research.dataset import Dataset, datasets, write_dataset
+except ModuleNotFoundError as missing:
+    if (missing.name or "medproof").startswith("medproof"):
+        raise
+    raise MissingExtraError("The research data set", "research", str(missing.name)) from None
+
+__all__ = ["Dataset", "datasets", "write_dataset"]

@@ -1,0 +1,240 @@
+"""The columns of the research data set, which is its data dictionary: what each says, in what unit, and from where.
+
+Types are Ibis' names of them. Addresses and hashes are strings of 0x and lower-case digits. Codes are sets of bits, as
+`medproof.policy.codes` has them; docs/rule-word.md prints the lists.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medproof.policy.codes import CodedFlag, PartyKind
+from medproof.policy.word import FIELDS, FLAG_FIELDS
+
+CodeList = type[CodedFlag]
+
+__all__ = ["CODE_COLUMNS", "PARTITIONS", "TABLES", "Column", "Table", "column_name"]
+
+ADDRESS, HASH, CODES, COUNT = "0x and 40 digits", "0x and 64 digits", "set of bits", "count"
+BLOCK, TIME = "block number", "UTC"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    type: str  # as Ibis names it
+    description: str  # one line for the dictionary
+    source: str  # where it comes from: a field of the rule word, an event of a contract, …
+    unit: str = ""  # of the values; empty where the type says it
+    optional: bool = False  # whether it may be empty
+    codes: CodeList | None = None  # the code list of its bits
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the data set."""
+
+    name: str
+    description: str  # what a row is
+    columns: tuple[Column, ...]
+    order: tuple[str, ...]  # by which columns its rows are sorted
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Each column's type, by its name; one that is never empty with an exclamation mark, as in Ibis' schemas."""
+        return {one.name: one.type if one.optional else f"!{one.type}" for one in self.columns}
+
+
+def column_name(field: str) -> str:
+    """The column of a field of the rule word: partyKinds is party_kinds."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in field)
+
+
+def _field(name: str) -> Column:
+    """The column of a number or a set of codes in the rule word."""
+    field = FIELDS[name]
+    kind = "int32"
+    unit = CODES if field.codes else COUNT if name == "sequence" else "number"
+    return Column(
+        column_name(name), kind, field.meaning, _bits(name, field.offset, field.width), unit, False, field.codes
+    )
+
+
+def _flag(name: str) -> Column:
+    flag = FLAG_FIELDS[name]
+    return Column(column_name(name), "boolean", flag.meaning, _bits(name, flag.offset, flag.width))
+
+
+def _bits(name: str, offset: int, width: int) -> str:
+    place = f"bit {offset}" if width == 1 else f"bits {offset} to {offset + width - 1}"
+    return f"rule word, {name}, {place}"
+
+
+# Where a row belongs: the folders of the Parquet files.
+PARTITIONS: tuple[Column, ...] = (
+    Column("chain", "int64", "id of the chain", "eth_chainId", "EIP-155 chain id"),
+    Column("authority", "string", "address of the deployment's Authority, which no other has", "manifest", ADDRESS),
+)
+
+_STANDING = Column("standing", "boolean", "whether it still stands at the data set's block", "until_block is empty")
+
+_HISTORY: tuple[Column, ...] = (
+    Column("block", "int64", "block since which it stands", "the event's block", BLOCK),
+    Column("position", "int64", "place of the event among those of its block", "logIndex", "from 0"),
+    Column("block_time", "timestamp('UTC')", "time of that block: when the chain knew it", "block header", TIME),
+    Column(
+        "until_block", "int64", "block from which it stands no more; empty while it does", "the next event", BLOCK, True
+    ),
+    Column("until_time", "timestamp('UTC')", "time of that block", "block header", TIME, True),
+)
+
+
+def _address(name: str, description: str, source: str) -> Column:
+    return Column(name, "string", description, source, ADDRESS)
+
+
+def _hash(name: str, description: str, source: str) -> Column:
+    return Column(name, "string", description, source, HASH)
+
+
+def _number(name: str, description: str, source: str, unit: str = "number") -> Column:
+    return Column(name, "int64", description, source, unit)
+
+
+def _history(name: str, description: str, *columns: Column, partitions: tuple[Column, ...] = ()) -> Table:
+    return Table(name, description, (*PARTITIONS, *partitions, *columns, *_HISTORY), ("block", "position"))
+
+
+_RULES = Table(
+    "rules",
+    "a change of a rule: what stood from a block until the next change of the same rule",
+    (
+        *PARTITIONS,
+        _STANDING,
+        Column(
+            "subject_number",
+            "int32",
+            "the subject as a number, from 0 in the order of first rules",
+            "counted",
+            "number",
+        ),
+        _address("subject", "the pseudonymous account whose rule it is", "RuleSet, RuleRevoked"),
+        _address("grantee", "for whom: a party's identity, or the number of a group", "RuleSet, RuleRevoked"),
+        Column("grantee_type", "string", "party, group or everyone", "grantee", "party | group | everyone"),
+        Column("rule_index", "int32", FIELDS["index"].meaning, _bits("index", FIELDS["index"].offset, 4), "number"),
+        _field("sequence"),
+        _field("terms"),
+        *(_flag(name) for name in FLAG_FIELDS),
+        *(_field(name) for name, field in FIELDS.items() if field.codes),
+        Column(
+            "valid_from",
+            "timestamp('UTC')",
+            "in force from, inclusive: what the signer set",
+            "rule word, validFrom",
+            TIME,
+        ),
+        Column(
+            "valid_until",
+            "timestamp('UTC')",
+            "in force until, exclusive: what the signer set; empty for no end",
+            "rule word, validUntil",
+            TIME,
+            True,
+        ),
+        Column(
+            "data_from",
+            "date",
+            "first day of the data; empty for 1970-01-01 and earlier",
+            "rule word, dataFrom",
+            "day",
+            True,
+        ),
+        Column(
+            "data_until",
+            "date",
+            "last day of the data, inclusive; empty for no end",
+            "rule word, dataUntil",
+            "day",
+            True,
+        ),
+        Column("word", "string", "the rule word as stored", "RuleSet, RuleRevoked", "64 hex digits"),
+        *_HISTORY,
+    ),
+    ("deny", "grantee", "subject_number", "rule_index", "block", "position"),
+)
+
+CODE_COLUMNS: tuple[str, ...] = tuple(one.name for one in _RULES.columns if one.codes)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        _RULES,
+        _history(
+            "terms",
+            "published terms: the human-readable consent form that rules name",
+            _number("number", "the terms' number, which rules name", "TermsPublished"),
+            _hash("terms", "hash of the terms", "TermsPublished"),
+        ),
+        _history(
+            "parties",
+            "a change of a party",
+            _address("party", "its identity, the account it was first accredited with", "PartyAccredited"),
+            _address("account", "the account that acts for it", "PartyAccredited, AccountChanged"),
+            Column("kind", "int32", "its one kind", "PartyAccredited", CODES, codes=PartyKind),
+            _hash("credential", "salted hash of the credential that was checked", "PartyAccredited, PartyRenewed"),
+            Column("valid_until", "date", "last day of its accreditation", "PartyAccredited, PartyRenewed", "day"),
+            Column("suspended", "boolean", "whether it is suspended", "PartySuspended, PartyReinstated"),
+            Column(
+                "groups", "string", "numbers of its groups, the newest first", "GroupJoined, GroupLeft", "JSON list"
+            ),
+        ),
+        _history(
+            "party_groups",
+            "a group of parties",
+            _number("number", "the group's number", "GroupCreated"),
+            Column("name", "string", "its name, as the authority wrote it", "GroupCreated"),
+        ),
+        _history(
+            "openings",
+            "an emergency in which the glass was broken, or its review",
+            _address("subject", "whose data", "GlassBroken"),
+            _number("number", "the subject's opening, counted", "GlassBroken"),
+            _address("party", "who opened", "GlassBroken"),
+            _address("account", "the account that acted for it", "GlassBroken"),
+            _number("reason", "the contract's OverrideReason", "GlassBroken"),
+            _hash("justification", "salted hash of the justification", "GlassBroken"),
+            Column("until", "timestamp('UTC')", "open until, exclusive", "GlassBroken", TIME),
+            _number("review", "the contract's Review; 0 before one", "OpeningReviewed"),
+            _hash("remark", "salted hash of the reviewer's remark; zero for none", "OpeningReviewed"),
+        ),
+        _history(
+            "claims",
+            "a step of a claim",
+            _hash("claim", "the claim's id", "ClaimSubmitted"),
+            _address("provider", "who bills", "ClaimSubmitted"),
+            _address("payer", "who is billed", "ClaimSubmitted"),
+            _address("patient", "the patient's pseudonym", "ClaimSubmitted"),
+            _hash("registration", "the registered encounter or prescription", "ClaimSubmitted"),
+            _hash("commitment", "salted hash of the claim", "ClaimSubmitted"),
+            _hash("nullifier", "keyed hash of the service that was billed", "ClaimSubmitted"),
+            _hash("soft_key", "looser keyed hash, for review", "ClaimSubmitted"),
+            _number("rules", "number of the payer's rules", "ClaimSubmitted"),
+            _number("status", "the contract's ClaimStatus", "the step's event"),
+            _number("outcome", "the contract's Outcome", "ClaimAdjudicated, AppealDecided"),
+            _hash("response", "salted hash of the payer's response; zero for none", "ClaimAdjudicated, AppealDecided"),
+        ),
+        Table(
+            "blocks",
+            "a block in which something happened, and the last that was read",
+            (
+                *PARTITIONS,
+                _number("block", "its number", "block header", BLOCK),
+                _hash("hash", "its hash", "block header"),
+                Column("block_time", "timestamp('UTC')", "its time", "block header", TIME),
+            ),
+            ("block",),
+        ),
+    )
+}

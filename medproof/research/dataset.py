@@ -1,0 +1,426 @@
+"""The research data set: the public registry as tables that any engine reads, as of one block.
+
+It comes straight from an index, or from a folder of hive-partitioned Parquet::
+
+    rules/chain=1/authority=0x…/standing=true/24000000-1f0c….parquet
+    parties/chain=1/authority=0x…/24000000-1f0c….parquet
+    _manifests/1-0x….json
+
+Several deployments and chains share a folder. The same block gives the same bytes. A manifest is written last and
+removed first: what has none is being written, or whoever wrote it was stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ibis
+import pyarrow as pa
+import pyarrow.parquet as pq
+from ibis import BaseBackend
+from ibis.expr.types import Table as Expression
+
+from medproof.errors import DatasetError, IndexTimeError
+from medproof.indexer import IndexedDeployment
+from medproof.indexer.index import BlockHash
+from medproof.policy.word import minute
+from medproof.research.columns import TABLES, Table
+from medproof.research.source import ROW_GROUP, Progress, Source, arrow_schema
+
+__all__ = ["Dataset", "datasets", "schema_hash", "write_dataset"]
+
+FORMAT = 1  # of the folder; a newer MedProof counts it up where an older one cannot read it
+_MANIFESTS = "_manifests"  # engines pass over folders that begin with an underscore
+_ENGINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a data set is of."""
+
+    chain: int
+    authority: str
+    first: int
+    block: BlockHash
+    contracts: Mapping[str, str]
+
+
+class Dataset:
+    """The tables of one deployment as of one block, on an engine."""
+
+    def __init__(self, about: _About, engine: BaseBackend, tables: Mapping[str, Expression]) -> None:
+        """See `open` and `of_index`."""
+        self.chain, self.authority = about.chain, about.authority  # the chain's id; the Authority's address, 0x…
+        self.first, self.block = about.first, about.block  # the deployment's first block; the last that is known
+        self.contracts = about.contracts  # their addresses, 0x…, by name
+        self.engine = engine
+        self._about, self._tables = about, dict(tables)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path | str,
+        *,
+        chain: int | None = None,
+        authority: str | None = None,
+        engine: BaseBackend | None = None,
+    ) -> Dataset:
+        """Open a folder that `write_dataset` wrote.
+
+        Args:
+            folder: where.
+            chain: the chain's id, where the folder keeps several.
+            authority: the address of the deployment's Authority, where it keeps several of a chain.
+            engine: an Ibis backend that reads Parquet; DuckDB, embedded, where none is given.
+
+        Raises:
+            DatasetError: there is no such data set, or more than one; it is half-written, damaged, or of a newer
+                MedProof.
+        """
+        root = Path(folder)
+        manifest = _choose(root, chain, None if authority is None else authority.lower())
+        for entry in _files(manifest):
+            _check_file(root, entry)
+        own = engine is None
+        backend = _embedded() if engine is None else engine
+        about = _about(manifest)
+        try:
+            tables = {
+                table.name: _parquet(backend, root, table, manifest["tables"][table.name]["files"], about)
+                for table in TABLES.values()
+            }
+        except Exception as error:
+            if own:
+                backend.disconnect()
+            raise DatasetError(
+                str(root), f"cannot be read ({_reason(error)})", "Write it again from the index"
+            ) from None
+        return cls(about, backend, tables)
+
+    @classmethod
+    def of_index(
+        cls, indexed: IndexedDeployment, *, block: int | None = None, progress: Progress | None = None
+    ) -> Dataset:
+        """Take a deployment from an index into the embedded engine's memory.
+
+        Args:
+            indexed: the deployment.
+            block: as of which block; the last that was read where none is named.
+            progress: is told the table, and how many of its rows are done.
+
+        Raises:
+            IndexTimeError: the index does not know that block.
+        """
+        source = Source.of(indexed, block)
+        backend = _embedded()
+        tables = {}
+        for table, parts in source.tables(progress=progress):
+            tables[table.name] = backend.create_table(table.name, schema=ibis.schema(table.types))
+            batches = (batch for part in parts for batch in part.to_batches())
+            reader = pa.RecordBatchReader.from_batches(arrow_schema(table), batches)
+            backend.con.from_arrow(reader).insert_into(table.name)
+        return cls(
+            _About(indexed.chain, source.authority, source.first, source.block, source.contracts), backend, tables
+        )
+
+    def copied_to(self, engine: BaseBackend, *, prefix: str = "") -> Dataset:
+        """The same data set in tables of another engine, such as PostgreSQL.
+
+        Args:
+            engine: an Ibis backend that tables can be made on; tables of the same names are replaced.
+            prefix: what their names begin with.
+        """
+        tables = {
+            name: engine.create_table(
+                prefix + name, table.to_pyarrow(), schema=ibis.schema(TABLES[name].types), overwrite=True
+            )
+            for name, table in self._tables.items()
+        }
+        return Dataset(self._about, engine, tables)
+
+    def table(self, name: str) -> Expression:
+        """A table, with the columns that `medproof.research.columns.TABLES` lists.
+
+        Raises:
+            DatasetError: there is none of that name.
+        """
+        if name not in self._tables:
+            raise DatasetError(name, "is no table of the data set", f"Name one of {', '.join(self._tables)}")
+        return self._tables[name]
+
+    @property
+    def deployment(self) -> str:
+        """How the deployment is named: chain id and Authority."""
+        return f"{self.chain}-{self.authority}"
+
+    def block_at(self, *, block: int | None = None, at: datetime | None = None) -> BlockHash:
+        """The block as of which to ask: the last where neither is named; of a time, the last one not later.
+
+        A block without events has no row: as of it stood what stood after the newest before it, but its time is not
+        known. Then the hash is empty and the time that of the newest before.
+
+        Raises:
+            IndexTimeError: the data set ends before, or the deployment begins after.
+        """
+        blocks = self._tables["blocks"]
+        if block is None and at is None:
+            return self.block
+        if at is not None:
+            minute(at)  # refuses a time without a zone
+        if block is not None:
+            if not self.first <= block <= self.block.number:
+                raise IndexTimeError(block, at, self.block.number)
+            found = blocks.filter(blocks.block == block)
+        else:
+            assert at is not None
+            if at.timestamp() > self.block.time:
+                raise IndexTimeError(block, at, self.block.number)
+            found = blocks.filter(blocks.block_time <= ibis.literal(at.astimezone(UTC), "timestamp('UTC')"))
+        rows = found.order_by(found.block.desc()).limit(1).to_pyarrow().to_pylist()
+        if not rows:
+            raise IndexTimeError(block, at, self.block.number)
+        [row] = rows
+        return BlockHash(row["block"], bytes.fromhex(row["hash"][2:]), int(row["block_time"].timestamp()))
+
+    def close(self) -> None:
+        """Leave the engine."""
+        self.engine.disconnect()
+
+    def __enter__(self) -> Dataset:
+        """Use it and leave the engine at the end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the engine."""
+        self.close()
+
+
+def _embedded() -> BaseBackend:
+    return ibis.duckdb.connect(**_ENGINE)
+
+
+# -- writing ----------------------------------------------------------------------------------------------------------
+
+
+def write_dataset(
+    indexed: IndexedDeployment, folder: Path | str, *, block: int | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write a deployment as of a block to a folder, in place of what the folder has of it; give the manifest.
+
+    Args:
+        indexed: the deployment, in its index.
+        folder: where; made where there is none.
+        block: as of which block; the last that was read where none is named.
+        progress: is told the table, and how many of its rows are done.
+
+    Raises:
+        IndexTimeError: the index does not know that block.
+        DatasetError: the folder cannot be written.
+    """
+    source = Source.of(indexed, block)
+    root = Path(folder)
+    with _writing(root) as draft:
+        tables = {
+            table.name: _write_table(draft, table, parts, source) for table, parts in source.tables(progress=progress)
+        }
+        manifest = {
+            "format": FORMAT,
+            "chain": indexed.chain,
+            "authority": source.authority,
+            "contracts": source.contracts,
+            "first": source.first,
+            "block": {
+                "number": source.block.number,
+                "hash": "0x" + source.block.hash.hex(),
+                "time": source.block.time,
+            },
+            "schema": schema_hash(),
+            "tables": tables,
+        }
+        _put_in_place(root, draft, manifest)
+    return manifest
+
+
+def schema_hash() -> str:
+    """SHA-256 of all tables' columns and types, 0x…: what tells one form of the data set from another."""
+    shape = [[table.name, sorted(table.types.items()), list(table.order)] for table in TABLES.values()]
+    return "0x" + hashlib.sha256(json.dumps(shape, separators=(",", ":")).encode()).hexdigest()
+
+
+def datasets(folder: Path | str) -> list[dict[str, Any]]:
+    """The manifests of all data sets in a folder, by chain and Authority.
+
+    Raises:
+        DatasetError: one is damaged, or of a newer MedProof.
+    """
+    places = sorted((Path(folder) / _MANIFESTS).glob("*.json"))
+    return sorted((_manifest(place) for place in places), key=lambda one: (one["chain"], one["authority"]))
+
+
+@contextmanager
+def _writing(root: Path) -> Iterator[Path]:
+    """A folder beside the data, gone at the end whatever happens."""
+    draft = root / f"_writing-{secrets.token_hex(4)}"
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+    except OSError as error:
+        raise DatasetError(
+            str(root), f"cannot be written ({error.strerror})", "Check the folder and the disk"
+        ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], source: Source) -> dict[str, Any]:
+    name = f"{source.block.number}-{source.block.hash[:4].hex()}.parquet"
+    place = Path(table.name, f"chain={source.indexed.chain}", f"authority={source.authority}")
+    folders = ("chain", "authority", "standing") if "standing" in table.types else ("chain", "authority")
+    shape = arrow_schema(table, partitions=folders)
+    files: list[dict[str, Any]] = []
+    writers: dict[Path, pq.ParquetWriter] = {}
+    counts: dict[Path, int] = {}
+    try:
+        if "standing" not in folders:
+            writers[place / name] = _writer(draft / place / name, shape)
+        for part in parts:
+            inner = place
+            if "standing" in folders:
+                inner = place / f"standing={str(part['standing'][0].as_py()).lower()}"
+            path = inner / name
+            if path not in writers:
+                writers[path] = _writer(draft / path, shape)
+            writers[path].write_table(part.select(shape.names), row_group_size=ROW_GROUP)
+            counts[path] = counts.get(path, 0) + part.num_rows
+        if not writers:  # an empty table still says what its columns are
+            path = place / "standing=true" / name
+            writers[path] = _writer(draft / path, shape)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    for path in sorted(writers):
+        whole = draft / path
+        with whole.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files.append(
+            {
+                "path": path.as_posix(),
+                "rows": counts.get(path, 0),
+                "size": whole.stat().st_size,
+                "sha256": f"0x{digest}",
+            }
+        )
+    return {"rows": sum(counts.values()), "files": files}
+
+
+def _writer(path: Path, shape: pa.Schema) -> pq.ParquetWriter:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return pq.ParquetWriter(path, shape, compression="zstd", store_schema=False)
+
+
+def _put_in_place(root: Path, draft: Path, manifest: dict[str, Any]) -> None:
+    """Move the tables where they belong; the manifest goes first and comes last."""
+    name = f"{manifest['chain']}-{manifest['authority']}.json"
+    written = draft / name
+    with written.open("w", encoding="utf-8") as file:
+        json.dump(manifest, file, indent=2, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    final = root / _MANIFESTS / name
+    final.parent.mkdir(exist_ok=True)
+    final.unlink(missing_ok=True)
+    for number, table in enumerate(TABLES):
+        place = Path(table, f"chain={manifest['chain']}", f"authority={manifest['authority']}")
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        if (root / place).exists():
+            (root / place).rename(draft / f"old-{number}")
+        (draft / place).rename(root / place)
+    written.rename(final)
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _choose(root: Path, chain: int | None, authority: str | None) -> dict[str, Any]:
+    kept = datasets(root)
+    found = [one for one in kept if chain in (None, one["chain"]) and authority in (None, one["authority"])]
+    if len(found) == 1:
+        return found[0]
+    known = "; ".join(f"chain {one['chain']}, authority {one['authority']}" for one in kept)
+    if found:
+        raise DatasetError(str(root), f"keeps more than one data set ({known})", "Name the chain and the authority")
+    rule = f"keeps no such data set, but: {known}" if kept else "keeps no whole data set"
+    raise DatasetError(str(root), rule, "Name another folder, or write it from an index: medproof research dataset")
+
+
+def _manifest(place: Path) -> dict[str, Any]:
+    try:
+        said = json.loads(place.read_text(encoding="utf-8"))
+        if said["format"] > FORMAT:
+            raise DatasetError(
+                str(place), f"is of format {said['format']}, and this MedProof reads {FORMAT}", "Update MedProof"
+            )
+        _about(said)
+        if said["schema"] != schema_hash():
+            raise DatasetError(str(place), "has other columns than this MedProof", "Write it again from the index")
+        manifest: dict[str, Any] = said
+        _files(manifest)
+        return manifest
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise DatasetError(str(place), "is no manifest of a data set", "Write it again from the index") from None
+
+
+def _about(manifest: Mapping[str, Any]) -> _About:
+    block = manifest["block"]
+    return _About(
+        int(manifest["chain"]),
+        str(manifest["authority"]),
+        int(manifest["first"]),
+        BlockHash(int(block["number"]), bytes.fromhex(block["hash"][2:]), int(block["time"])),
+        dict(manifest["contracts"]),
+    )
+
+
+def _files(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
+    return [(str(file["path"]), int(file["size"])) for name in TABLES for file in manifest["tables"][name]["files"]]
+
+
+def _check_file(root: Path, entry: tuple[str, int]) -> None:
+    """A file that is missing or cut short is found at once; what it says is `medproof research check`'s to look at."""
+    path, size = entry
+    try:
+        found = (root / path).stat().st_size
+    except OSError:
+        raise DatasetError(str(root / path), "is missing, though its manifest lists it", "Write it again") from None
+    if found != size:
+        raise DatasetError(str(root / path), f"has {found} bytes, and its manifest says {size}", "Write it again")
+
+
+def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[str, Any]], about: _About) -> Expression:
+    """A table of Parquet files; what their folders say comes as columns."""
+    parts = []
+    for file in files:
+        found = backend.read_parquet(str(root / file["path"]))
+        fixed: dict[str, Any] = {"chain": about.chain, "authority": about.authority}
+        if "standing" in table.types:
+            fixed["standing"] = "standing=true" in file["path"]
+        parts.append(
+            found.mutate(**{name: ibis.literal(value, table.types[name].lstrip("!")) for name, value in fixed.items()})
+        )
+    whole = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    return whole.select(*table.types)
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0][:200]
