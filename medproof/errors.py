@@ -605,6 +605,15 @@ class UnknownEvidenceError(ReceiptError):
         )
 
 
+class PublicationError(MedProofError):
+    """An explorer does not take a contract's sources."""
+
+    def __init__(self, contract: str, rule: str, step: str) -> None:
+        """Name the contract, what came of it and the next step."""
+        self.contract = contract  # its path and name, or its name
+        super().__init__(f"The source of {contract} {rule}. {step}")
+
+
 class OptionError(MedProofError):
     """An option or argument of the command line cannot be used, or one that is needed is missing."""
 
@@ -1081,3 +1090,11 @@ class FixedCohortError(MedProofError):
         self.part = part  # such as "root"; empty for the whole
         said = f"{part} of the cohort" if part else "The cohort"
         super().__init__(f"{said} {rule}. {step}.")
+
+
+class BountyError(MedProofError):
+    """A bounty is not there, or not fit for a step."""
+
+    def __init__(self, rule: str, step: str) -> None:
+        """Say what is wrong and the next step."""
+        super().__init__(f"The bounty {rule}. {step}.")

@@ -46,10 +46,9 @@ class Cohort:
     @property
     def id(self) -> bytes:
         """Its id, 32 bytes."""
-        return keccak(encode(["bytes32", "bytes32", "uint32", "uint64", "bytes32"], list(self.tuple)))
+        return keccak(encode(["bytes32", "bytes32", "uint32", "uint64", "bytes32"], list(self.as_tuple())))
 
-    @property
-    def tuple(self) -> tuple[bytes, bytes, int, int, bytes]:
+    def as_tuple(self) -> tuple[bytes, bytes, int, int, bytes]:
         """As the contract takes it."""
         return (self.study, self.root, self.size, self.block, self.block_hash)
 

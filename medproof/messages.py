@@ -49,10 +49,15 @@ __all__ = [
     "issue",
     "objection",
     "opening",
+    "opt_in",
+    "opt_out",
+    "payout",
     "pend",
     "recovery",
     "release",
     "replacement",
+    "result",
+    "result_acceptance",
     "review",
     "revocation",
     "rule",
@@ -122,6 +127,18 @@ MESSAGE_TYPES: Mapping[str, str] = {
     "Cancellation": "bytes32 prescription,uint256 deadline",
     "Supply": "bytes32 prescription,address pharmacy,uint16 quantity,uint256 deadline",
     "Confirmation": "bytes32 prescription,uint256 deadline",
+    "OptIn": (
+        "address subject,bytes32 study,uint16 sequence,address researcher,uint16 lastDay,uint16 dataFrom,"
+        "uint16 dataUntil,uint16 purposes,uint24 classes,uint24 conditions,uint24 sensitivities,uint8 settings,"
+        "uint8 actions,uint24 research,uint256 deadline"
+    ),
+    "OptOut": "address subject,bytes32 study,uint16 sequence,uint256 deadline",
+    "ResultAcceptance": "bytes32 bounty,bytes32 study,bytes32 result,uint256 deadline",
+    "Payout": (
+        "bytes32 bounty,bytes32 study,bytes32 answer,address payee,address token,uint128 payment,address to,"
+        "uint256 deadline"
+    ),
+    "Result": "bytes32 study,bytes32 cohort,address custodian,bytes32 commitment,uint256 deadline",
 }
 
 
@@ -595,15 +612,90 @@ def confirmation(domain: Domain, *, prescription: bytes, deadline: int) -> Typed
     return TypedData(domain, "Confirmation", {"prescription": prescription, "deadline": deadline})
 
 
+def opt_in(
+    domain: Domain,
+    *,
+    subject: str,
+    study: bytes,
+    sequence: int,
+    researcher: str,
+    last_day: int,
+    request: int,
+    deadline: int,
+) -> TypedData:
+    """A subject's choice to take part in a study; `request` is the word of what the study asks for."""
+    asked = {name: FIELDS[name].of(request) for name in _REQUEST_FIELDS}
+    return TypedData(
+        domain,
+        "OptIn",
+        {
+            "subject": subject,
+            "study": study,
+            "sequence": sequence,
+            "researcher": researcher,
+            "lastDay": last_day,
+            **asked,
+            "deadline": deadline,
+        },
+    )
+
+
+def opt_out(domain: Domain, *, subject: str, study: bytes, sequence: int, deadline: int) -> TypedData:
+    """A subject's choice not to take part in a study; it overtakes every choice signed with a lower sequence."""
+    return TypedData(domain, "OptOut", {"subject": subject, "study": study, "sequence": sequence, "deadline": deadline})
+
+
+def result(
+    domain: Domain, *, study: bytes, cohort: bytes, custodian: str, commitment: bytes, deadline: int
+) -> TypedData:
+    """A custodian's answer over a cohort of a study; `commitment` is a 32-byte commitment to it."""
+    return TypedData(
+        domain,
+        "Result",
+        {"study": study, "cohort": cohort, "custodian": custodian, "commitment": commitment, "deadline": deadline},
+    )
+
+
+def result_acceptance(domain: Domain, *, bounty: bytes, study: bytes, result: bytes, deadline: int) -> TypedData:
+    """A funder's acceptance of a published result, by its id, for a bounty."""
+    return TypedData(
+        domain, "ResultAcceptance", {"bounty": bounty, "study": study, "result": result, "deadline": deadline}
+    )
+
+
+def payout(
+    domain: Domain,
+    *,
+    bounty: bytes,
+    study: bytes,
+    answer: bytes,
+    payee: str,
+    token: str,
+    payment: int,
+    to: str,
+    deadline: int,
+) -> TypedData:
+    """A payee's claim to be paid for an answer; `to` receives the tokens, `payment` in the token's unit."""
+    return TypedData(
+        domain,
+        "Payout",
+        {
+            "bounty": bounty,
+            "study": study,
+            "answer": answer,
+            "payee": payee,
+            "token": token,
+            "payment": payment,
+            "to": to,
+            "deadline": deadline,
+        },
+    )
+
+
 _RULE_FLAGS = ("deny", "delegable", "breakGlassRefused")  # the other flags are the contract's
-_RULE_FIELDS = (
-    "index",
-    "sequence",
-    "partyKinds",
+_REQUEST_FIELDS = (
     "dataFrom",
     "dataUntil",
-    "validFrom",
-    "validUntil",
     "purposes",
     "classes",
     "conditions",
@@ -612,6 +704,7 @@ _RULE_FIELDS = (
     "actions",
     "research",
 )
+_RULE_FIELDS = ("index", "sequence", "partyKinds", "validFrom", "validUntil", *_REQUEST_FIELDS)
 
 
 def compact(signature: bytes) -> tuple[bytes, bytes]:

@@ -37,9 +37,11 @@ class SignedMessage:
 
     @property
     def subject(self) -> str:
-        """In whose name it acts: every function that takes a signed message names the subject first."""
-        first = self.arguments[0]
-        return str(first[0] if isinstance(first, tuple) else first)
+        """In whose name it acts: most functions that take a signed message name the subject first."""
+        found: Any = self.arguments
+        for place in _SUBJECTS.get(self.function, (0,)):
+            found = found[place]
+        return str(found[0] if isinstance(found, tuple) else found)
 
     def to_json(self) -> str:
         """The message as JSON, to hand to a relayer: bytes as 0x…, numbers among the arguments as decimal text, since
@@ -98,6 +100,9 @@ def agree(signer: Signer, message: TypedData, deadline: int) -> Agreement:
     """Sign a step; `deadline` is the message's own."""
     return Agreement(deadline, signer.sign_typed_data(message))
 
+
+# Where the subject stands among the arguments of functions that do not name it first.
+_SUBJECTS: Mapping[str, tuple[int, ...]] = {"claimAnswer": (1, 1), "claimShare": (2,)}
 
 _READERS: Mapping[str, Callable[[str], Any]] = {
     "bytes": lambda text: bytes.fromhex(text[2:]),

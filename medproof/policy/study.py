@@ -4,7 +4,7 @@ The chain keeps two salted commitments, the request and the period of a study (`
 whoever has it sees that the study on chain is this one, and checks the files of protocol and approval against it.
 
     protocol commitment   hashing.commit({title, use, file}, salt)
-    approval commitment   hashing.commit({committee, reference, file}, salt)
+    ethics commitment     hashing.commit({committee, reference, file}, salt)
 
 `use` says in DUO's terms what the study intends (`medproof.policy.duo.StudyUse`), diseases and regions included, which
 no word holds; the request on chain follows from it and the scope (`duo.to_requests`). A file is named by its SHA-256.
@@ -146,7 +146,7 @@ class StudyDocument:
         return hashing.commit(self._protocol(), self.protocol_salt)
 
     @property
-    def approval_commitment(self) -> bytes:
+    def ethics_commitment(self) -> bytes:
         """What the chain keeps of the ethics approval, 32 bytes."""
         return hashing.commit(self._approval(), self.approval_salt)
 

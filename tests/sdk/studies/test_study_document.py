@@ -29,7 +29,7 @@ def test_it_comes_back_as_it_was_written() -> None:
     assert read == study
     assert hashing.canonical(read.to_json()) == text
     assert read.protocol_commitment == study.protocol_commitment
-    assert read.approval_commitment == study.approval_commitment
+    assert read.ethics_commitment == study.ethics_commitment
 
 
 def test_the_request_says_what_the_use_needs_and_accepts() -> None:
@@ -57,7 +57,7 @@ def test_each_part_of_the_protocol_is_committed_to(change: dict[str, Any]) -> No
     study = document()
     other = replace(study, **change)
     assert other.protocol_commitment != study.protocol_commitment
-    assert other.approval_commitment == study.approval_commitment
+    assert other.ethics_commitment == study.ethics_commitment
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_each_part_of_the_protocol_is_committed_to(change: dict[str, Any]) -> No
 def test_each_part_of_the_approval_is_committed_to(change: dict[str, Any]) -> None:
     study = document()
     other = replace(study, approval=replace(study.approval, **change))
-    assert other.approval_commitment != study.approval_commitment
+    assert other.ethics_commitment != study.ethics_commitment
     assert other.protocol_commitment == study.protocol_commitment
 
 
