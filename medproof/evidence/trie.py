@@ -39,6 +39,10 @@ class Nodes:
         self._encoded[hashed] = node
         return hashed
 
+    def __contains__(self, node: bytes) -> bool:
+        """Whether a node is here."""
+        return keccak256(node) in self._encoded
+
     def __getitem__(self, hashed: bytes) -> bytes:
         """A node by its hash."""
         return self._encoded[hashed]

@@ -1,0 +1,127 @@
+"""Making evidence of consent: what a node proves of one block, asked for many subjects at a time.
+
+The node is believed nothing: what it says a slot holds leads to further questions, and each line that is written is
+decided from the nodes of the trees alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from medproof.artifacts import artifact
+from medproof.client import MedProof
+from medproof.client.registrar import Party
+from medproof.evidence.consent import CONTRACTS, decision, standing
+from medproof.evidence.consent_file import ConsentWriter, Each, Question
+from medproof.evidence.header import Header
+from medproof.evidence.state_proof import ask_proofs
+from medproof.evidence.suite_state import ContractAt, Reading, Slot
+from medproof.evidence.trie import Nodes
+from medproof.policy.word import Request, encode_request
+
+__all__ = ["prove_consents"]
+
+_SUBJECTS = 500  # asked about at once
+_SLOTS, _QUESTIONS = 200, 8  # in one question, and in one request: nodes limit both
+
+
+def prove_consents(
+    suite: MedProof,
+    subjects: Iterable[str],
+    account: str,
+    request: Request,
+    *,
+    block: int | None = None,
+    block_hash: str | None = None,
+    each: Each = lambda decided: None,
+) -> Iterator[bytes]:
+    """Make the evidence (`medproof.evidence.consent_file`) line by line; what is given is verified.
+
+    Args:
+        suite: whose node is asked; for an old block it must keep old states.
+        subjects: whose consent, by checksummed addresses; one that is named twice counts once.
+        account: that asks.
+        request: for what.
+        block: as of which; the newest where none is given.
+        block_hash: of that block, where it is known from elsewhere.
+        each: called with each subject's decision.
+
+    Raises:
+        EvidenceError: what the node gives proves nothing, or is of another block.
+        StateUnavailableError: the node proves nothing at that block.
+        NodeError: nobody answers.
+    """
+    header = Header.fetch(suite.chain, suite.chain.block_number() if block is None else block)
+    header.check(block_hash)
+    contracts = {name: _contract(suite, name) for name in CONTRACTS}
+    question, node = Question(suite.chain.chain_id, header, contracts, account, request), _Node(suite, header.number)
+    node.gather([standing(account, question.at)])
+    writer = ConsentWriter(question, node.nodes)
+    yield writer.first()
+    left = iter(sorted(set(subjects), key=str.lower))
+    while part := list(islice(left, _SUBJECTS)):
+        node.gather([_decision(one, writer.party, question) for one in part])
+        for subject in part:
+            yield writer.subject(subject, each)
+    yield writer.last()
+
+
+def _contract(suite: MedProof, name: str) -> ContractAt:
+    address = suite.deployment.address(name)
+    return ContractAt(address, artifact(name).immutables_of(suite.chain.code(address)))
+
+
+def _decision(subject: str, party: Party | None, question: Question) -> Reading[Any]:
+    return decision(subject, party, encode_request(question.request), question.at)
+
+
+class _Node:
+    """The nodes of trees that a node of the network gives."""
+
+    def __init__(self, suite: MedProof, block: int) -> None:
+        self.nodes = Nodes()
+        self._chain, self._block = suite.chain, block
+        self._addresses = {name: suite.deployment.address(name) for name in CONTRACTS}
+        self._ask([(name, []) for name in CONTRACTS])
+
+    def gather(self, readings: Sequence[Reading[Any]]) -> None:
+        """Get the nodes for all that readings ask for; they go by what the network's node says that the slots hold."""
+        waiting = [(reading, asked) for reading in readings if (asked := _next(reading)) is not None]
+        while waiting:
+            words = self._words({slot for _, asked in waiting for slot in asked})
+            answered = [(reading, [words[slot] for slot in asked]) for reading, asked in waiting]
+            waiting = [(reading, more) for reading, given in answered if (more := _next(reading, given)) is not None]
+
+    def _words(self, slots: Collection[Slot]) -> dict[Slot, bytes]:
+        """What slots hold, as the node says."""
+        questions, words = [], {}
+        for name in CONTRACTS:
+            wanted = iter(sorted({one.place.slot for one in slots if one.contract == name}))
+            while part := list(islice(wanted, _SLOTS)):
+                questions.append((name, part))
+        for start in range(0, len(questions), _QUESTIONS):
+            words.update(self._ask(questions[start : start + _QUESTIONS]))
+        return {one: words[one.contract, one.place.slot] for one in slots}
+
+    def _ask(self, questions: Sequence[tuple[str, list[int]]]) -> dict[tuple[str, int], bytes]:
+        """The words of slots, by contract and slot; the nodes are kept."""
+        given = ask_proofs(self._chain, [(self._addresses[name], slots) for name, slots in questions], self._block)
+        words = {}
+        for (name, _), proof in zip(questions, given, strict=True):
+            for node in proof.account:
+                self.nodes.add(node)
+            for slot, (word, path) in proof.slots.items():
+                words[name, slot] = word
+                for node in path:
+                    self.nodes.add(node)
+        return words
+
+
+def _next(reading: Reading[Any], given: list[bytes] | None = None) -> Sequence[Slot] | None:
+    """What a reading asks for next; None at its end."""
+    try:
+        return next(reading) if given is None else reading.send(given)
+    except StopIteration:
+        return None
