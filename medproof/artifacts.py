@@ -25,6 +25,8 @@ CONTRACTS = (
     "BatchAnchor",
     "AccessLog",
     "Devices",
+    "Studies",
+    "Incentives",
 )
 
 

@@ -1427,6 +1427,298 @@ class DeviceStale(ContractError):
     given: int
 
 
+class BlockNotPast(ContractError):
+    """Thrown when a cohort is said to be as of a block that is not past, or that has another hash."""
+
+    signature = "BlockNotPast(uint256,bytes32)"
+    rule = "A cohort is said to be as of a block that is not past, or that has another hash."
+    step = "Name a past block of this chain with its hash; `found` is zero where the block is not past."
+    block_number: int
+    found: bytes
+
+
+class ChoiceStale(ContractError):
+    """Thrown when a choice does not carry the sequence that follows the stored one, or none above it where the subject opts out."""
+
+    signature = "ChoiceStale(uint256,uint256)"
+    rule = "A choice does not carry the sequence that follows the stored one, or none above it where the subject opts out."
+    step = "Read the choice again and use the sequence `stored + 1`; the last, 65535, is kept for opting out."
+    stored: int
+    given: int
+
+
+class CohortExists(ContractError):
+    """Thrown when a cohort is fixed a second time."""
+
+    signature = "CohortExists(bytes32)"
+    rule = "A cohort is fixed a second time."
+    step = "Nothing is to be done; the first counts."
+    cohort: bytes
+
+
+class CohortUnknown(ContractError):
+    """Thrown when a cohort was never fixed, or belongs to another study."""
+
+    signature = "CohortUnknown(bytes32)"
+    rule = "A cohort was never fixed, or belongs to another study."
+    step = "Give the cohort as the event `CohortFixed` has it."
+    cohort: bytes
+
+
+class CustodianNotNamed(ContractError):
+    """Thrown when a result is by a party that the study does not name."""
+
+    signature = "CustodianNotNamed(bytes32,address)"
+    rule = "A result is by a party that the study does not name."
+    step = "Name one of the study's custodians by its identity."
+    study: bytes
+    custodian: str
+
+
+class CustodiansOutOfRange(ContractError):
+    """Thrown when a study names no custodian, or more than a hundred."""
+
+    signature = "CustodiansOutOfRange(uint256)"
+    rule = "A study names no custodian, or more than a hundred."
+    step = "Name 1 to 100; a wider network registers one study for each group."
+    count: int
+
+
+class CustodiansUnsorted(ContractError):
+    """Thrown when a study's custodians are not in ascending order, each once."""
+
+    signature = "CustodiansUnsorted(uint256)"
+    rule = "A study's custodians are not in ascending order, each once."
+    step = "Sort them by address; `position` is the first that does not follow the one before it."
+    position: int
+
+
+class RequestNotResearch(ContractError):
+    """Thrown when a study asks for what is no research, or leaves a field of its request to be filled in."""
+
+    signature = "RequestNotResearch(uint256,uint256)"
+    rule = "A study asks for what is no research, or leaves a field of its request to be filled in."
+    step = "Name research purposes alone, at least one DUO permission with those it includes, and every other field in full; `full` is what the request given would ask for, zero where it is malformed."
+    request: int
+    full: int
+
+
+class ResearcherRequired(ContractError):
+    """Thrown when the caller does not act for an active researcher, or not for the one named."""
+
+    signature = "ResearcherRequired(address)"
+    rule = "The caller does not act for an active researcher, or not for the one named."
+    step = "Send from the present account of the study's researcher; have it reinstated where it is inactive."
+    account: str
+
+
+class ResultExists(ContractError):
+    """Thrown when a result is published a second time."""
+
+    signature = "ResultExists(bytes32)"
+    rule = "A result is published a second time."
+    step = "Nothing is to be done; the first counts."
+    result: bytes
+
+
+class StudyExists(ContractError):
+    """Thrown when a study is registered a second time."""
+
+    signature = "StudyExists(bytes32)"
+    rule = "A study is registered a second time."
+    step = "Nothing is to be done; a changed study is another one."
+    study: bytes
+
+
+class StudyNotReady(ContractError):
+    """Thrown when a study is not in a state for this step."""
+
+    signature = "StudyNotReady(bytes32,uint8)"
+    rule = "A study is not in a state for this step."
+    step = "Subjects opt in until a study's last day; cohorts are fixed while it is open; results follow until it is closed. A closed one is registered anew under a new approval."
+    study: bytes
+    state: int
+
+
+class StudyPeriodNotPossible(ContractError):
+    """Thrown when a study's period is empty or lies in the past (days since 1970)."""
+
+    signature = "StudyPeriodNotPossible(uint256,uint256,uint256)"
+    rule = "A study's period is empty or lies in the past (days since 1970)."
+    step = "Give a first day and a last one that is neither before it nor before today."
+    first_day: int
+    last_day: int
+    today: int
+
+
+class AcceptanceOver(ContractError):
+    """Thrown when results are accepted after the bounty's time."""
+
+    signature = "AcceptanceOver(bytes32,uint256)"
+    rule = "Results are accepted after the bounty's time."
+    step = "Fund another bounty."
+    bounty: bytes
+    accept_until: int
+
+
+class AcceptanceTimeNotPossible(ContractError):
+    """Thrown when a bounty's time to accept results is over, or ends more than ten years from now."""
+
+    signature = "AcceptanceTimeNotPossible(uint256,uint256)"
+    rule = "A bounty's time to accept results is over, or ends more than ten years from now."
+    step = "Give a time between now and then, in seconds since 1970."
+    accept_until: int
+    timestamp: int
+
+
+class AmountMissing(ContractError):
+    """Thrown when a bounty pays nothing, or nothing is put into it."""
+
+    signature = "AmountMissing()"
+    rule = "A bounty pays nothing, or nothing is put into it."
+    step = "Give a payment and an amount above zero."
+
+
+class AnswerAccepted(ContractError):
+    """Thrown when an answer is accepted a second time; where subjects are paid, an answer is a cohort."""
+
+    signature = "AnswerAccepted(bytes32,bytes32)"
+    rule = "An answer is accepted a second time; where subjects are paid, an answer is a cohort."
+    step = "Nothing is to be done."
+    bounty: bytes
+    answer: bytes
+
+
+class AnswerNotAccepted(ContractError):
+    """Thrown when payment is claimed for an answer that the bounty's funder has not accepted."""
+
+    signature = "AnswerNotAccepted(bytes32,bytes32)"
+    rule = "Payment is claimed for an answer that the bounty's funder has not accepted."
+    step = "Ask the funder; where subjects are paid, the answer is the cohort."
+    bounty: bytes
+    answer: bytes
+
+
+class BountyOpen(ContractError):
+    """Thrown when a bounty is refunded while results may still be accepted."""
+
+    signature = "BountyOpen(bytes32,uint256)"
+    rule = "A bounty is refunded while results may still be accepted."
+    step = "Wait until then."
+    bounty: bytes
+    accept_until: int
+
+
+class BountyShort(ContractError):
+    """Thrown when a bounty has less left than an answer takes."""
+
+    signature = "BountyShort(bytes32,uint256,uint256)"
+    rule = "A bounty has less left than an answer takes."
+    step = "Put more into the bounty."
+    bounty: bytes
+    amount: int
+    free: int
+
+
+class ClaimLate(ContractError):
+    """Thrown when payment is claimed after the time for it."""
+
+    signature = "ClaimLate(bytes32,uint256)"
+    rule = "Payment is claimed after the time for it."
+    step = "Nothing can be done here; the funder may pay out of hand."
+    bounty: bytes
+    claim_until: int
+
+
+class FunderRequired(ContractError):
+    """Thrown when a bounty is funded or refunded by another than its funder."""
+
+    signature = "FunderRequired(address,address)"
+    rule = "A bounty is funded or refunded by another than its funder."
+    step = "Send from the account that the bounty names."
+    funder: str
+    account: str
+
+
+class NothingLeft(ContractError):
+    """Thrown when nothing is left of a bounty to take back."""
+
+    signature = "NothingLeft(bytes32)"
+    rule = "Nothing is left of a bounty to take back."
+    step = "What is due can be taken back once the time to claim it is over."
+    bounty: bytes
+
+
+class PaidAlready(ContractError):
+    """Thrown when somebody is paid for an answer a second time."""
+
+    signature = "PaidAlready(bytes32,bytes32,address)"
+    rule = "Somebody is paid for an answer a second time."
+    step = "Nothing is to be done; the event `BountyPaid` says where it went."
+    bounty: bytes
+    answer: bytes
+    payee: str
+
+
+class ReceiverNotPossible(ContractError):
+    """Thrown when a payment or refund would go to nobody, or to this contract."""
+
+    signature = "ReceiverNotPossible(address)"
+    rule = "A payment or refund would go to nobody, or to this contract."
+    step = "Name an account that can use the tokens."
+    to: str
+
+
+class ResultUnknown(ContractError):
+    """Thrown when a result is accepted that is not published for the bounty's study."""
+
+    signature = "ResultUnknown(bytes32,bytes32)"
+    rule = "A result is accepted that is not published for the bounty's study."
+    step = "Have it published in Studies, and give it with its cohort as the events have them."
+    study: bytes
+    result: bytes
+
+
+class StudyNotFundable(ContractError):
+    """Thrown when a bounty is for a study that does not exist or was ended."""
+
+    signature = "StudyNotFundable(bytes32,uint8)"
+    rule = "A bounty is for a study that does not exist or was ended."
+    step = "Name a study that is registered and stands."
+    study: bytes
+    state: int
+
+
+class SubjectNotInCohort(ContractError):
+    """Thrown when a subject is no member of the cohort that was paid for."""
+
+    signature = "SubjectNotInCohort(bytes32,address)"
+    rule = "A subject is no member of the cohort that was paid for."
+    step = "Prove its index in the cohort; who had opted out when the cohort was fixed is none."
+    cohort: bytes
+    subject: str
+
+
+class TokenNotWhole(ContractError):
+    """Thrown when a transfer leaves this contract with another balance than it must, as with a token that takes a fee."""
+
+    signature = "TokenNotWhole(address,uint256,uint256)"
+    rule = "A transfer leaves this contract with another balance than it must, as with a token that takes a fee."
+    step = "Use a token that moves what it is told to."
+    token: str
+    expected: int
+    balance: int
+
+
+class TokenUnknown(ContractError):
+    """Thrown when there is no contract where a bounty's token should be."""
+
+    signature = "TokenUnknown(address)"
+    rule = "There is no contract where a bounty's token should be."
+    step = "Name the token's address on this chain."
+    token: str
+
+
 class AccessManagerAlreadyScheduled(ContractError):
     """Thrown by OpenZeppelin's contracts; see their documentation."""
 
@@ -1613,6 +1905,23 @@ class StringTooLong(ContractError):
     str: str
 
 
+class ReentrancyGuardReentrantCall(ContractError):
+    """Thrown when a token calls back into a function that moves tokens while one runs."""
+
+    signature = "ReentrancyGuardReentrantCall()"
+    rule = "A token calls back into a function that moves tokens while one runs."
+    step = "Do not use such a token for a bounty."
+
+
+class SafeERC20FailedOperation(ContractError):
+    """Thrown when a token refuses a transfer: the balance or the allowance is too small, or it blocks an account."""
+
+    signature = "SafeERC20FailedOperation(address)"
+    rule = "A token refuses a transfer: the balance or the allowance is too small, or it blocks an account."
+    step = "Look at the token's own rules; approve the amount before a bounty is funded, or name another receiver."
+    token: str
+
+
 ALL: tuple[type[ContractError], ...] = (
     CallFailed,
     MessageExpired,
@@ -1766,6 +2075,36 @@ ALL: tuple[type[ContractError], ...] = (
     DeviceNotPossible,
     DevicePeriodEmpty,
     DeviceStale,
+    BlockNotPast,
+    ChoiceStale,
+    CohortExists,
+    CohortUnknown,
+    CustodianNotNamed,
+    CustodiansOutOfRange,
+    CustodiansUnsorted,
+    RequestNotResearch,
+    ResearcherRequired,
+    ResultExists,
+    StudyExists,
+    StudyNotReady,
+    StudyPeriodNotPossible,
+    AcceptanceOver,
+    AcceptanceTimeNotPossible,
+    AmountMissing,
+    AnswerAccepted,
+    AnswerNotAccepted,
+    BountyOpen,
+    BountyShort,
+    ClaimLate,
+    FunderRequired,
+    NothingLeft,
+    PaidAlready,
+    ReceiverNotPossible,
+    ResultUnknown,
+    StudyNotFundable,
+    SubjectNotInCohort,
+    TokenNotWhole,
+    TokenUnknown,
     AccessManagerAlreadyScheduled,
     AccessManagerBadConfirmation,
     AccessManagerExpired,
@@ -1786,4 +2125,6 @@ ALL: tuple[type[ContractError], ...] = (
     AccessManagedUnauthorized,
     InvalidShortString,
     StringTooLong,
+    ReentrancyGuardReentrantCall,
+    SafeERC20FailedOperation,
 )

@@ -38,6 +38,13 @@ _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its
     "BatchAnchor": (("registrar", "Registrar"),),
     "AccessLog": (("registrar", "Registrar"), ("batchAnchor", "BatchAnchor")),
     "Devices": (("delegations", "Delegations"),),
+    "Studies": (
+        ("authority", "Authority"),
+        ("registrar", "Registrar"),
+        ("delegations", "Delegations"),
+        ("consentRegistry", "ConsentRegistry"),
+    ),
+    "Incentives": (("registrar", "Registrar"), ("delegations", "Delegations"), ("studies", "Studies")),
 }
 _HASH = re.compile("0x[0-9a-f]{64}")
 _LAST_GROUP = (1 << 16) - 1  # addresses up to here stand for groups, or for nobody
@@ -72,6 +79,7 @@ ROLES: tuple[Role, ...] = (
     Role(2, "RECOVERY", "Registrar", ("startRecovery(address,address)", "cancelRecovery(address)")),
     Role(3, "TERMS", "ConsentRegistry", ("publishTerms(bytes32)",)),
     Role(4, "EMERGENCY", "ConsentRegistry", ("setBreakGlassLimits(uint16,uint16)",)),
+    Role(5, "ETHICS", "Studies", ("withdrawApproval(bytes32)",)),
 )
 
 

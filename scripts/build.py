@@ -58,6 +58,14 @@ OPENZEPPELIN = {
         "Thrown when a scheduled operation is executed before its delay has passed.",
         "Execute it later.",
     ),
+    "SafeERC20FailedOperation": (
+        "Thrown when a token refuses a transfer: the balance or the allowance is too small, or it blocks an account.",
+        "Look at the token's own rules; approve the amount before a bounty is funded, or name another receiver.",
+    ),
+    "ReentrancyGuardReentrantCall": (
+        "Thrown when a token calls back into a function that moves tokens while one runs.",
+        "Do not use such a token for a bounty.",
+    ),
     "AccessManagerExpired": (
         "Thrown when a scheduled operation is executed a week or more after it became ready.",
         "Schedule it again.",
