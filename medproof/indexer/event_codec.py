@@ -1,26 +1,25 @@
-"""An event's log entry, decoded by places: every static argument lies where the event's ABI says it does.
+"""An event's log entry as the index keeps it, and its arguments.
 
-Arguments become JSON: addresses and bytes as 0x and lower-case digits, integers of up to 64 bits as numbers, wider ones
-as 0x and 64 digits.
+Kept is what the contract wrote: the topics after the first, then the data. Arguments are given as JSON has them:
+addresses and bytes as 0x and lower-case digits, integers of up to 64 bits as numbers, wider ones as 0x and 64 digits.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic
 
+from medproof.artifacts import artifact
 from medproof.chain import UnclearAnswerError
 
-__all__ = ["EventCodec"]
+__all__ = ["EventCodec", "codecs"]
 
-_WORD = 64  # digits
-_TOPIC = 2 + _WORD
+_WORD = 32  # bytes
 _NUMBER_BITS = 64  # wider integers are no numbers in JSON
 
 
@@ -31,82 +30,65 @@ class EventCodec:
         """Prepare it from the event's entry in a contract's ABI."""
         self.name = str(entry["name"])
         self.topic = "0x" + event_abi_to_log_topic(entry).hex()  # type: ignore[arg-type]
-        inputs = sorted(entry["inputs"], key=lambda one: not one["indexed"])  # as they lie: topics, then data
-        self.topics = 1 + sum(one["indexed"] for one in inputs)
-        self.static = all(_digits(one["type"]) is not None for one in inputs)
-        self._inputs = inputs
-        self._plain = [one for one in inputs if not one["indexed"]]
-        self._length = self.topics * _TOPIC + 2 + _WORD * len(self._plain)
-        places, parts, numbers = [], [], {}
-        for number, one in enumerate(inputs):
-            start = (1 + number) * _TOPIC + 2 if one["indexed"] else self.topics * _TOPIC + 2
-            if not one["indexed"]:
-                start += _WORD * (number - self.topics + 1)
-            first, last, reading = _digits(one["type"]) or (0, 0, None)
-            places.append(slice(start + first, start + last))
-            parts.append(f'"{one["name"]}":' + ("%s" if reading else '"0x%s"'))
-            if reading:
-                numbers[number] = reading
-        self._template = "{" + ",".join(parts) + "}"
-        self._get = itemgetter(*places) if len(places) > 1 else None
-        self._places, self._numbers = places, numbers
+        self._inputs = sorted(entry["inputs"], key=lambda one: not one["indexed"])  # as they lie: topics, then data
+        self.topics = 1 + sum(one["indexed"] for one in self._inputs)
+        readers = [_reader(one["type"]) for one in self._inputs]
+        self._readers = None if None in readers else readers
+        self.size = None if self._readers is None else _WORD * len(readers)  # in bytes, of what is kept, if fixed
+        self._plain = self._inputs[self.topics - 1 :]
 
-    def values(self, topics: Sequence[str], data: str) -> tuple[str, ...]:
-        """The digits of a static event's arguments, indexed ones first.
+    def arguments(self, said: bytes) -> dict[str, Any]:
+        """The arguments by the contract's names.
 
         Raises:
             UnclearAnswerError: it has not the event's form.
         """
-        whole = "".join((*topics, data))
-        if len(whole) != self._length:
-            raise _unfit(self.name)
-        return self._get(whole) if self._get else tuple(whole[place] for place in self._places)
-
-    def arguments(self, values: tuple[str, ...]) -> str:
-        """The arguments as JSON."""
-        if not self._numbers:
-            return self._template % values
-        read: list[Any] = list(values)
-        for number, reading in self._numbers.items():
-            read[number] = reading(read[number])
-        return self._template % tuple(read)
-
-    def dynamic(self, topics: Sequence[str], data: str) -> str:
-        """The arguments of an event with texts, bytes or tuples, as JSON."""
+        words = [said[start : start + _WORD] for start in range(0, _WORD * len(self._inputs), _WORD)]
+        if self._readers is not None:
+            if len(said) != self.size:
+                raise self._unfit()
+            pairs = zip(self._inputs, self._readers, words, strict=True)
+            return {one["name"]: read(word) for one, read, word in pairs}  # type: ignore[misc]
         try:
-            words = [bytes.fromhex(topic[2:]) for topic in topics[1:]]
-            values = [decode([one["type"]], word)[0] for one, word in zip(self._inputs, words, strict=False)]
+            indexed = zip(self._inputs, words[: self.topics - 1], strict=False)
+            values = [decode([one["type"]], word)[0] for one, word in indexed]
             # Texts as bytes, which lie alike: no contract looks whether they are UTF-8.
             types = [collapse_if_tuple(one).replace("string", "bytes") for one in self._plain]
-            values += decode(types, bytes.fromhex(data[2:]))
-            pairs = zip(self._inputs, values, strict=True)
-            return json.dumps({one["name"]: _written(one, value) for one, value in pairs}, separators=(",", ":"))
+            values += decode(types, said[_WORD * (self.topics - 1) :])
         except (DecodingError, ValueError, OverflowError):
-            raise _unfit(self.name) from None
+            raise self._unfit() from None
+        return {one["name"]: _given(one, value) for one, value in zip(self._inputs, values, strict=True)}
+
+    def _unfit(self) -> UnclearAnswerError:
+        return UnclearAnswerError(f"The node gave a log entry that is no {self.name}. Name another node.")
 
 
-def _unfit(name: str) -> UnclearAnswerError:
-    return UnclearAnswerError(f"The node gave a log entry that is no {name}. Name another node.")
+@cache
+def codecs(contract: str) -> Mapping[str, EventCodec]:
+    """Those of a contract's events, by their names."""
+    events = (entry for entry in artifact(contract).abi if entry["type"] == "event" and not entry.get("anonymous"))
+    return {entry["name"]: EventCodec(entry) for entry in events}
 
 
-def _digits(kind: str) -> tuple[int, int, Callable[[str], object] | None] | None:
-    """Which digits of its word a static type uses, and how to read them where it is no string of digits."""
+def _reader(kind: str) -> Callable[[bytes], Any] | None:
+    """How a static type is read from its word; None for a type that has no place of its own."""
     if kind == "address":
-        return (_WORD - 40, _WORD, None)
+        return lambda word: "0x" + word[12:].hex()
     if kind == "bool":
-        return (_WORD - 1, _WORD, lambda digit: "true" if digit == "1" else "false")
+        return lambda word: bool(word[-1])
     if kind.startswith("uint"):
-        bits = int(kind[4:])
-        return (0, _WORD, None) if bits > _NUMBER_BITS else (_WORD - bits // 4, _WORD, lambda text: int(text, 16))
+        wide = int(kind[4:]) > _NUMBER_BITS
+        return lambda word: "0x" + word.hex() if wide else int.from_bytes(word, "big")
     if kind.startswith("bytes") and kind != "bytes":
-        return (0, 2 * int(kind[5:]), None)
+        length = int(kind[5:])
+        return lambda word: "0x" + word[:length].hex()
     return None
 
 
-def _written(entry: Mapping[str, Any], value: Any) -> Any:
+def _given(entry: Mapping[str, Any], value: Any) -> Any:
     kind = str(entry["type"])
     if kind == "tuple":
-        return {one["name"]: _written(one, part) for one, part in zip(entry["components"], value, strict=True)}
+        return {one["name"]: _given(one, part) for one, part in zip(entry["components"], value, strict=True)}
     if kind == "string":
         return value.decode("utf-8", "backslashreplace").replace("\0", "\\x00")  # PostgreSQL takes no zero in a text
     if isinstance(value, bytes):

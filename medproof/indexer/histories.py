@@ -19,6 +19,7 @@ Fold = Callable[[Arguments, Values | None], Values | None]
 
 _INDEX = FIELDS["index"]
 _FIRST_MASK = FIELDS["sequence"].mask | FLAG_FIELDS["follows"].mask | FLAG_FIELDS["revoked"].mask
+_FIRST_BYTES = -(-_FIRST_MASK.bit_length() // 8)  # at the word's end, in which all of them lie
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def bytes_of(text: str) -> bytes:
 
 def is_new_rule(word: bytes) -> bool:
     """Whether a rule's word can only be the first under its index."""
-    return int.from_bytes(word, "big") & _FIRST_MASK == 1
+    return int.from_bytes(word[-_FIRST_BYTES:], "big") & _FIRST_MASK == 1
 
 
 def _rule_key(said: Arguments) -> Key:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -32,6 +32,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 from medproof.deployments import Deployment
 from medproof.errors import IndexedChainError, IndexedDeploymentError, IndexMovedError
 from medproof.indexer import histories, schema
+from medproof.indexer.event_codec import codecs
 from medproof.indexer.histories import Key, Values
 from medproof.store.database import Database
 
@@ -40,7 +41,11 @@ __all__ = ["Batch", "BlockHash", "Index", "IndexedDeployment", "IndexedEvent"]
 _CONNECTIONS = 4
 _CACHE_KIB = 65_536  # of SQLite's pages; keys fall anywhere in an index of them
 _CHECKPOINT_PAGES = 16_384  # in SQLite's log before they are moved into the file
+_VARIABLES = 900  # in one statement; older SQLites take 999
 _PATIENCE = 30.0  # seconds for another's change
+
+
+Row = tuple[int, int, int, bytes, str, bytes]  # of the table of events
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,9 @@ class Batch:
     first: int  # the first block
     last: BlockHash  # the last
     blocks: Mapping[int, BlockHash]  # those with events
-    events: Sequence[tuple[int, int, int, bytes, str, str]]  # rows of the table of events, in the chain's order
-    rules: list[tuple[Any, ...]]  # of those, rules: rows of their table, which end nothing yet
+    events: Sequence[Row]  # rows of the table of events, in the chain's order
+    rules: list[tuple[Any, ...]]  # of those that write rules: rows of their table, which end nothing yet
+    others: Sequence[Row]  # those that write none
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,12 @@ class IndexedDeployment:
         """See `Index.indexed` and `Index.deployments`."""
         self.chain, self.number, self.contracts = chain, number, contracts
         self.database = database
+        self._folds = {  # how events tell histories; rules have a way of their own
+            (contracts[history.contract], name): (codecs(history.contract)[name], history)
+            for history in histories.HISTORIES
+            if history.standing and history.contract in contracts
+            for name in history.folds
+        }
 
     # -- where it stands ----------------------------------------------------------------------------------------
 
@@ -237,7 +249,7 @@ class IndexedDeployment:
             writer.insert(schema.events, batch.events)
             times = {number: one.time for number, one in batch.blocks.items()}
             self._write_rules(writer, batch.rules)
-            self._write_histories(connection, writer, batch.events, times)
+            self._write_histories(connection, writer, batch.others, times)
 
     def roll_back(self, to: int) -> None:
         """Forget what this chain's blocks above a number said, of all its deployments, whole or not at all."""
@@ -295,26 +307,23 @@ class IndexedDeployment:
         writer.insert(table, rules)
 
     def _write_histories(
-        self,
-        connection: Connection,
-        writer: _Writer,
-        events: Sequence[tuple[int, int, int, bytes, str, str]],
-        times: Mapping[int, int],
+        self, connection: Connection, writer: _Writer, events: Sequence[Row], times: Mapping[int, int]
     ) -> None:
-        for history in histories.HISTORIES:
-            if not history.standing:
-                continue  # rules have a way of their own
-            number = self.contracts.get(history.contract)
-            table = schema.HISTORIES[history.table]
-            tale = _Tale(connection, table)
-            for contract, block, position, _, name, arguments in events:
-                if contract == number and name in history.folds:
-                    said = msgspec.json.decode(arguments)
-                    key = history.key(said)
-                    standing = None if name in history.starts else tale.standing(contract, key)
-                    tale.turn(contract, key, history.folds[name](said, standing), block, position, times[block])
-            writer.end(table, tale.ended)
-            writer.insert(table, [tuple(row) for row in tale.rows])
+        tales: dict[str, _Tale] = {}
+        for contract, block, position, _, name, said in events:
+            found = self._folds.get((contract, name))
+            if found is None:
+                continue
+            codec, history = found
+            tale = tales.get(history.table) or _Tale(connection, schema.HISTORIES[history.table])
+            tales[history.table] = tale
+            arguments = codec.arguments(said)
+            key = history.key(arguments)
+            standing = None if name in history.starts else tale.standing(contract, key)
+            tale.turn(contract, key, history.folds[name](arguments, standing), block, position, times[block])
+        for tale in tales.values():
+            writer.end(tale.table, tale.ended)
+            writer.insert(tale.table, [tuple(row) for row in tale.rows])
 
 
 @dataclass
@@ -369,8 +378,14 @@ class _Writer:
         columns = list(table.c)
         names = ", ".join(f'"{column.name}"' for column in columns)
         if self._is_sqlite:
-            marks = ", ".join("?" * len(columns))
-            self._run(f"INSERT INTO {table.name} ({names}) VALUES ({marks}){more}", rows)
+            # Many rows in a statement: for each statement Python's lock is let go and taken again.
+            many = _VARIABLES // len(columns)
+            whole = len(rows) - len(rows) % many
+            marks = f"({', '.join('?' * len(columns))})"
+            for count, part in ((many, rows[:whole]), (len(rows) - whole, rows[whole:])):
+                statement = f"INSERT INTO {table.name} ({names}) VALUES {', '.join([marks] * count)}{more}"
+                starts = range(0, len(part), count or 1)
+                self._run(statement, [tuple(chain.from_iterable(part[at : at + count])) for at in starts])
         else:
             arrays = ", ".join(f"%s::{_postgres(column.type)}[]" for column in columns)
             self._run(f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){more}", rows)
@@ -408,9 +423,12 @@ class _Writer:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    """Beside what `Database` sets: what a power cut takes from the end of an index, the next update reads again."""
+    """Beside what `Database` sets: what a power cut takes from the end of an index, the next update reads again; what
+    is on a chain need not be erased; and numbers of contracts are written by one place, which reads them here."""
     for pragma in (
         "synchronous = NORMAL",
+        "secure_delete = OFF",
+        "foreign_keys = OFF",
         f"cache_size = -{_CACHE_KIB}",
         f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
     ):

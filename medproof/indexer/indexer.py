@@ -7,22 +7,24 @@ has changed underneath and nothing of the answer is used.
 
 from __future__ import annotations
 
+import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from medproof.artifacts import artifact
 from medproof.chain import Chain, UnclearAnswerError
 from medproof.deployments import Deployment, verify
 from medproof.errors import NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
-from medproof.indexer.event_codec import EventCodec
+from medproof.indexer.event_codec import EventCodec, codecs
 from medproof.indexer.index import Batch, BlockHash, Index
 from medproof.indexer.node import BusyError, Header, Log, Node, Question, header_question
 from medproof.policy.word import FIELDS
 
 __all__ = ["Indexer", "Progress"]
 
+_AHEAD = 2  # ranges that are asked for at once: the node reads one while an answer is on its way and decoded
 _RANGE = 64  # blocks asked for at first; twice as many after each answer, until a node refuses
 _LONGEST_RANGE = 100_000
 _PLENTY = 10_000  # events in one answer, above which ranges grow no more
@@ -31,6 +33,8 @@ _SINGLE_ATTEMPTS = 6  # times that a single block is asked for
 _COMPARED = 100  # block hashes compared at once
 _GENESIS = 0
 _RULES = frozenset({"RuleSet", "RuleRevoked"})
+_TOPIC = 32  # bytes
+_rule_parts = struct.Struct("12x20s12x20s32s").unpack  # subject, grantee, word
 _INDEX = FIELDS["index"]
 _INDEX_BYTE, _INDEX_MASK = -1 - _INDEX.offset // 8, _INDEX.mask >> _INDEX.offset  # it begins with a byte and fits in it
 
@@ -97,7 +101,7 @@ class Indexer:
         self._codecs = {
             (address, codec.topic): (self.indexed.contracts[name], codec)
             for address, name in self._addresses.items()
-            for codec in _codecs(name)
+            for codec in codecs(name).values()
         }
         self._range, self._patient = _RANGE, 0
 
@@ -209,68 +213,68 @@ class Indexer:
     # -- reading ranges ------------------------------------------------------------------------------------------
 
     def _batches(self, first: int, last: int) -> Iterator[Batch]:
-        """What the blocks hold, range by range; the next is asked for while one is written."""
-        if first > last:
-            return
+        """What the blocks hold, range by range; the next ones are asked for while one is written."""
         before = self.indexed.block_hash(first - 1)
         known = None if before is None else before.hash
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            waiting: Future[_Part] | None = ahead.submit(self._part, first, last, known)
-            while waiting is not None:
-                part = waiting.result()
-                first, waiting = part.last.height + 1, None
-                if first <= last:
-                    waiting = ahead.submit(self._part, first, last, _bytes(part.last.hash))
-                try:
-                    yield self._decoded(part)
-                except BaseException:
-                    if waiting is not None:
-                        waiting.cancel()
-                    raise
-
-    def _part(self, first: int, last: int, known: bytes | None) -> _Part:
-        """The next range: as long as the node allows, and no longer than to `last`."""
         waited, attempt = 0.0, 0
-        while True:
-            until = min(first + self._range - 1, last)
+        asked: deque[tuple[int, int, Future[_Part]]] = deque()
+        with ThreadPoolExecutor(max_workers=_AHEAD) as ahead:
             try:
-                part = self._ask(first, until, known)
-            except (BusyError, _ReorganisedError, NodesDisagreeError):
-                raise
-            except NodeError:
-                if until > first:
-                    self._range, self._patient = max(1, (until - first + 1) // 2), _PATIENT_RANGES
-                    continue
-                attempt += 1
-                after = self._node.wait(attempt, waited) if attempt < _SINGLE_ATTEMPTS else None
-                if after is None:
-                    raise
-                waited = after
-                continue
-            if len(part.logs) > _PLENTY:
-                self._range = max(1, (until - first + 1) * _PLENTY // len(part.logs))
-            elif self._patient:
-                self._patient -= 1  # what was refused may have been a crowded place, not a rule
-            elif 2 * len(part.logs) <= _PLENTY:
-                self._range = min(2 * self._range, _LONGEST_RANGE)
-            return part
+                following = first
+                while first <= last:
+                    while following <= last and len(asked) < _AHEAD:
+                        until = min(following + self._range - 1, last)
+                        asked.append((following, until, ahead.submit(self._ask, following, until)))
+                        following = until + 1
+                    first, until, answer = asked.popleft()
+                    try:
+                        part = answer.result()
+                    except (BusyError, _ReorganisedError, NodesDisagreeError):
+                        raise
+                    except NodeError:
+                        if until > first:
+                            self._range, self._patient = max(1, (until - first + 1) // 2), _PATIENT_RANGES
+                        else:
+                            attempt += 1
+                            after = self._node.wait(attempt, waited) if attempt < _SINGLE_ATTEMPTS else None
+                            if after is None:
+                                raise
+                            waited = after
+                        _forget(asked)
+                        following = first
+                        continue
+                    if known is not None and (part.before is None or _bytes(part.before.hash) != known):
+                        raise _ReorganisedError(f"Block {first - 1} was replaced.")
+                    self._adapt(part)
+                    first, known, waited, attempt = until + 1, _bytes(part.last.hash), 0.0, 0
+                    yield self._decoded(part)
+            finally:
+                _forget(asked)
 
-    def _ask(self, first: int, last: int, known: bytes | None) -> _Part:
+    def _adapt(self, part: _Part) -> None:
+        """Ask for ranges as long as the node allows, and as hold a good number of events."""
+        length = part.last.height - part.first + 1
+        if len(part.logs) > _PLENTY:
+            self._range = max(1, length * _PLENTY // len(part.logs))
+        elif self._patient:
+            self._patient -= 1  # what was refused may have been a crowded place, not a rule
+        elif 2 * len(part.logs) <= _PLENTY:
+            self._range = max(self._range, min(2 * length, _LONGEST_RANGE))
+
+    def _ask(self, first: int, last: int) -> _Part:
         """One range, from one moment of the chain."""
         where = {"address": list(self._addresses), "fromBlock": hex(first), "toBlock": hex(last)}
         logs_question: Question = ("eth_getLogs", [where], list[Log])
         before, head, logs = self._node.ask(header_question(first - 1), header_question(last), logs_question)
         if head is None:
             raise NodeLagsError(self._node.origin, last)
-        if known is not None and (before is None or _bytes(before.hash) != known):
-            raise _ReorganisedError(f"Block {first - 1} was replaced.")
         untimed = sorted({int(log.blockNumber, 16) for log in logs if log.blockTimestamp is None})
         *headers, again = self._node.ask(*(header_question(one) for one in untimed), header_question(last))
         if again is None or again.hash != head.hash:
             raise _ReorganisedError(f"Block {last} was replaced.")
         if self._check is not None:
             self._compare(head, logs, logs_question)
-        return _Part(first, head, logs, [one for one in headers if one is not None])
+        return _Part(first, before, head, logs, [one for one in headers if one is not None])
 
     def _compare(self, head: Header, logs: list[Log], logs_question: Question) -> None:
         """Ask the second node the same."""
@@ -316,19 +320,20 @@ class Indexer:
     def _read(self, part: _Part) -> Batch:
         first, last = part.first, part.last.height
         headers = {one.height: one for one in part.headers}
-        codecs = self._codecs
         blocks: dict[int, BlockHash] = {}
-        events, rules = [], []
+        places: list[tuple[int, int, int, bytes, str]] = []  # rows of the table of events, but for what they say
+        times, texts, kinds = [], [], []
         number, time, seen_block, seen_transaction, transaction, previous = -1, 0, "", "", b"", -1
-        fromhex = bytes.fromhex
+        contract, codec, seen_address, seen_topic = 0, None, "", ""
         for log in part.logs:
             topics = log.topics
-            found = codecs.get((log.address, topics[0] if topics else ""))
-            if found is None:
-                found = codecs.get((log.address.lower(), topics[0] if topics else ""))
-            if found is None or log.removed or len(topics) != found[1].topics:
+            if not topics or log.removed:
                 raise _foreign(self._node, first, last)
-            contract, codec = found
+            if topics[0] != seen_topic or log.address != seen_address:
+                seen_topic, seen_address = topics[0], log.address
+                contract, codec = self._codecs.get((seen_address.lower(), seen_topic), (0, None))
+            if codec is None or len(topics) != codec.topics:
+                raise _foreign(self._node, first, last)
             if log.blockNumber != seen_block:
                 seen_block, before = log.blockNumber, number
                 number = int(seen_block, 16)
@@ -350,20 +355,42 @@ class Indexer:
             if position <= previous:
                 raise _foreign(self._node, first, last)
             previous = position
-            name = codec.name
-            if not codec.static:
-                events.append((contract, number, position, transaction, name, codec.dynamic(topics, log.data)))
-                continue
-            values = codec.values(topics, log.data)
-            events.append((contract, number, position, transaction, name, codec.arguments(values)))
-            if name in _RULES:
-                subject, grantee, word = map(fromhex, values)
-                index = word[_INDEX_BYTE] & _INDEX_MASK
-                rules.append((contract, number, position, time, None, None, subject, grantee, index, word))
+            places.append((contract, number, position, transaction, codec.name))
+            times.append(time)
+            texts.append("".join((*topics, log.data)))
+            kinds.append(codec)
         end = BlockHash(last, _bytes(part.last.hash), part.last.time)
         if blocks.get(last, end) != end:
             raise _ReorganisedError(f"Block {last} was replaced.")
-        return Batch(first, end, blocks, events, rules)
+        events, rules, others = [], [], []
+        for place, time, codec, said in zip(places, times, kinds, _said(texts, kinds), strict=True):
+            event = (*place, said)
+            events.append(event)
+            if place[4] in _RULES:
+                subject, grantee, word = _rule_parts(said)
+                index = word[_INDEX_BYTE] & _INDEX_MASK
+                rules.append((*place[:3], time, None, None, subject, grantee, index, word))
+            else:
+                codec.arguments(said)  # refused here rather than by whoever reads it
+                others.append(event)
+        return Batch(first, end, blocks, events, rules, others)
+
+
+def _said(texts: list[str], kinds: list[EventCodec]) -> Iterator[bytes]:
+    """What events say, without their first topics: the digits of all are read at once."""
+    sizes = []
+    for text, codec in zip(texts, kinds, strict=True):
+        digits = len(text) - 2 * (codec.topics + 1)
+        if digits % 2 or (codec.size is not None and digits != 2 * (_TOPIC + codec.size)):
+            raise ValueError(codec.name)
+        sizes.append(digits // 2)
+    whole = bytes.fromhex("".join(texts).replace("0x", ""))
+    if len(whole) != sum(sizes):
+        raise ValueError(len(whole))
+    end = 0
+    for size in sizes:
+        start, end = end + _TOPIC, end + size
+        yield whole[start:end]
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,15 +398,16 @@ class _Part:
     """A range as the node gives it."""
 
     first: int
+    before: Header | None  # of the block before it
     last: Header
     logs: list[Log]
     headers: list[Header]  # of blocks with events, where the logs do not tell the time
 
 
-def _codecs(name: str) -> Iterator[EventCodec]:
-    for entry in artifact(name).abi:
-        if entry["type"] == "event" and not entry.get("anonymous"):
-            yield EventCodec(entry)
+def _forget(asked: deque[tuple[int, int, Future[_Part]]]) -> None:
+    for _, _, answer in asked:
+        answer.cancel()
+    asked.clear()
 
 
 def _bytes(text: str) -> bytes:

@@ -82,7 +82,7 @@ events = Table(
     Column("position", _BIG, primary_key=True, autoincrement=False),  # of the log entry in its block
     Column("transaction", LargeBinary(32), nullable=False),  # its hash
     Column("name", String(32), nullable=False),  # such as "RuleSet"
-    Column("arguments", Text, nullable=False),  # JSON, by the contract's names
+    Column("said", LargeBinary, nullable=False),  # what the contract wrote: topics after the first, then data
     sqlite_with_rowid=False,
 )
 

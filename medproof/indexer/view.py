@@ -14,6 +14,7 @@ from sqlalchemy import Select, and_, or_, select
 from medproof.client.registrar import EMERGENCY, EVERYONE, Party, group_grantee, party_from
 from medproof.errors import IndexTimeError
 from medproof.indexer import schema
+from medproof.indexer.event_codec import codecs
 from medproof.indexer.index import BlockHash, IndexedDeployment, IndexedEvent
 from medproof.policy.evaluation import Decision, decide
 from medproof.policy.word import FLAG_FIELDS, Request, encode_request, minute
@@ -94,7 +95,7 @@ class View:
                 row.position,
                 "0x" + bytes(row.transaction).hex(),
                 row.name,
-                json.loads(row.arguments),
+                codecs(contract)[row.name].arguments(bytes(row.said)),
             )
 
     def standing(self, history: str) -> Select[Any]:

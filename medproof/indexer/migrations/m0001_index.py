@@ -55,7 +55,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("contract", "block", "position"),
         sa.Column("transaction", sa.LargeBinary(32), nullable=False),
         sa.Column("name", sa.String(32), nullable=False),
-        sa.Column("arguments", sa.Text, nullable=False),
+        sa.Column("said", sa.LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
     _history("rules", ("subject", _address), ("grantee", _address), ("number", _number), values=[("word", _hash)])
