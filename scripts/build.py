@@ -1,10 +1,10 @@
 """Compile the contracts and renew everything that is derived from them: ``make build``.
 
-Written are the artifacts that the package ships (``medproof/abi``), the Python exceptions of the contracts'
-errors (``medproof/contract_errors.py``), their catalogue (``docs/errors.md``) and the snapshot of code sizes
-and storage layouts (``tests/snapshots/contracts.json``). ``--check`` writes nothing and fails when one is
-stale. The compiler's version and settings stand in ``brownie-config.yaml`` alone, so that Brownie's tests run
-the same bytecode.
+Written are the artifacts that the package ships (``medproof/abi``, with all sources as the compiler reads them, for
+explorers), the Python exceptions of the contracts' errors (``medproof/contract_errors.py``), their catalogue
+(``docs/errors.md``) and the snapshot of code sizes and storage layouts (``tests/snapshots/contracts.json``).
+``--check`` writes nothing and fails when one is stale. The compiler's version and settings stand in
+``brownie-config.yaml`` alone, so that Brownie's tests run the same bytecode.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -91,8 +92,11 @@ def sources() -> dict[str, dict[str, str]]:
     return {path.relative_to(ROOT).as_posix(): {"content": path.read_text()} for path in files}
 
 
-def compile_all() -> dict[str, Any]:
-    """The compiler's output for every contract and interface of the suite: the last, while what it read is the same."""
+def compile_all() -> tuple[dict[str, Any], list[str]]:
+    """The compiler's output for every contract and interface of the suite, and the paths of all sources that it read.
+
+    It is the last one, while they are the same.
+    """
     version, settings = configuration()
     os.environ.setdefault("SOLCX_BINARY_PATH", str(ROOT / ".cache" / "solc"))
     selection = ["abi", "userdoc", "devdoc", "storageLayout", "evm.bytecode.object"]
@@ -106,7 +110,7 @@ def compile_all() -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         kept = json.loads(KEPT.read_text())
         if kept["asked"] == asked and kept["read"] == digests(kept["read"]):
-            return dict(kept["units"])
+            return dict(kept["units"]), sorted(kept["read"])
     output = solcx.compile_standard(question, solc_version=version, allow_paths=str(ROOT))
     units = {name: unit for found in output["contracts"].values() for name, unit in found.items()}
     names = dict(named_immutables([source["ast"] for source in output["sources"].values()]))
@@ -115,11 +119,11 @@ def compile_all() -> dict[str, Any]:
     with tempfile.NamedTemporaryFile("w", dir=KEPT.parent, delete=False) as file:
         json.dump({"asked": asked, "read": digests(output["sources"]), "units": units}, file)
     Path(file.name).replace(KEPT)
-    return units
+    return units, sorted(output["sources"])
 
 
 def named_immutables(tree: Any) -> Iterator[tuple[str, str]]:
-    """Every immutable variable below a node of the compiler's syntax tree: the compiler's number for it, and its name."""
+    """Every immutable variable below a node of the compiler's syntax tree: the compiler's number, and its name."""
     if isinstance(tree, dict) and tree.get("mutability") == "immutable":
         yield str(tree["id"]), tree["name"]
     for below in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
@@ -134,6 +138,23 @@ def references(unit: Mapping[str, Any]) -> Mapping[str, Any]:
 def digests(paths: Iterable[str]) -> dict[str, str]:
     """The SHA-256 of each source that the compiler reads, by its path."""
     return {path: hashlib.sha256((ROOT / path).read_bytes()).hexdigest() for path in paths}
+
+
+def standard_input(paths: Sequence[str]) -> dict[str, Any]:
+    """What gives the suite's bytecode to whoever compiles it: every source, the settings, the compiler's whole version.
+
+    All contracts are in one: what else is compiled with a contract has a part in its bytecode.
+    """
+    version, settings = configuration()
+    said = subprocess.run([solcx.install.get_executable(version), "--version"], capture_output=True, text=True)
+    [whole] = re.findall(rf"{re.escape(version)}\+commit\.[0-9a-f]{{8}}", said.stdout)
+    selection = {"*": {"*": ["evm.bytecode.object", "metadata"]}}
+    question = {
+        "language": "Solidity",
+        "sources": {path: {"content": (ROOT / path).read_text()} for path in paths},
+        "settings": {**settings, "outputSelection": selection},
+    }
+    return {"compiler": whole, "input": question}
 
 
 def artifact(name: str, unit: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,11 +298,12 @@ def snapshot(units: Mapping[str, Any]) -> str:
 
 def derived() -> dict[Path, str]:
     """All files derived from the contracts, with the text each should have."""
-    units = compile_all()
+    units, paths = compile_all()
     files = {
         ROOT / "medproof" / "abi" / f"{name}.json": json.dumps(artifact(name, units[name]), indent=1) + "\n"
         for name in CONTRACTS
     }
+    files[ROOT / "medproof" / "abi" / "standard_input.json"] = json.dumps(standard_input(paths), indent=1) + "\n"
     files[ROOT / "medproof" / "contract_errors.py"] = error_module(units)
     files[ROOT / "docs" / "errors.md"] = error_catalogue(units)
     files[ROOT / "tests" / "snapshots" / "contracts.json"] = snapshot(units)

@@ -16,6 +16,8 @@ from medproof.artifacts import CONTRACTS, artifact
 from scripts import build
 from scripts.local_chain import ROOT, tool_environment
 
+READ = ["contracts/A.sol", "library.sol"]
+
 
 def test_everything_derived_is_up_to_date() -> None:
     finished = subprocess.run(
@@ -46,15 +48,15 @@ def test_compiler_is_asked_again_when_what_it_read_changed(tmp_path: Path, monke
     own.parent.mkdir()
     for path in (own, library):
         path.write_text("first")
-    assert [build.compile_all() for _ in range(2)] == [{"A": 1}] * 2
+    assert [build.compile_all() for _ in range(2)] == [({"A": 1}, READ)] * 2
     own.write_text("second")
-    assert build.compile_all() == {"A": 2}
+    assert build.compile_all() == ({"A": 2}, READ)
     library.write_text("second")
-    assert [build.compile_all() for _ in range(2)] == [{"A": 3}] * 2
+    assert [build.compile_all() for _ in range(2)] == [({"A": 3}, READ)] * 2
     config.write_text(config.read_text().replace("runs: 1000000", "runs: 200"))
-    assert build.compile_all() == {"A": 4}
+    assert build.compile_all() == ({"A": 4}, READ)
     build.KEPT.write_text("{")
-    assert [build.compile_all() for _ in range(2)] == [{"A": 5}] * 2
+    assert [build.compile_all() for _ in range(2)] == [({"A": 5}, READ)] * 2
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
