@@ -12,9 +12,11 @@ from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.client.delegations import Delegations
 from medproof.client.devices import Devices
+from medproof.client.incentives import Incentives
 from medproof.client.prescriptions import Prescriptions
 from medproof.client.record_pointers import RecordPointers
 from medproof.client.registrar import Registrar
+from medproof.client.studies import Studies
 from medproof.deployments import Deployment, verify
 from medproof.errors import MessageError
 from medproof.networks import Network, network_named
@@ -42,6 +44,8 @@ class MedProof:
         self.batch_anchor = BatchAnchor(chain, deployment, sender)
         self.access_log = AccessLog(chain, deployment, sender)
         self.devices = Devices(chain, deployment, sender)
+        self.studies = Studies(chain, deployment, sender)
+        self.incentives = Incentives(chain, deployment, sender)
 
     @classmethod
     def connect(
