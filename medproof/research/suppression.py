@@ -96,7 +96,9 @@ class Suppression:
             rule = f"is {self.threshold}, and a threshold is from 2 to {_HIGHEST:,}"
             raise SuppressionError("threshold", rule, "To hide nothing, say why in words")
         if self.off and (len(self.off.split()) < 2 or not self.off.isprintable()):
-            raise SuppressionError("reason", f"is {self.off!r}, which says nothing", "Say in words why all may be shown")
+            raise SuppressionError(
+                "reason", f"is {self.off!r}, which says nothing", "Say in words why all may be shown"
+            )
 
     def to_json(self) -> JsonObject:
         """What a manifest says of it."""
