@@ -107,6 +107,12 @@ def _history(name: str, description: str, *columns: Column, partitions: tuple[Co
     return Table(name, description, (*PARTITIONS, *partitions, *columns, *_HISTORY), ("block", "position"))
 
 
+_GRANTEE_NUMBER = Column(
+    "grantee_number", "int32", "the grantee as a number, from 0 in the order of first rules", "counted", "number"
+)
+_GRANTEE = _address("grantee", "for whom: a party's identity, or the number of a group", "RuleSet, RuleRevoked")
+_GRANTEE_TYPE = Column("grantee_type", "string", "party, group or everyone", "grantee", "party | group | everyone")
+
 _RULES = Table(
     "rules",
     "a change of a rule: what stood from a block until the next change of the same rule",
@@ -121,8 +127,9 @@ _RULES = Table(
             "number",
         ),
         _address("subject", "the pseudonymous account whose rule it is", "RuleSet, RuleRevoked"),
-        _address("grantee", "for whom: a party's identity, or the number of a group", "RuleSet, RuleRevoked"),
-        Column("grantee_type", "string", "party, group or everyone", "grantee", "party | group | everyone"),
+        _GRANTEE_NUMBER,
+        _GRANTEE,
+        _GRANTEE_TYPE,
         Column("rule_index", "int32", FIELDS["index"].meaning, _bits("index", FIELDS["index"].offset, 4), "number"),
         _field("sequence"),
         _field("terms"),
@@ -162,7 +169,7 @@ _RULES = Table(
         Column("word", "string", "the rule word as stored", "RuleSet, RuleRevoked", "64 hex digits"),
         *_HISTORY,
     ),
-    ("deny", "grantee", "subject_number", "rule_index", "block", "position"),
+    ("deny", "grantee_number", "subject_number", "rule_index", "block", "position"),
 )
 
 CODE_COLUMNS: tuple[str, ...] = tuple(one.name for one in _RULES.columns if one.codes)
@@ -171,6 +178,12 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         _RULES,
+        Table(
+            "grantees",
+            "a grantee that any rule ever named",
+            (*PARTITIONS, _GRANTEE_NUMBER, _GRANTEE, _GRANTEE_TYPE),
+            ("grantee_number",),
+        ),
         _history(
             "terms",
             "published terms: the human-readable consent form that rules name",

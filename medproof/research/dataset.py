@@ -34,8 +34,9 @@ from medproof.errors import DatasetError, IndexTimeError
 from medproof.indexer import IndexedDeployment
 from medproof.indexer.index import BlockHash
 from medproof.policy.word import minute
+from medproof.research.arrays import ROW_GROUP, arrow_schema
 from medproof.research.columns import TABLES, Table
-from medproof.research.source import ROW_GROUP, Progress, Source, arrow_schema
+from medproof.research.source import Progress, Source
 
 __all__ = ["Dataset", "datasets", "schema_hash", "write_dataset"]
 
@@ -286,7 +287,7 @@ def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], source: S
     name = f"{source.block.number}-{source.block.hash[:4].hex()}.parquet"
     place = Path(table.name, f"chain={source.indexed.chain}", f"authority={source.authority}")
     folders = ("chain", "authority", "standing") if "standing" in table.types else ("chain", "authority")
-    shape = arrow_schema(table, partitions=folders)
+    shape = arrow_schema(table, without=folders)
     files: list[dict[str, Any]] = []
     writers: dict[Path, pq.ParquetWriter] = {}
     counts: dict[Path, int] = {}

@@ -109,6 +109,7 @@ LAYERS = (
     {"research.cohort"},
     {"research.dataset"},
     {"research.source"},
+    {"research.arrays"},
     {"research.columns"},
     {"indexer"},
     {"indexer.indexer", "indexer.view"},

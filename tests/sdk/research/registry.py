@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from medproof.artifacts import CONTRACTS
+from eth_abi.abi import encode as encode_abi
+
+from medproof.artifacts import CONTRACTS, artifact
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployed, Deployment
 from medproof.indexer import Index, IndexedDeployment
@@ -59,6 +60,7 @@ class Registry:
     words: dict[tuple[str, str, int], int] = field(default_factory=dict)
     _events: list[tuple[Any, ...]] = field(default_factory=list)
     _rules: list[tuple[Any, ...]] = field(default_factory=list)
+    _others: list[tuple[Any, ...]] = field(default_factory=list)
 
     # -- what happens -------------------------------------------------------------------------------------------
 
@@ -89,29 +91,38 @@ class Registry:
 
     def say(self, contract: str, name: str, /, **arguments: Any) -> None:
         """Another event."""
-        number = self.indexed.contracts[contract]
-        self._events.append((number, self.block, len(self._events), b"\x05" * 32, name, json.dumps(arguments)))
+        self._others.append(self._emit(contract, name, arguments))
 
     def mine(self, blocks: int = 1) -> None:
         """End the block, and let some pass in which nothing happens."""
         here, last = self._kept(self.block), self._kept(self.block + blocks - 1)
         happened = {here.number: here} if self._events else {}
-        self.indexed.append(Batch(here.number, last, happened, tuple(self._events), list(self._rules)))
-        self._events, self._rules = [], []
+        self.indexed.append(
+            Batch(here.number, last, happened, tuple(self._events), list(self._rules), tuple(self._others))
+        )
+        self._events, self._rules, self._others = [], [], []
         self.block += blocks
 
     def _kept(self, block: int) -> BlockHash:
         return BlockHash(block, block_hash(block, self.indexed.chain), int(block_time(block).timestamp()))
 
+    def _emit(self, contract: str, name: str, arguments: dict[str, Any]) -> tuple[Any, ...]:
+        [entry] = [one for one in artifact(contract).abi if one["type"] == "event" and one["name"] == name]
+        said = b""
+        for indexed in (True, False):
+            inputs = [one for one in entry["inputs"] if one["indexed"] is indexed]
+            said += encode_abi([one["type"] for one in inputs], [arguments[one["name"]] for one in inputs])
+        event = (self.indexed.contracts[contract], self.block, len(self._events), b"\x05" * 32, name, said)
+        self._events.append(event)
+        return event
+
     def _set(self, name: str, key: tuple[str, str, int], word: int) -> None:
         self.words[key] = word
         subject, grantee, index = key
-        contract, position = self.indexed.contracts["ConsentRegistry"], len(self._events)
-        arguments = {"subject": subject, "grantee": grantee, "word": f"0x{word:064x}"}
-        self._events.append((contract, self.block, position, b"\x05" * 32, name, json.dumps(arguments)))
+        event = self._emit("ConsentRegistry", name, {"subject": subject, "grantee": grantee, "word": word})
         places = (bytes.fromhex(subject[2:]), bytes.fromhex(grantee[2:]), index)
         time = int(block_time(self.block).timestamp())
-        self._rules.append((contract, self.block, position, time, None, None, *places, word.to_bytes(32, "big")))
+        self._rules.append((*event[:3], time, None, None, *places, word.to_bytes(32, "big")))
 
 
 def address(role: str, number: int) -> str:
@@ -169,10 +180,10 @@ def fill(indexed: IndexedDeployment, *, seed: int, blocks: int, subjects: Iterab
     for number, party in enumerate(PARTIES, start=1):
         until = near if number == 2 else far
         registry.say(
-            "Registrar", "PartyAccredited", party=party, kind=number, credential="0x" + "11" * 32, validUntil=until
+            "Registrar", "PartyAccredited", party=party, kind=number, credential=b"\x11" * 32, validUntil=until
         )
         registry.say("Registrar", "GroupJoined", party=party, group=GROUPS[number % 2])
-    registry.say("ConsentRegistry", "TermsPublished", number="0x" + f"{1:064x}", terms="0x" + "07" * 32)
+    registry.say("ConsentRegistry", "TermsPublished", number=1, terms=b"\x07" * 32)
     registry.mine()
     grantees = (*PARTIES, EVERYONE, EVERYONE, *map(group_grantee, GROUPS), EMERGENCY)
     suspended: set[str] = set()
