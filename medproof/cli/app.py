@@ -21,6 +21,7 @@ from medproof.cli import (
     consent,
     delegate,
     device,
+    doctor,
     duo,
     emergency,
     exchange,
@@ -38,6 +39,7 @@ from medproof.cli import (
     receipts,
     records,
     relay,
+    research,
     rotation,
     verify,
     wallet,
@@ -105,6 +107,7 @@ app.add_typer(delegate.app, name="delegate")
 app.add_typer(emergency.app, name="emergency")
 app.add_typer(relay.app, name="relay")
 app.add_typer(records.app, name="records")
+app.add_typer(research.app, name="research")
 app.add_typer(duo.app, name="duo")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(device.app, name="device")
@@ -114,6 +117,7 @@ app.add_typer(message.app, name="message")
 app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
 app.command("index", epilog="Example: medproof index --index index.db --network sepolia --follow")(index.index)
+app.command("doctor", epilog="Example: medproof doctor --network sepolia --sender 0x… --index index.db")(doctor.doctor)
 app.command("verify", epilog="Example: medproof verify evidence.json --block-hash 0x…")(verify.verify)
 app.add_typer(x12.app, name="x12")
 

@@ -15,18 +15,24 @@ from medproof.errors import OptionError
 
 __all__ = [
     "ActorOptions",
+    "AsOfOptions",
     "ChainListOptions",
     "ChainOptions",
+    "DatasetOptions",
+    "IndexOptions",
     "JsonOptions",
     "KeyOptions",
     "ListOptions",
+    "MomentOptions",
     "PeriodOptions",
     "PseudonymOptions",
+    "QuestionOptions",
     "RelayOptions",
     "RequestOptions",
     "RuleOptions",
     "SendingOptions",
     "SubjectOptions",
+    "SuppressionOptions",
     "WalletOptions",
     "expanded",
 ]
@@ -223,7 +229,14 @@ class RequestOptions:
         _Codes, Option(metavar="CODE", help="What is done with the data, such as access.", rich_help_panel="Codes")
     ] = None
     research: Annotated[
-        _Codes, Option(metavar="CODE", help="Terms of DUO, such as GRU or NCU.", rich_help_panel="Codes")
+        _Codes,
+        Option(
+            "--research",
+            "--duo",
+            metavar="CODE",
+            help="Terms of DUO, such as GRU or DUO:0000007.",
+            rich_help_panel="Codes",
+        ),
     ] = None
     data_from: Annotated[str | None, Option(metavar="DAY", help="First day of the data.", rich_help_panel="Times")] = (
         None
@@ -231,6 +244,124 @@ class RequestOptions:
     data_until: Annotated[
         str | None, Option(metavar="DAY", help="Last day of the data; 'none' for no end.", rich_help_panel="Times")
     ] = None
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """Which deployment of an index."""
+
+    index: Annotated[
+        str | None,
+        Option(
+            metavar="FILE|URL",
+            envvar="MEDPROOF_INDEX",
+            help="The index that medproof index keeps: a file, or a PostgreSQL URL.",
+            rich_help_panel="Registry",
+        ),
+    ] = None
+    chain: Annotated[
+        int | None, Option(min=1, metavar="ID", help="Of several chains, this one.", rich_help_panel="Registry")
+    ] = None
+    authority: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS", help="Of several deployments, the one with this Authority.", rich_help_panel="Registry"
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class DatasetOptions(IndexOptions):
+    """Which registry is asked: a deployment of an index, or of a data set that was written from one."""
+
+    dataset: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER",
+            help="A data set that medproof research dataset wrote, in the index's place.",
+            rich_help_panel="Registry",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class AsOfOptions:
+    """As of when the registry is asked."""
+
+    block: Annotated[
+        int | None,
+        Option(min=0, help="As of this block; the last that is known where none is named.", rich_help_panel="Times"),
+    ] = None
+    at: Annotated[
+        str | None,
+        Option(
+            metavar="TIME",
+            help="As of this time: what the chain knew then. 2030-01-01 or 2030-01-01T08:00Z.",
+            rich_help_panel="Times",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class MomentOptions(AsOfOptions):
+    """As of when the registry is asked, and when the rules have to be in force."""
+
+    moment: Annotated[
+        str | None,
+        Option(
+            metavar="TIME",
+            help="When the rules have to be in force: what their signers set. The block's time where none is named.",
+            rich_help_panel="Times",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class QuestionOptions(RequestOptions):
+    """What has to be permitted, and to whom."""
+
+    party: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS",
+            help="To this party, by its identity or account, with the kind and groups that it had.",
+            rich_help_panel="Who asks",
+        ),
+    ] = None
+    kind: Annotated[
+        str | None,
+        Option(metavar="CODE", help="To any party of this kind, such as researcher.", rich_help_panel="Who asks"),
+    ] = None
+    group: Annotated[
+        list[str] | None,
+        Option(
+            metavar="GROUP",
+            help="Beside --kind: to members of this group, such as group:7.",
+            rich_help_panel="Who asks",
+        ),
+    ] = None
+    terms: Annotated[
+        int | None,
+        Option(min=0, metavar="NUMBER", help="Under these published terms.", rich_help_panel="Codes"),
+    ] = None
+
+
+@dataclass(frozen=True)
+class SuppressionOptions:
+    """Which counts are too small to be shown."""
+
+    threshold: Annotated[
+        int,
+        Option(metavar="NUMBER", help="Counts from 1 up to one less are not shown.", rich_help_panel="Small counts"),
+    ] = 11
+    no_suppression: Annotated[
+        str,
+        Option(
+            metavar="WHY",
+            help="Show all counts, and say why that may be: for work that stays with you.",
+            rich_help_panel="Small counts",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)

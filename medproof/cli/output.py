@@ -185,6 +185,13 @@ class Output:
             yield lambda done: bar.update(task, completed=done)
 
     @contextmanager
+    def counting(self, doing: str, what: str) -> Iterator[Callable[[int], None]]:
+        """A line that counts where nobody knows how many there will be; called with how many of `what` are done."""
+        with self._bar(TextColumn("{task.fields[counted]}")) as bar:
+            task = bar.add_task(doing, total=None, counted="")
+            yield lambda done: bar.update(task, completed=done, counted=f"{done:,} {what}")
+
+    @contextmanager
     def rate(self, doing: str, what: str) -> Iterator[Callable[[int, int, int], None]]:
         """A progress bar with a rate and the time left; called with how much is done, of how much, and how many of
         `what` that was."""

@@ -180,6 +180,12 @@ class IndexedDeployment:
     # -- where it stands ----------------------------------------------------------------------------------------
 
     @property
+    def authority(self) -> str:
+        """The address of its Authority, 0x and lower-case digits: what no other deployment of the chain has."""
+        with self.database.reading() as connection:
+            return "0x" + bytes(connection.scalar(self._select(schema.deployments.c.authority))).hex()
+
+    @property
     def block(self) -> int:
         """The last block that was read."""
         with self.database.reading() as connection:

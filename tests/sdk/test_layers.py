@@ -23,7 +23,7 @@ CONSOLE = {"rich", "typer"}  # for the command line alone: an app that imports t
 LAYERS = (
     {"cli"},
     {"cli.app"},
-    {"cli.verify"},
+    {"cli.research", "cli.verify"},
     {
         "cli.access",
         "cli.anchor",
@@ -35,6 +35,7 @@ LAYERS = (
         "cli.consent",
         "cli.delegate",
         "cli.device",
+        "cli.doctor",
         "cli.duo",
         "cli.emergency",
         "cli.exchange",
@@ -56,7 +57,7 @@ LAYERS = (
         "cli.x12",
     },
     {"cli.credential", "cli.custodians", "cli.encryption", "cli.listing"},
-    {"cli.agreements", "cli.cases", "cli.claim_standing", "cli.sending"},
+    {"cli.agreements", "cli.cases", "cli.claim_standing", "cli.datasets", "cli.findings", "cli.sending"},
     {"cli.documents", "cli.rules", "cli.session"},
     {"cli.options", "cli.output"},
     {"sharing"},
