@@ -108,5 +108,5 @@ class Token:
         """What ERC-20 leaves to a token to say."""
         try:
             return self._ask(function)
-        except (ContractError, UnknownRevertError, NodeError):
+        except (ContractError, UnknownRevertError, NodeError, TokenError):
             return otherwise
