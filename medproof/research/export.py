@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -226,10 +226,12 @@ def _batches(table: Table, source: Expression) -> Iterator[pa.RecordBatch]:
 def _stream(source: Expression) -> Iterable[pa.RecordBatch]:
     """The rows of an expression as its engine gives them."""
     engine: Any = source.get_backend()
-    if engine.name != "duckdb":
-        return source.to_pyarrow().to_batches()
-    reader = engine.con.sql(engine.compile(source)).to_arrow_reader(ROWS)  # Ibis 12 asks DuckDB 2 for it by an old name
-    return cast("Iterable[pa.RecordBatch]", reader)
+    found: Iterable[pa.RecordBatch]
+    if engine.name == "duckdb":  # Ibis 12 asks DuckDB 2 for batches by a name that is gone
+        found = engine.con.sql(engine.compile(source)).to_arrow_reader(ROWS)
+    else:
+        found = source.to_pyarrow().to_batches()
+    return found
 
 
 def _one(parts: Sequence[pa.RecordBatch], shape: pa.Schema) -> pa.RecordBatch:
