@@ -24,9 +24,10 @@ from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, Sender
 from medproof.errors import ContractError, DeploymentError, TransactionFailedError, UnknownRevertError
 
-__all__ = ["ROLES", "Deployed", "Deployment", "Role", "deploy", "verify"]
+__all__ = ["ADMIN_ROLE", "ROLES", "Deployed", "Deployment", "Role", "deploy", "verify"]
 
-_ADMIN_ROLE = 0  # AccessManager's own
+ADMIN_ROLE = 0
+"""The number of AccessManager's own role, whose holders grant all others."""
 _NEIGHBOURS = {  # whom each contract knows: the function that names it, and its name
     "Authority": (),
     "Registrar": (("authority", "Authority"),),
@@ -382,7 +383,7 @@ def _role_steps(chain: Chain, sender: Sender, state: Deployment) -> Iterator[tup
         if not ask("hasRole", role.number, state.admin)[0]:
             yield f"grant role {role.label} to {state.admin}", act("grantRole", role.number, state.admin, 0)
     if state.admin != sender.address:
-        if not ask("hasRole", _ADMIN_ROLE, state.admin)[0]:
-            yield f"make {state.admin} the admin", act("grantRole", _ADMIN_ROLE, state.admin, 0)
-        if ask("hasRole", _ADMIN_ROLE, sender.address)[0]:
-            yield "give up the deployer's rights", act("renounceRole", _ADMIN_ROLE, sender.address)
+        if not ask("hasRole", ADMIN_ROLE, state.admin)[0]:
+            yield f"make {state.admin} the admin", act("grantRole", ADMIN_ROLE, state.admin, 0)
+        if ask("hasRole", ADMIN_ROLE, sender.address)[0]:
+            yield "give up the deployer's rights", act("renounceRole", ADMIN_ROLE, sender.address)

@@ -1,7 +1,7 @@
 """Examining a set-up: what is found, whether it is as it should be, and what to do where it is not.
 
-`examine_node` looks at a chain's node, as `medproof network check` shows it. An examination goes on where something is
-wrong, so that everything that is wrong is known at once, and changes nothing.
+`examine_node` looks at a chain's node, as `medproof network check` shows it; the others at what `medproof doctor` adds.
+An examination goes on where something is wrong, so that all that is wrong is known at once, and changes nothing.
 """
 
 from __future__ import annotations
@@ -10,17 +10,27 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from eth_utils.abi import function_signature_to_4byte_selector
+
+from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain
+from medproof.deployments import ADMIN_ROLE, ROLES, Deployment, verify
 from medproof.errors import MedProofError, NodeError, WrongChainError
 from medproof.networks import Network
 
-__all__ = ["Finding", "State", "examine_node"]
+if TYPE_CHECKING:  # a set-up without an index is examined without the extra
+    from medproof.indexer import IndexedDeployment
+
+__all__ = ["Finding", "State", "examine_account", "examine_deployment", "examine_index", "examine_node"]
 
 _CLOCK = 15  # seconds that a block may be ahead of this machine's clock, as consensus clients allow
 _STALE = 15 * 60  # seconds without a block after which a live chain is doubted
 _INTERVAL = 16  # blocks over which the time between two is measured
 _RANGE = 10_000  # blocks whose events are asked for at once; many providers allow fewer
+_LAG = 100  # blocks that an index may be behind before somebody should look
+_GRANTS = 100  # that an account should be able to pay for
 _GRANT_GAS = 46_509  # of granting a rule, as bench/results/gas.json has it
 
 
@@ -135,3 +145,91 @@ def _events(chain: Chain, network: Network, now: float) -> Finding:
         step = "Ranges are halved until it answers: an index takes longer to begin with."
         return Finding("events", State.DOUBTFUL, f"refused for {newest - first + 1:,} blocks at once", step)
     return Finding("events", State.GOOD, f"answered for {newest - first + 1:,} blocks at once")
+
+
+def examine_deployment(chain: Chain, deployment: Deployment) -> Iterator[Finding]:
+    """Look at a deployment: is it this build, wired as its manifest says, and who has which role?"""
+    try:
+        verify(chain, deployment)
+    except MedProofError as error:
+        yield Finding("contracts", State.BAD, str(error))
+        return
+    yield Finding("contracts", State.GOOD, f"all {len(CONTRACTS)} are this build, and work with one another")
+    try:
+        yield _functions(chain, deployment)
+        yield from _holders(chain, deployment)
+    except MedProofError as error:
+        yield Finding("roles", State.BAD, str(error), "Ask another node.")
+
+
+def _functions(chain: Chain, deployment: Deployment) -> Finding:
+    """Whether each function that needs a role needs the right one, and its contract obeys the Authority."""
+    authority = chain.contract(deployment.address("Authority"), artifact("Authority").abi)
+    wrong = []
+    for role in ROLES:
+        target = deployment.address(role.contract)
+        wrong += [
+            f"{role.contract}.{signature.partition('(')[0]}"
+            for signature in role.functions
+            if chain.call(authority, "getTargetFunctionRole", (target, function_signature_to_4byte_selector(signature)))
+            != role.number
+        ]
+        if chain.call(authority, "isTargetClosed", (target,)):
+            wrong.append(f"{role.contract} is closed")
+    if wrong:
+        step = "If nobody meant that, the admin sets it again (Authority.setTargetFunctionRole, setTargetClosed)."
+        return Finding("functions", State.BAD, f"not as deployed: {', '.join(wrong)}", step)
+    return Finding("functions", State.GOOD, "each needs the role that it was deployed with")
+
+
+def _holders(chain: Chain, deployment: Deployment) -> Iterator[Finding]:
+    """Who has the roles now."""
+    authority = chain.contract(deployment.address("Authority"), artifact("Authority").abi)
+    granted: dict[int, dict[str, None]] = {}
+    for event in chain.events(authority, "RoleGranted", from_block=deployment.first_block):
+        granted.setdefault(event.arguments["roleId"], {})[event.arguments["account"]] = None
+    labels = {ADMIN_ROLE: "ADMIN"} | {role.number: role.label for role in ROLES}
+    for number, label in labels.items():
+        found = [one for one in granted.get(number, ()) if chain.call(authority, "hasRole", (number, one))[0]]
+        what, said = f"role {label}", ", ".join(found)
+        if not found:
+            lost = "For good: deploy anew, and have people move."
+            step = lost if number == ADMIN_ROLE else "The admin grants it (Authority.grantRole)."
+            yield Finding(what, State.BAD, "nobody has it", step)
+        elif number == ADMIN_ROLE and found != [deployment.admin]:
+            step = f"The manifest names {deployment.admin}. If nobody meant others, treat them as intruders."
+            yield Finding(what, State.BAD, said, step)
+        elif number == ADMIN_ROLE and not chain.code(deployment.admin):
+            step = "One key has it. For a chain that people rely on, hand it to a multisig."
+            yield Finding(what, State.DOUBTFUL, said, step)
+        else:
+            yield Finding(what, State.GOOD, said)
+
+
+def examine_account(chain: Chain, address: str, what: str) -> Finding:
+    """Whether an account that sends can pay; `what` it is, such as "relayer"."""
+    fees = chain.fees()
+    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    balance, needed = chain.balance(address), _GRANTS * _GRANT_GAS * price
+    said = f"{address} has {balance / 1e18:.6f} ether"
+    if balance < needed:
+        return Finding(what, State.BAD, said, f"Send it some: {_GRANTS} grants may take {needed / 1e18:.6f}.")
+    return Finding(what, State.GOOD, said)
+
+
+def examine_index(chain: Chain, indexed: IndexedDeployment, network: Network) -> Finding:
+    """Whether an index is on this chain, and how far it is behind what counts."""
+    block, wanted = indexed.block, network.finality or network.confirmations
+    try:
+        target = chain.block(wanted).number if isinstance(wanted, str) else chain.block_number() + 1 - wanted
+        kept = indexed.block_hash(block)
+        found = None if kept is None or block > target else chain.block(block).hash
+    except NodeError as error:
+        return Finding("index", State.BAD, str(error), "Ask another node.")
+    if kept is not None and found is not None and found != "0x" + kept.hash.hex():
+        step = "Run medproof index: it takes back what the chain took back."
+        return Finding("index", State.DOUBTFUL, f"its block {block:,} is not the chain's any more", step)
+    if target - block > _LAG:
+        step = "Run medproof index --follow, and see that it keeps running."
+        return Finding("index", State.DOUBTFUL, f"{target - block:,} blocks behind", step)
+    return Finding("index", State.GOOD, f"read up to block {block:,}, {max(target - block, 0):,} behind")

@@ -10,10 +10,10 @@ import typer
 from typer import Argument, Option
 
 from medproof.chain import origin
-from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.findings import show_findings
+from medproof.cli.output import Output
 from medproof.errors import OptionError
-from medproof.examination import State, examine_node
-from medproof.hashing import Json
+from medproof.examination import examine_node
 from medproof.networks import Network, add_network, network_named, networks
 
 __all__ = ["app"]
@@ -21,8 +21,6 @@ __all__ = ["app"]
 app = typer.Typer(help="Networks: chains by name, and whether a node is fit.", no_args_is_help=True)
 
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document instead.")]
-_STYLES = {State.GOOD: "green", State.DOUBTFUL: "yellow", State.BAD: "red"}
-_MARKS = {State.GOOD: "✔", State.DOUBTFUL: "!", State.BAD: "✘"}
 
 
 @app.command("list", epilog="Example: medproof network list")
@@ -58,20 +56,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Look at a network's node, and say what to do about what is wrong. Exit code 1 where something will not work."""
-    output = Output(as_json=as_json)
-    found = []
-    for finding in examine_node(network_named(network)):
-        found.append(finding)
-        output.say(f"{_MARKS[finding.state]} {finding.what}: {finding.said}", style=_STYLES[finding.state])
-        if finding.step:
-            output.say(f"  {finding.step}")
-    good = all(finding.state is not State.BAD for finding in found)
-    findings: list[Json] = [
-        {"what": one.what, "state": one.state.value, "said": one.said, "step": one.step} for one in found
-    ]
-    output.document({"good": good, "findings": findings})
-    if not good:
-        raise typer.Exit(ANSWER_NO)
+    show_findings(Output(as_json=as_json), examine_node(network_named(network)))
 
 
 @app.command(epilog="Example: medproof network add consortium --url http://10.1.2.3:8545 --chain-id 7777")

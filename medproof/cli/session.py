@@ -33,6 +33,8 @@ __all__ = [
     "grantee",
     "identity",
     "known_block",
+    "manifest_path",
+    "network_of",
     "new_password",
     "open_suite",
     "party",
@@ -82,12 +84,30 @@ def _is_secret(text: str) -> bool:
     return bool(_KEY.fullmatch(text)) or len(text.split()) >= _SHORTEST_PHRASE
 
 
-def open_suite(options: ChainOptions, *, patience: float | None = None) -> MedProof:
-    """Connect to the chain, and find the deployment on it; `patience` as for `Chain.connect`."""
+def network_of(options: ChainOptions) -> str:
+    """The network that is named.
+
+    Raises:
+        OptionError: none is.
+    """
     if options.network is None:
         raise OptionError("--network", "is missing", "Name a network or a node's URL, or set MEDPROOF_NETWORK.")
-    chain = Chain.connect(options.network, patience=patience)
-    deployment = Deployment.load(options.deployment or _manifest(chain.chain_id))
+    return options.network
+
+
+def manifest_path(options: ChainOptions, chain: Chain) -> Path:
+    """The manifest that is named, or where deploy writes the record of a chain.
+
+    Raises:
+        OptionError: none is named, and none is there.
+    """
+    return options.deployment or _manifest(chain.chain_id)
+
+
+def open_suite(options: ChainOptions, *, patience: float | None = None) -> MedProof:
+    """Connect to the chain, and find the deployment on it; `patience` as for `Chain.connect`."""
+    chain = Chain.connect(network_of(options), patience=patience)
+    deployment = Deployment.load(manifest_path(options, chain))
     verify(chain, deployment)
     return MedProof(chain, deployment)
 
