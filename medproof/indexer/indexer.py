@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from medproof.chain import Chain, UnclearAnswerError
 from medproof.deployments import Deployment, verify
 from medproof.errors import NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
-from medproof.indexer.event_codec import EventCodec, codecs
+from medproof.indexer.event_codec import codecs
 from medproof.indexer.index import Batch, BlockHash, Index
 from medproof.indexer.node import BusyError, Header, Log, Node, Question, header_question
 from medproof.policy.word import FIELDS
@@ -33,7 +33,7 @@ _SINGLE_ATTEMPTS = 6  # times that a single block is asked for
 _COMPARED = 100  # block hashes compared at once
 _GENESIS = 0
 _RULES = frozenset({"RuleSet", "RuleRevoked"})
-_TOPIC = 32  # bytes
+_WORD = 32  # bytes
 _rule_parts = struct.Struct("12x20s12x20s32s").unpack  # subject, grantee, word
 _INDEX = FIELDS["index"]
 _INDEX_BYTE, _INDEX_MASK = -1 - _INDEX.offset // 8, _INDEX.mask >> _INDEX.offset  # it begins with a byte and fits in it
@@ -218,15 +218,19 @@ class Indexer:
         known = None if before is None else before.hash
         waited, attempt = 0.0, 0
         asked: deque[tuple[int, int, Future[_Part]]] = deque()
+
+        def ask_ahead() -> None:
+            following = asked[-1][1] + 1 if asked else first
+            while following <= last and len(asked) < _AHEAD:
+                until = min(following + self._range - 1, last)
+                asked.append((following, until, ahead.submit(self._ask, following, until)))
+                following = until + 1
+
         with ThreadPoolExecutor(max_workers=_AHEAD) as ahead:
             try:
-                following = first
                 while first <= last:
-                    while following <= last and len(asked) < _AHEAD:
-                        until = min(following + self._range - 1, last)
-                        asked.append((following, until, ahead.submit(self._ask, following, until)))
-                        following = until + 1
-                    first, until, answer = asked.popleft()
+                    ask_ahead()
+                    _, until, answer = asked.popleft()
                     try:
                         part = answer.result()
                     except (BusyError, _ReorganisedError, NodesDisagreeError):
@@ -241,12 +245,12 @@ class Indexer:
                                 raise
                             waited = after
                         _forget(asked)
-                        following = first
                         continue
                     if known is not None and (part.before is None or _bytes(part.before.hash) != known):
                         raise _ReorganisedError(f"Block {first - 1} was replaced.")
                     self._adapt(part)
                     first, known, waited, attempt = until + 1, _bytes(part.last.hash), 0.0, 0
+                    ask_ahead()  # so that the node works on while this range is written
                     yield self._decoded(part)
             finally:
                 _forget(asked)
@@ -322,7 +326,7 @@ class Indexer:
         headers = {one.height: one for one in part.headers}
         blocks: dict[int, BlockHash] = {}
         places: list[tuple[int, int, int, bytes, str]] = []  # rows of the table of events, but for what they say
-        times, texts, kinds = [], [], []
+        times, digits, sizes, kinds = [], [], [], []
         number, time, seen_block, seen_transaction, transaction, previous = -1, 0, "", "", b"", -1
         contract, codec, seen_address, seen_topic = 0, None, "", ""
         for log in part.logs:
@@ -357,13 +361,20 @@ class Indexer:
             previous = position
             places.append((contract, number, position, transaction, codec.name))
             times.append(time)
-            texts.append("".join((*topics, log.data)))
+            for topic in topics[1:]:
+                digits.append(topic[2:])
+            digits.append(log.data[2:])
+            size, odd = divmod(len(log.data), 2)
+            size += _WORD * (len(topics) - 1) - 1  # the first byte's digits are 0x
+            if odd or codec.size not in (None, size):
+                raise _foreign(self._node, first, last)
+            sizes.append(size)
             kinds.append(codec)
         end = BlockHash(last, _bytes(part.last.hash), part.last.time)
         if blocks.get(last, end) != end:
             raise _ReorganisedError(f"Block {last} was replaced.")
         events, rules, others = [], [], []
-        for place, time, codec, said in zip(places, times, kinds, _said(texts, kinds), strict=True):
+        for place, time, codec, said in zip(places, times, kinds, _cut(digits, sizes), strict=True):
             event = (*place, said)
             events.append(event)
             if place[4] in _RULES:
@@ -376,20 +387,14 @@ class Indexer:
         return Batch(first, end, blocks, events, rules, others)
 
 
-def _said(texts: list[str], kinds: list[EventCodec]) -> Iterator[bytes]:
-    """What events say, without their first topics: the digits of all are read at once."""
-    sizes = []
-    for text, codec in zip(texts, kinds, strict=True):
-        digits = len(text) - 2 * (codec.topics + 1)
-        if digits % 2 or (codec.size is not None and digits != 2 * (_TOPIC + codec.size)):
-            raise ValueError(codec.name)
-        sizes.append(digits // 2)
-    whole = bytes.fromhex("".join(texts).replace("0x", ""))
+def _cut(digits: list[str], sizes: list[int]) -> Iterator[bytes]:
+    """What events say, each so many bytes long; the digits of all are read at once."""
+    whole = bytes.fromhex("".join(digits))
     if len(whole) != sum(sizes):
         raise ValueError(len(whole))
     end = 0
     for size in sizes:
-        start, end = end + _TOPIC, end + size
+        start, end = end, end + size
         yield whole[start:end]
 
 
