@@ -372,6 +372,18 @@ class IndexedDeploymentError(MedProofError):
         )
 
 
+class IndexedContractError(MedProofError):
+    """An index has read past the first block of a contract that it does not keep."""
+
+    def __init__(self, name: str, block: int, read: int) -> None:
+        """Name the contract, its block, and the last one that was read."""
+        self.name, self.block, self.read = name, block, read
+        super().__init__(
+            f"The index was read up to block {read} without {name}, which stands since block {block}: what it said is "
+            "not in it. Make another index."
+        )
+
+
 class IndexMovedError(MedProofError):
     """Another process writes to the same index."""
 
@@ -408,6 +420,15 @@ class DatasetError(MedProofError):
         """Name the folder, file or table, the rule, and the next step."""
         self.place = place
         super().__init__(f"{place} {rule}. {step}.")
+
+
+class QuestionError(MedProofError):
+    """A question to the research data set asks for what cannot be."""
+
+    def __init__(self, name: str, value: object, rule: str, step: str) -> None:
+        """Name what was asked with, the rule, and the next step."""
+        self.name, self.value = name, value
+        super().__init__(f"{name} {value!r}: {rule}. {step}.")
 
 
 class TransactionFailedError(MedProofError):

@@ -6,10 +6,11 @@ It needs `medproof[research]`.
 from medproof.errors import MissingExtraError
 
 try:
-    from medproof.research.dataset import Dataset, datasets, write_dataset
+    from medproof.research.cohort import Cohort, Question, cohort
+    from medproof.research.dataset import AsOf, Dataset, datasets, write_dataset
 except ModuleNotFoundError as missing:
     if (missing.name or "medproof").startswith("medproof"):
         raise
     raise MissingExtraError("The research data set", "research", str(missing.name)) from None
 
-__all__ = ["Dataset", "datasets", "write_dataset"]
+__all__ = ["AsOf", "Cohort", "Dataset", "Question", "cohort", "datasets", "write_dataset"]

@@ -14,17 +14,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis import BaseBackend
@@ -34,11 +38,13 @@ from medproof.errors import DatasetError, IndexTimeError
 from medproof.indexer import IndexedDeployment
 from medproof.indexer.index import BlockHash
 from medproof.policy.word import minute
-from medproof.research.arrays import ROW_GROUP, arrow_schema
+from medproof.research.arrays import ROW_GROUP, Numbers, arrow_schema
 from medproof.research.columns import TABLES, Table
+from medproof.research.parties import Parties
 from medproof.research.source import Progress, Source
+from medproof.research.statement import Build, Value, compiled, executed
 
-__all__ = ["Dataset", "datasets", "schema_hash", "write_dataset"]
+__all__ = ["AsOf", "Dataset", "datasets", "schema_hash", "write_dataset"]
 
 FORMAT = 1  # of the folder; a newer MedProof counts it up where an older one cannot read it
 _MANIFESTS = "_manifests"  # engines pass over folders that begin with an underscore
@@ -56,6 +62,14 @@ class _About:
     contracts: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class AsOf:
+    """What a question is asked as of."""
+
+    block: int  # what the chain knew
+    moment: datetime  # when rules are to be in force, by what their signers set
+
+
 class Dataset:
     """The tables of one deployment as of one block, on an engine."""
 
@@ -66,6 +80,8 @@ class Dataset:
         self.contracts = about.contracts  # their addresses, 0x…, by name
         self.engine = engine
         self._about, self._tables = about, dict(tables)
+        self._statements: dict[Hashable, str] = {}
+        self._own = threading.local()
 
     @classmethod
     def open(
@@ -164,34 +180,74 @@ class Dataset:
         """How the deployment is named: chain id and Authority."""
         return f"{self.chain}-{self.authority}"
 
-    def block_at(self, *, block: int | None = None, at: datetime | None = None) -> BlockHash:
-        """The block as of which to ask: the last where neither is named; of a time, the last one not later.
+    def as_of(self, *, block: int | None = None, at: datetime | None = None, moment: datetime | None = None) -> AsOf:
+        """The block as of which to ask, and the moment at which rules are to be in force.
 
-        A block without events has no row: as of it stood what stood after the newest before it, but its time is not
-        known. Then the hash is empty and the time that of the newest before.
+        Args:
+            block: a block, its own transactions included.
+            at: a time, aware, which stands for the last block that was not later; the last of all where neither is
+                named. Beside a block, the moment.
+            moment: aware; the block's time, or `at`, where none is given.
 
         Raises:
-            IndexTimeError: the data set ends before, or the deployment begins after.
+            IndexTimeError: the data set ends before or the deployment begins after, or the block's time is not kept,
+                since nothing happened in it.
+            RuleFieldError: a time has no zone.
         """
-        blocks = self._tables["blocks"]
-        if block is None and at is None:
-            return self.block
-        if at is not None:
-            minute(at)  # refuses a time without a zone
+        for given in (at, moment):
+            if given is not None:
+                minute(given)  # refuses a time without a zone
+        numbers, times = self._blocks
+        asked = at if moment is None else moment
         if block is not None:
             if not self.first <= block <= self.block.number:
                 raise IndexTimeError(block, at, self.block.number)
-            found = blocks.filter(blocks.block == block)
-        else:
-            assert at is not None
-            if at.timestamp() > self.block.time:
+            place = int(np.searchsorted(numbers, block))
+            if asked is None and numbers[place] != block:
                 raise IndexTimeError(block, at, self.block.number)
-            found = blocks.filter(blocks.block_time <= ibis.literal(at.astimezone(UTC), "timestamp('UTC')"))
-        rows = found.order_by(found.block.desc()).limit(1).to_pyarrow().to_pylist()
-        if not rows:
+            return AsOf(block, asked or _moment(times[place]))
+        if at is None:
+            return AsOf(self.block.number, asked or _moment(self.block.time))
+        place = int(np.searchsorted(times, math.floor(at.timestamp()), side="right"))
+        if at.timestamp() > self.block.time or place == 0:
             raise IndexTimeError(block, at, self.block.number)
-        [row] = rows
-        return BlockHash(row["block"], bytes.fromhex(row["hash"][2:]), int(row["block_time"].timestamp()))
+        return AsOf(int(numbers[place - 1]), asked or at)
+
+    @cached_property
+    def parties(self) -> Parties:
+        """Every party that was ever accredited."""
+        return Parties(self._tables["parties"].order_by("block", "position").to_pyarrow().to_pylist())
+
+    @cached_property
+    def grantee_numbers(self) -> Mapping[str, int]:
+        """The number of each grantee, 0x and lower-case digits, that any rule ever named."""
+        kept = self._tables["grantees"].select("grantee", "grantee_number").to_pyarrow()
+        return dict(zip(kept["grantee"].to_pylist(), kept["grantee_number"].to_pylist(), strict=True))
+
+    @cached_property
+    def _blocks(self) -> tuple[Numbers, Numbers]:
+        """The blocks that are kept, rising, and their times."""
+        kept = self._tables["blocks"].order_by("block").select("block", "block_time").to_pyarrow()
+        times = kept["block_time"].cast(pa.timestamp("s", "UTC")).cast(pa.int64())
+        return kept["block"].to_numpy(), times.to_numpy()
+
+    def asked(self, key: Hashable, build: Build, values: Mapping[str, Value]) -> int:
+        """The answer to a question that is one number.
+
+        Args:
+            key: what the question has in common with others whose values alone are different; its SQL is kept for it.
+            build: the question, as an expression of its values.
+            values: the values.
+        """
+        if self.engine.name != "duckdb":
+            return executed(build, values)
+        statement = self._statements.get(key)
+        if statement is None:
+            statement = self._statements[key] = compiled(self.engine, build, values)
+        cursor = getattr(self._own, "cursor", None)  # a connection for each thread
+        if cursor is None:
+            cursor = self._own.cursor = self.engine.con.cursor()
+        return int(cursor.execute(statement, values).fetchone()[0])
 
     def close(self) -> None:
         """Leave the engine."""
@@ -206,8 +262,14 @@ class Dataset:
         self.close()
 
 
+def _moment(seconds: Any) -> datetime:
+    return datetime.fromtimestamp(int(seconds), UTC)
+
+
 def _embedded() -> BaseBackend:
-    return ibis.duckdb.connect(**_ENGINE)
+    engine = ibis.duckdb.connect(**_ENGINE)
+    engine.raw_sql("SET parquet_metadata_cache = true")
+    return engine
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------
@@ -412,7 +474,8 @@ def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[st
     """A table of Parquet files; what their folders say comes as columns."""
     parts = []
     for file in files:
-        found = backend.read_parquet(str(root / file["path"]))
+        place = str((root / file["path"]).resolve())
+        found = _duckdb_view(backend, place) if backend.name == "duckdb" else backend.read_parquet(place)
         fixed: dict[str, Any] = {"chain": about.chain, "authority": about.authority}
         if "standing" in table.types:
             fixed["standing"] = "standing=true" in file["path"]
@@ -421,6 +484,14 @@ def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[st
         )
     whole = ibis.union(*parts) if len(parts) > 1 else parts[0]
     return whole.select(*table.types)
+
+
+def _duckdb_view(backend: BaseBackend, place: str) -> Expression:
+    """A view that all threads' connections see, which Ibis' own would not be."""
+    name = f"file_{secrets.token_hex(8)}"
+    literal = "".join(f"[{sign}]" if sign in "*?[" else sign for sign in place).replace("'", "''")
+    backend.raw_sql(f"CREATE VIEW {name} AS SELECT * FROM read_parquet('{literal}', hive_partitioning = false)")
+    return backend.table(name)
 
 
 def _reason(error: Exception) -> str:
