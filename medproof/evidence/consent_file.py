@@ -211,9 +211,10 @@ def verify_consents(
         added = _add_nodes(said, nodes)
         shown = _read_row(said)
         decided = run(decision(shown.subject, party, request, question.at), state)
-        _check_needed(f"line {number}", added, nodes)
         if decided != shown:
-            raise EvidenceError(f"decision on {shown.subject}", f"is {_said(shown)}, and by the state {_said(decided)}")
+            rule = f"is {_said(shown)}, and the state says {_said(decided)}"
+            raise EvidenceError(f"decision on {shown.subject}", rule)
+        _check_needed(f"line {number}", added, nodes)
         tally.add(decided)
         each(decided)
     if end is None:
@@ -297,7 +298,7 @@ def _read_row(said: JsonReader) -> ProvedDecision:
 
 
 def _said(decided: ProvedDecision) -> str:
-    return _text({**_row(decided), "subject": ""}).decode()
+    return decided.reason.name + (f" by {decided.word:#066x} for {decided.grantee}" if decided.word else "")
 
 
 def _add_nodes(said: JsonReader, nodes: Nodes, *, first: bool = False) -> list[bytes]:
