@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from medproof.client.claim_anchor import ClaimStatus, Outcome
+from medproof.client.studies import StudyState
 from medproof.policy.word import FIELDS, FLAG_FIELDS
 
 __all__ = ["HISTORIES", "Arguments", "History", "Key", "Values"]
@@ -90,6 +91,65 @@ def _claim_decision(status: Callable[[Arguments], ClaimStatus]) -> Fold:
     return _with(8, 9, 10)(
         lambda said: int(status(said)), lambda said: said["outcome"], lambda said: bytes_of(said["response"])
     )
+
+
+def _choice(opted_in: bool) -> Fold:
+    return lambda said, _: (opted_in, said["sequence"])
+
+
+def _study_ends(state: StudyState) -> Fold:
+    return _with(7)(lambda said: int(state))
+
+
+_FREE, _DUE, _PAID, _REFUNDED = range(-4, 0)  # places in what stands of a bounty, at its end
+
+
+def _amount(text: str) -> int:
+    """An amount of tokens: 128 bits, which no column of numbers holds, so that it is kept as decimal text."""
+    return int(text, 16)
+
+
+def _moves(changes: Callable[[Arguments], Mapping[int, int]]) -> Fold:
+    """A fold that adds to amounts of a bounty."""
+
+    def fold(said: Arguments, standing: Values | None) -> Values | None:
+        if standing is None:
+            return None
+        moved = list(standing)
+        for place, change in changes(said).items():
+            moved[place] = str(int(moved[place]) + change)
+        return tuple(moved)
+
+    return fold
+
+
+def _funded(said: Arguments, standing: Values | None) -> Values | None:
+    bounty = said["definition"]
+    begun = standing or (
+        bytes_of(bounty["study"]),
+        bytes_of(bounty["funder"]),
+        bytes_of(bounty["token"]),
+        bounty["payee"],
+        str(_amount(bounty["payment"])),
+        bounty["acceptUntil"],
+        *("0",) * 4,
+    )
+    return _moves(lambda said: {_FREE: _amount(said["amount"])})(said, begun)
+
+
+def _accepted(said: Arguments) -> dict[int, int]:
+    due = _amount(said["due"])
+    return {_FREE: -due, _DUE: due}
+
+
+def _paid(said: Arguments) -> dict[int, int]:
+    amount = _amount(said["amount"])
+    return {_DUE: -amount, _PAID: amount}
+
+
+def _refunded(said: Arguments) -> dict[int, int]:
+    free, due = _amount(said["free"]), _amount(said["due"])
+    return {_FREE: -free, _DUE: -due, _REFUNDED: free + due}
 
 
 HISTORIES: tuple[History, ...] = (
@@ -179,5 +239,69 @@ HISTORIES: tuple[History, ...] = (
             "ClaimReplaced": _claim_step(ClaimStatus.REPLACED),
         },
         starts=frozenset({"ClaimSubmitted"}),
+    ),
+    History(
+        "studies",
+        "Studies",
+        lambda said: (bytes_of(said["study"]),),
+        {
+            "StudyRegistered": lambda said, _: (
+                bytes_of(said["researcher"]),
+                bytes_of(said["definition"]["request"]),
+                bytes_of(said["definition"]["protocol"]),
+                bytes_of(said["definition"]["ethics"]),
+                said["definition"]["firstDay"],
+                said["definition"]["lastDay"],
+                json.dumps([*said["definition"]["custodians"]]),
+                int(StudyState.UNKNOWN),
+            ),
+            "StudyClosed": _study_ends(StudyState.CLOSED),
+            "ApprovalWithdrawn": _study_ends(StudyState.APPROVAL_WITHDRAWN),
+        },
+        starts=frozenset({"StudyRegistered"}),
+    ),
+    History(
+        "participations",
+        "Studies",
+        lambda said: (bytes_of(said["study"]), bytes_of(said["subject"])),
+        {"OptedIn": _choice(True), "OptedOut": _choice(False)},
+    ),
+    History(
+        "cohorts",
+        "Studies",
+        lambda said: (bytes_of(said["study"]), bytes_of(said["cohort"])),
+        {
+            "CohortFixed": lambda said, _: (
+                bytes_of(said["definition"]["root"]),
+                said["definition"]["size"],
+                said["definition"]["blockNumber"],
+                bytes_of(said["definition"]["blockHash"]),
+                said["blockChecked"],
+            )
+        },
+        starts=frozenset({"CohortFixed"}),
+    ),
+    History(
+        "results",
+        "Studies",
+        lambda said: (
+            bytes_of(said["study"]),
+            bytes_of(said["cohort"]),
+            bytes_of(said["custodian"]),
+            bytes_of(said["commitment"]),
+        ),
+        {"ResultPublished": lambda said, _: ()},
+        starts=frozenset({"ResultPublished"}),
+    ),
+    History(
+        "bounties",
+        "Incentives",
+        lambda said: (bytes_of(said["bounty"]),),
+        {
+            "BountyFunded": _funded,
+            "ResultAccepted": _moves(_accepted),
+            "BountyPaid": _moves(_paid),
+            "BountyRefunded": _moves(_refunded),
+        },
     ),
 )

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.type_api import TypeEngine
 
 from medproof.deployments import Deployment
-from medproof.errors import IndexedChainError, IndexedDeploymentError, IndexMovedError
+from medproof.errors import IndexedChainError, IndexedContractError, IndexedDeploymentError, IndexMovedError
 from medproof.indexer import histories, schema
 from medproof.indexer.event_codec import codecs
 from medproof.indexer.histories import Key, Values
@@ -127,6 +127,7 @@ class Index:
         Raises:
             IndexedChainError: the index keeps another chain of this id.
             IndexedDeploymentError: it keeps this deployment with other contracts.
+            IndexedContractError: it has read past the first block of a contract that it does not keep.
         """
         chains, deployments, contracts = schema.chains, schema.deployments, schema.contracts
         places = {name: bytes.fromhex(entry.address[2:]) for name, entry in deployment.contracts.items()}
@@ -158,9 +159,14 @@ class Index:
             for name, address, _ in rows:
                 if places.get(name) != bytes(address):
                     raise IndexedDeploymentError(name, "0x" + bytes(address).hex(), deployment.chain_id)
-            return IndexedDeployment(
-                self.database, deployment.chain_id, int(number), {name: at for name, _, at in rows}
-            )
+            numbers = {name: at for name, _, at in rows}
+            read = int(connection.scalar(select(deployments.c.block).where(deployments.c.number == number)) or 0)
+            for name in places.keys() - numbers.keys():  # a deployment that was gone on with
+                if deployment.contracts[name].block <= read:
+                    raise IndexedContractError(name, deployment.contracts[name].block, read)
+                row = {"deployment": number, "name": name, "address": places[name]}
+                numbers[name] = connection.execute(insert(contracts).values(**row)).inserted_primary_key[0]  # type: ignore[index]
+            return IndexedDeployment(self.database, deployment.chain_id, int(number), numbers)
 
 
 class IndexedDeployment:

@@ -126,6 +126,11 @@ def _number(name: str) -> Column[object]:
     return Column(name, BigInteger, nullable=False)
 
 
+def _amount(name: str) -> Column[object]:
+    """An amount of tokens in their unit, as decimal text: it has 128 bits."""
+    return Column(name, String(39), nullable=False)
+
+
 HISTORIES: dict[str, Table] = {
     table.name: table
     for table in (
@@ -171,6 +176,48 @@ HISTORIES: dict[str, Table] = {
             _number("status"),  # `medproof.client.claim_anchor.ClaimStatus`
             _number("outcome"),  # `medproof.client.claim_anchor.Outcome`
             _hash("response"),
+        ),
+        _history(
+            "studies",
+            [_hash("study")],  # its id
+            _address("researcher"),
+            _hash("request"),  # what it asks for, big-endian in the layout of the rule word
+            _hash("protocol"),
+            _hash("ethics"),
+            _number("first_day"),  # days since 1970
+            _number("last_day"),
+            Column("custodians", Text, nullable=False),  # their addresses as JSON, ascending
+            _number("ended"),  # `medproof.client.studies.StudyState`: closed or approval withdrawn; 0 before
+        ),
+        _history(
+            "participations",
+            [_hash("study"), _address("subject")],
+            Column("opted_in", Boolean, nullable=False),  # who opted out stands as a tombstone
+            _number("sequence"),
+        ),
+        _history(
+            "cohorts",
+            [_hash("study"), _hash("cohort")],
+            _hash("root"),
+            _number("size"),
+            _number("as_of"),  # the block as of which its subjects were chosen
+            _hash("block_hash"),  # of that block, as the researcher named it
+            Column("block_checked", Boolean, nullable=False),  # whether the chain still knew that block's hash
+        ),
+        _history("results", [_hash("study"), _hash("cohort"), _address("custodian"), _hash("commitment")]),
+        _history(
+            "bounties",
+            [_hash("bounty")],  # its id
+            _hash("study"),
+            _address("funder"),
+            _address("token"),
+            _number("payee"),  # `medproof.client.incentives.Payee`
+            _amount("payment"),  # to each
+            _number("accept_until"),  # seconds since 1970
+            _amount("free"),  # what no accepted answer has a claim to
+            _amount("due"),  # promised and not yet paid
+            _amount("paid"),
+            _amount("refunded"),
         ),
     )
 }

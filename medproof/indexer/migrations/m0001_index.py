@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-__all__ = ["revision"]
+__all__ = ["ADDRESS", "HASH", "NUMBER", "history", "revision"]
 
 revision = "0001"
 down_revision = None
@@ -58,55 +58,55 @@ def upgrade() -> None:
         sa.Column("said", sa.LargeBinary, nullable=False),
         sqlite_with_rowid=False,
     )
-    _history("rules", ("subject", _address), ("grantee", _address), ("number", _number), values=[("word", _hash)])
-    _history("terms", ("number", _number), values=[("terms", _hash)])
-    _history(
+    history("rules", ("subject", ADDRESS), ("grantee", ADDRESS), ("number", NUMBER), values=[("word", HASH)])
+    history("terms", ("number", NUMBER), values=[("terms", HASH)])
+    history(
         "openings",
-        ("subject", _address),
-        ("number", _number),
+        ("subject", ADDRESS),
+        ("number", NUMBER),
         values=[
-            ("party", _address),
-            ("account", _address),
-            ("reason", _number),
-            ("justification", _hash),
-            ("until", _number),
-            ("review", _number),
-            ("remark", _hash),
+            ("party", ADDRESS),
+            ("account", ADDRESS),
+            ("reason", NUMBER),
+            ("justification", HASH),
+            ("until", NUMBER),
+            ("review", NUMBER),
+            ("remark", HASH),
         ],
     )
-    _history(
+    history(
         "parties",
-        ("party", _address),
+        ("party", ADDRESS),
         values=[
-            ("account", _address),
-            ("kind", _number),
-            ("credential", _hash),
-            ("valid_until", _number),
+            ("account", ADDRESS),
+            ("kind", NUMBER),
+            ("credential", HASH),
+            ("valid_until", NUMBER),
             ("suspended", sa.Boolean()),
             ("groups", sa.Text()),
         ],
     )
-    _history("party_groups", ("number", _number), values=[("name", sa.Text())])
-    _history(
+    history("party_groups", ("number", NUMBER), values=[("name", sa.Text())])
+    history(
         "claims",
-        ("claim", _hash),
+        ("claim", HASH),
         values=[
-            ("provider", _address),
-            ("payer", _address),
-            ("patient", _address),
-            ("registration", _hash),
-            ("commitment", _hash),
-            ("nullifier", _hash),
-            ("soft_key", _hash),
-            ("rules", _number),
-            ("status", _number),
-            ("outcome", _number),
-            ("response", _hash),
+            ("provider", ADDRESS),
+            ("payer", ADDRESS),
+            ("patient", ADDRESS),
+            ("registration", HASH),
+            ("commitment", HASH),
+            ("nullifier", HASH),
+            ("soft_key", HASH),
+            ("rules", NUMBER),
+            ("status", NUMBER),
+            ("outcome", NUMBER),
+            ("response", HASH),
         ],
     )
 
 
-_address, _hash, _number = sa.LargeBinary(20), sa.LargeBinary(32), sa.BigInteger()
+ADDRESS, HASH, NUMBER = sa.LargeBinary(20), sa.LargeBinary(32), sa.BigInteger()
 
 
 def _place(table: str) -> list[sa.Column[Any]]:
@@ -117,7 +117,8 @@ def _place(table: str) -> list[sa.Column[Any]]:
     ]
 
 
-def _history(table: str, *keys: tuple[str, Any], values: list[tuple[str, Any]]) -> None:
+def history(table: str, *keys: tuple[str, Any], values: list[tuple[str, Any]]) -> None:
+    """Make the table of a history, as `medproof.indexer.schema` has it."""
     op.create_table(
         table,
         *_place(table),
