@@ -77,6 +77,7 @@ fraud-report: setup ## Try both tiers against injected fraud (DATA="claims.zip m
 	@exec $(TOOLS) $(PYTHON) scripts/fraud_report.py $$DATA $(ARGS)
 
 brownie: setup ## Any Brownie command with a chain of its own (ARGS="run demo --network ganache-cli", ARGS=console)
+	@$(TOOLS) $(PYTHON) scripts/brownie_networks.py
 	@exec $(CHAIN) brownie $(ARGS)
 
 clean: ## Remove build products; what the set-up made stays

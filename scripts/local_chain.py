@@ -198,6 +198,8 @@ def tool_environment(chain: LocalChain | None = None) -> dict[str, str]:
     one, for whoever needs the user's own settings (package registry, certificates).
     """
     environment = dict(os.environ)
+    settings = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")  # see medproof.networks
+    environment.setdefault("MEDPROOF_NETWORKS", str(settings / "medproof" / "networks.json"))
     for name in ("PYTHONHOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         environment.pop(name, None)
 
