@@ -1,8 +1,8 @@
 """Give Brownie the networks that the package knows by name: ``make brownie`` runs this first.
 
 They stand under the heading MedProof in Brownie's list, which lies in the home folder that scripts/local_chain.py gives
-it; a network of the same name elsewhere in that list makes room. A URL in the environment is read when Brownie connects,
-as the package does it. Development networks stay Brownie's.
+it; a network of the same name elsewhere in that list makes room. A URL in the environment is read when Brownie
+connects, as the package does it. Development networks stay Brownie's.
 """
 
 from __future__ import annotations
