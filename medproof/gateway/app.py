@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
@@ -28,8 +28,13 @@ from medproof.gateway.telemetry import METHODS, Metrics, Telemetry
 __all__ = ["create_app"]
 
 
-def create_app(gatekeeper: Gatekeeper) -> FastAPI:
-    """Return the ASGI application of a gatekeeper; its lifespan starts and stops the posting of pointers."""
+def create_app(gatekeeper: Gatekeeper, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """Return the ASGI application of a gatekeeper; its lifespan starts and stops the posting of pointers.
+
+    Args:
+        gatekeeper: what is served.
+        routers: further paths, such as the pages of `medproof.explore`.
+    """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -72,6 +77,8 @@ def create_app(gatekeeper: Gatekeeper) -> FastAPI:
     app.include_router(message_routes(gatekeeper))
     app.include_router(form_routes(gatekeeper))
     app.include_router(operation_routes(gatekeeper, metrics))
+    for router in routers:
+        app.include_router(router)
     return app
 
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO, cast
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
 from medproof.errors import MedProofError
 from medproof.gateway.app import create_app
 from medproof.gateway.service import Gatekeeper
 
-__all__ = ["log_to", "serve", "server_of"]
+__all__ = ["Server", "http_server", "log_to", "serve", "server_of"]
 
 _GRACE = 30  # seconds for requests that are under way when the end comes
 _MOST_AT_ONCE = 512  # connections; beyond it the answer is 503
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Says when it answers."""
 
     ready: Callable[[], None] | None = None
@@ -33,14 +33,10 @@ class _Server(uvicorn.Server):
             self.ready()
 
 
-def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> _Server:
-    """The server of a gatekeeper, ready to run.
-
-    One process serves one origin: which requests were used is remembered in it. What a proxy says of the caller's
-    address is not believed.
-    """
+def http_server(app: FastAPI, *, host: str, port: int, max_headers: int) -> Server:
+    """The server of an application, ready to run: no log of its own, no trust in what a proxy says."""
     config = uvicorn.Config(
-        create_app(gatekeeper),
+        app,
         host=host,
         port=port,
         http="h11",
@@ -52,13 +48,28 @@ def server_of(gatekeeper: Gatekeeper, *, host: str, port: int) -> _Server:
         proxy_headers=False,
         limit_concurrency=_MOST_AT_ONCE,
         timeout_graceful_shutdown=_GRACE,
-        h11_max_incomplete_event_size=gatekeeper.settings.max_headers,
+        h11_max_incomplete_event_size=max_headers,
     )
-    return _Server(config)
+    return Server(config)
+
+
+def server_of(gatekeeper: Gatekeeper, *, host: str, port: int, routers: Sequence[APIRouter] = ()) -> Server:
+    """The server of a gatekeeper, ready to run.
+
+    One process serves one origin: which requests were used is remembered in it. What a proxy says of the caller's
+    address is not believed.
+    """
+    app = create_app(gatekeeper, routers=routers)
+    return http_server(app, host=host, port=port, max_headers=gatekeeper.settings.max_headers)
 
 
 def serve(
-    gatekeeper: Gatekeeper, *, host: str = "127.0.0.1", port: int = 8080, ready: Callable[[], None] | None = None
+    gatekeeper: Gatekeeper,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    routers: Sequence[APIRouter] = (),
+    ready: Callable[[], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; what is under way is answered, and what was accepted is kept.
 
@@ -66,13 +77,14 @@ def serve(
         gatekeeper: what is served.
         host: the address to listen on.
         port: the port.
+        routers: further paths, such as the pages of `medproof.explore`.
         ready: called once, when it answers and ends in order.
 
     Raises:
         MedProofError: it does not start; see `Gatekeeper.start`.
     """
     log_to(sys.stdout)
-    server = server_of(gatekeeper, host=host, port=port)
+    server = server_of(gatekeeper, host=host, port=port, routers=routers)
     server.ready = ready
     try:
         server.run()
