@@ -24,7 +24,9 @@ from medproof.cli import (
     doctor,
     duo,
     emergency,
+    evidence,
     exchange,
+    explore,
     gateway,
     group,
     guardians,
@@ -67,7 +69,8 @@ class _Commands(TyperGroup):
             code = INTERRUPTED
         except MedProofError as error:
             code = code_of(error)
-            tell_error(type(error).__name__, str(error), code, as_json=as_json)
+            said = ": ".join([*getattr(error, "__notes__", ()), str(error)])  # a note names the file that it is about
+            tell_error(type(error).__name__, said, code, as_json=as_json)
         except typer.TyperException as error:
             code = error.exit_code
             if message := error.format_message().rstrip("."):  # none where the help was shown instead
@@ -92,6 +95,7 @@ app = typer.Typer(
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
+research.app.add_typer(evidence.app)
 for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):
     claims.app.add_typer(part)
 consent.app.add_typer(receipts.app, name="receipt")
@@ -118,6 +122,7 @@ app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
 app.command("index", epilog="Example: medproof index --index index.db --network sepolia --follow")(index.index)
 app.command("doctor", epilog="Example: medproof doctor --network sepolia --sender 0x… --index index.db")(doctor.doctor)
+app.command("explore", epilog="Example: medproof explore --index index.db")(explore.explore)
 app.command("verify", epilog="Example: medproof verify evidence.json --block-hash 0x…")(verify.verify)
 app.add_typer(x12.app, name="x12")
 

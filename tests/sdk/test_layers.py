@@ -38,6 +38,7 @@ LAYERS = (
         "cli.doctor",
         "cli.duo",
         "cli.emergency",
+        "cli.evidence",
         "cli.exchange",
         "cli.explore",
         "cli.gateway",

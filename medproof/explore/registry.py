@@ -1,0 +1,233 @@
+"""What the pages know of a registry: its research data set, asked as of a block, with small counts left out."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from medproof.client.registrar import EMERGENCY, EVERYONE
+from medproof.errors import IndexTimeError
+from medproof.policy.codes import PartyKind
+from medproof.research.cohort import Question, cohort
+from medproof.research.coverage import coverage
+from medproof.research.dataset import Dataset
+from medproof.research.flows import Every, flow, sizes
+from medproof.research.suppression import Count, Suppression
+
+__all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry"]
+
+STANDINGS = {"active": "active", "suspended": "suspended", "lapsed": "lapsed"}
+"""How a party stands, by the word for it in an address."""
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """As of when a page is."""
+
+    block: int  # the newest block, not later than what was asked for, in which something happened
+    hash: str  # its hash, 0x…
+    time: datetime  # the moment at which rules are in force: the block's, or the one that was asked for
+    at: datetime | None = None  # the time that was asked for
+
+
+@dataclass(frozen=True)
+class Covered:
+    """How many subjects permit what has a code."""
+
+    code: str
+    display: str
+    size: Count
+    share: float | None  # of all subjects, for a drawing; None where either is not shown
+
+
+@dataclass(frozen=True)
+class PartyRow:
+    """A party as the directory lists it."""
+
+    party: str  # its identity, 0x…
+    account: str  # who acts for it
+    kind: PartyKind
+    standing: str  # one of `STANDINGS`
+    valid_until: date  # last day
+    groups: tuple[int, ...]
+    since: int  # block of its last change
+
+
+class Registry:
+    """One deployment as its data set has it."""
+
+    def __init__(self, dataset: Dataset, *, suppression: Suppression) -> None:
+        """Read a data set.
+
+        Args:
+            dataset: of the deployment.
+            suppression: which counts are not shown.
+        """
+        self.dataset, self.suppression = dataset, suppression
+        self.chain, self.authority = dataset.chain, dataset.authority
+        self.contracts = sorted(dataset.contracts.items())
+        self.first = dataset.first
+
+    @property
+    def last(self) -> AsOf:
+        """The last block that it knows."""
+        return self._of(self.dataset.block.number)
+
+    @property
+    def threshold(self) -> int:
+        """Below which number counts are not shown; 0 where all are."""
+        return 0 if self.suppression.off else self.suppression.threshold
+
+    @property
+    def rule(self) -> str:
+        """What is done about small counts, as a sentence."""
+        if self.suppression.off:
+            return f"Small counts are shown: {self.suppression.off}."
+        return f"Counts of 1 to {self.threshold - 1} people are not shown."
+
+    def as_of(self, *, block: int | None = None, at: datetime | None = None) -> AsOf:
+        """When to ask as of.
+
+        Raises:
+            IndexTimeError: the registry does not know it.
+        """
+        if at is not None:
+            found = self.dataset.as_of(at=at)
+            return replace(self._of(found.block), time=at, at=at)
+        if block is None:
+            return self.last
+        if block not in self._blocks:
+            newest = bisect(self._numbers, block) - 1
+            if not self.first <= block <= self.dataset.block.number or newest < 0:
+                raise IndexTimeError(block, None, self.dataset.block.number)
+            block = self._numbers[newest]
+        return self._of(block)
+
+    @cached_property
+    def _blocks(self) -> dict[int, tuple[str, datetime]]:
+        """The blocks in which something happened, rising, with hash and time."""
+        rows = self.dataset.table("blocks").order_by("block").to_pyarrow().to_pylist()
+        return {row["block"]: (row["hash"], row["block_time"]) for row in rows}
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return list(self._blocks)
+
+    def _of(self, block: int) -> AsOf:
+        return AsOf(block, *self._blocks[block])
+
+    # -- who permits what -------------------------------------------------------------------------------------------
+
+    def size(self, question: Question, as_of: AsOf, *, moment: datetime | None) -> tuple[Count, float | None]:
+        """How many subjects permit something, and their share of all that have rules, where neither tells of few.
+
+        Raises:
+            QuestionError: the party was never accredited.
+        """
+        found = cohort(self.dataset, question, block=as_of.block, moment=moment or as_of.time).count()
+        everybody = self._subjects(as_of)
+        hidden = self.suppression.hides(found) or self.suppression.hides(max(everybody - found, 0))
+        return self.suppression.count(found), None if hidden or not everybody else found / everybody
+
+    def trend(self, question: Question, as_of: AsOf) -> list[tuple[datetime, Count]]:
+        """How many subjects permitted something as each month began, and as of the moment itself."""
+        first = self._of(min(self._blocks)).time
+        points = [one for one in _months(first, as_of.time) if one > first] + [as_of.time]
+        found = sizes(self.dataset, question, points)
+        return [(point, self.suppression.count(size)) for point, size in zip(points, found, strict=True)]
+
+    def flow(self, as_of: AsOf) -> list[tuple[datetime, Count, Count, Count]]:
+        """Month by month, how many subjects had some permit in force at its end, and who came and went."""
+        periods = flow(self.dataset, block=as_of.block, every=Every.MONTH)
+        if not periods:
+            return []
+        moves = [(one.joined, one.withdrew + one.ran_out) for one in periods]
+        shown = self.suppression.flow(periods[0].at_start, moves)
+        return [
+            (one.start, standing, came, went)
+            for one, (came, went, standing) in zip(periods, shown.periods, strict=True)
+        ]
+
+    def coverage(self, by: str, as_of: AsOf) -> list[Covered]:
+        """How many subjects permit each code of a list."""
+        everybody, count = self._subjects(as_of), self.suppression.count
+        told = count(everybody).value is not None and everybody
+        return [
+            Covered(one.code, one.display, size, one.subjects / everybody if told and size.value is not None else None)
+            for one in coverage(self.dataset, by, block=as_of.block, moment=as_of.time)
+            for size in (count(one.subjects),)
+        ]
+
+    def _subjects(self, as_of: AsOf) -> int:
+        rules = self._standing("rules", as_of)
+        return int(rules.filter(~rules.revoked).subject_number.nunique().to_pyarrow().as_py())
+
+    # -- who may ask ------------------------------------------------------------------------------------------------
+
+    def groups(self, as_of: AsOf) -> dict[int, str]:
+        """The groups of parties and their names."""
+        said = {int(EVERYONE, 16): "everyone", int(EMERGENCY, 16): "emergency care"}
+        rows = self._standing("party_groups", as_of).to_pyarrow().to_pylist()
+        return said | {row["number"]: row["name"] for row in sorted(rows, key=lambda row: row["number"])}
+
+    def parties(self, as_of: AsOf) -> list[PartyRow]:
+        """The parties as they stood, in the order of their identities."""
+        rows = self._standing("parties", as_of).to_pyarrow().to_pylist()
+        return sorted((_party(row, as_of.time.date()) for row in rows), key=lambda row: row.party)
+
+    def figures(self, as_of: AsOf) -> list[tuple[str, Count]]:
+        """What there is to say of a registry in a few numbers."""
+        rules = self._standing("rules", as_of)
+        rules = rules.filter(~rules.revoked)
+        [counted] = (
+            rules.aggregate(
+                subjects=rules.subject_number.nunique(),
+                permits=(~rules.deny).sum().coalesce(0),
+                refusals=rules.deny.sum().coalesce(0),
+                refusing=rules.subject_number.nunique(where=rules.deny),
+            )
+            .to_pyarrow()
+            .to_pylist()
+        )
+        parties = self.parties(as_of)
+        active = sum(one.standing == "active" for one in parties)
+        hidden = self.suppression.count
+        few = hidden(counted["refusing"])  # what few people wrote is as telling as the people
+        return [
+            ("subjects with rules", hidden(counted["subjects"])),
+            ("permissions that stand", hidden(counted["permits"])),
+            ("refusals that stand", few if few.value is None else hidden(counted["refusals"])),
+            (f"active parties, of {len(parties):,}", Count(active)),
+        ]
+
+    def _standing(self, name: str, as_of: AsOf) -> Any:
+        table = self.dataset.table(name)
+        until = table.until_block
+        return table.filter(table.block <= as_of.block, until.isnull() | (until > as_of.block))
+
+
+def _months(first: datetime, last: datetime) -> list[datetime]:
+    """The beginnings of the months between two moments."""
+    found, month = [], first.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    while month < last:
+        found.append(month)
+        month = (month + timedelta(days=31)).replace(day=1)
+    return found
+
+
+def _party(row: Mapping[str, Any], today: date) -> PartyRow:
+    lapsed = row["valid_until"] < today
+    return PartyRow(
+        party=row["party"],
+        account=row["account"],
+        kind=PartyKind(row["kind"]),
+        standing="suspended" if row["suspended"] else "lapsed" if lapsed else "active",
+        valid_until=row["valid_until"],
+        groups=tuple(json.loads(row["groups"])),
+        since=row["block"],
+    )
