@@ -240,7 +240,7 @@ class Output:
             path.unlink(missing_ok=True)
             raise
 
-    def write(self, path: Path, content: str | bytes) -> None:
+    def write(self, path: Path, content: str | bytes | Iterable[bytes]) -> None:
         """Write a file that only its owner reads: whole, or not at all; a text ends with a new line.
 
         Raises:
@@ -256,7 +256,9 @@ class Output:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(content if isinstance(content, bytes) else f"{content}\n".encode())
+                if isinstance(content, str):
+                    content = f"{content}\n".encode()
+                file.writelines([content] if isinstance(content, bytes) else content)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)

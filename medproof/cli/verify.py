@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from medproof import hashing
-from medproof.cli import anchor, receipts
+from medproof.cli import anchor, evidence, receipts
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
@@ -28,6 +28,7 @@ __all__ = ["verify"]
 
 _LONGEST = 1 << 26  # bytes
 _ACCESS_LOG = b'{"promise":'  # how a line of a copy begins (medproof.access.export)
+_CONSENTS = b'{"format":"medproof-consent-evidence"'  # how evidence of consent begins (medproof.evidence.consent_file)
 _ELSEWHERE = {  # what is verified beside another file, or by more than a file
     "medproof-read-receipt": "medproof message receipt verify",
     "medproof-envelope": "medproof message open",
@@ -38,23 +39,25 @@ _ELSEWHERE = {  # what is verified beside another file, or by more than a file
 
 @expanded
 def verify(
-    file: Annotated[
-        Path, Argument(metavar="FILE", help="A claim's evidence, a consent receipt, a proof.", show_default=False)
-    ],
+    file: Annotated[Path, Argument(metavar="FILE", help="Evidence, a consent receipt, a proof.", show_default=False)],
     chain: ChainOptions,
     block_hash: Annotated[
         list[str] | None,
         Option(metavar="HASH", help="A block that you know from elsewhere; repeat it. The evidence must rest on it."),
     ] = None,
 ) -> None:
-    """Verify what somebody shows: exit code 0, or 1 with the first thing that does not hold. A claim's evidence needs
-    no node; for a consent receipt or a proof of a log, the chain is asked."""
+    """Verify what somebody shows: exit code 0, or 1 with the first thing that does not hold. Evidence of consent or of
+    a claim needs no node; for a consent receipt or a proof of a log, the chain is asked."""
+    hashes = [_hash(one) for one in block_hash or []]
+    if _begins(file, _CONSENTS):
+        evidence.check(file, chain, hashes)
+        return
     content = _read(file)
     kind = content.get("format")
     if kind == "medproof-claim-evidence":
-        _evidence(file, chain, block_hash or [])
+        _evidence(file, chain, hashes)
         return
-    if block_hash:
+    if hashes:
         raise OptionError("--block-hash", f"is given, and {file} is no evidence that rests on it", "Leave it out.")
     if "receipt_id" in content:
         receipts.check(file, chain)
@@ -65,7 +68,7 @@ def verify(
     elif kind in _ELSEWHERE:
         raise OptionError(str(file), "is not verified by itself", f"Use {_ELSEWHERE[str(kind)]}.")
     else:
-        step = "Name evidence that medproof claims audit wrote, a consent receipt, or a proof of a document."
+        step = "Name evidence (medproof research evidence, claims audit), a consent receipt, or a proof of a document."
         raise OptionError(str(file), "is nothing that is known here", step)
 
 
@@ -88,11 +91,16 @@ def _logged(content: JsonObject, chain: ChainOptions) -> None:
     output.say(f"Verified: it is in a log of {batch.size} that was anchored in block {batch.block}.", style="green")
 
 
+def _begins(file: Path, start: bytes) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(len(start)) == start
+
+
 def _read(file: Path) -> JsonObject:
-    content = file.read_bytes()
-    if content.startswith(_ACCESS_LOG):
+    if _begins(file, _ACCESS_LOG):
         step = "Use medproof access verify, which holds it against the chain."
         raise OptionError(str(file), "is the copy of an access log", step)
+    content = file.read_bytes()
     try:
         if len(content) > _LONGEST:
             raise JsonError(f"It has more than {_LONGEST} bytes.")
@@ -108,9 +116,8 @@ def _evidence(file: Path, chain: ChainOptions, known: list[str]) -> None:
 
     output = Output(as_json=chain.as_json)
     meant = None if chain.deployment is None else Deployment.load(chain.deployment)
-    hashes = [_hash(one) for one in known]
     try:
-        proved = ClaimEvidence.from_json(file.read_bytes()).verify(hashes)
+        proved = ClaimEvidence.from_json(file.read_bytes()).verify(known)
         if meant is not None:
             _check_deployment(proved, meant)
     except EvidenceError as error:

@@ -137,6 +137,7 @@ class ConsentWriter:
         Raises:
             EvidenceError: they prove no such contracts in that block.
         """
+        nodes.passed()
         self._question, self._nodes = question, nodes
         self._request = encode_request(question.request)
         self._state = SuiteState(question.chain_id, question.header, question.contracts, nodes)

@@ -12,7 +12,6 @@ from typing import Any
 
 from medproof.artifacts import artifact
 from medproof.client import MedProof
-from medproof.client.registrar import Party
 from medproof.evidence.consent import CONTRACTS, decision, standing
 from medproof.evidence.consent_file import ConsentWriter, Each, Question
 from medproof.evidence.header import Header
@@ -21,60 +20,72 @@ from medproof.evidence.suite_state import ContractAt, Reading, Slot
 from medproof.evidence.trie import Nodes
 from medproof.policy.word import Request, encode_request
 
-__all__ = ["prove_consents"]
+__all__ = ["ConsentProver"]
 
 _SUBJECTS = 500  # asked about at once
 _SLOTS, _QUESTIONS = 200, 8  # in one question, and in one request: nodes limit both
 
 
-def prove_consents(
-    suite: MedProof,
-    subjects: Iterable[str],
-    account: str,
-    request: Request,
-    *,
-    block: int | None = None,
-    block_hash: str | None = None,
-    each: Each = lambda decided: None,
-) -> Iterator[bytes]:
-    """Make the evidence (`medproof.evidence.consent_file`) line by line; what is given is verified.
+class ConsentProver:
+    """Makes the evidence (`medproof.evidence.consent_file`) of one request, by one account, as of one block."""
 
-    Args:
-        suite: whose node is asked; for an old block it must keep old states.
-        subjects: whose consent, by checksummed addresses; one that is named twice counts once.
-        account: that asks.
-        request: for what.
-        block: as of which; the newest where none is given.
-        block_hash: of that block, where it is known from elsewhere.
-        each: called with each subject's decision.
+    def __init__(
+        self,
+        suite: MedProof,
+        account: str,
+        request: Request,
+        *,
+        block: int | None = None,
+        block_hash: str | None = None,
+    ) -> None:
+        """Find out as of which block it is, and who asks.
 
-    Raises:
-        EvidenceError: what the node gives proves nothing, or is of another block.
-        StateUnavailableError: the node proves nothing at that block.
-        NodeError: nobody answers.
-    """
-    header = Header.fetch(suite.chain, suite.chain.block_number() if block is None else block)
-    header.check(block_hash)
-    contracts = {name: _contract(suite, name) for name in CONTRACTS}
-    question, node = Question(suite.chain.chain_id, header, contracts, account, request), _Node(suite, header.number)
-    node.gather([standing(account, question.at)])
-    writer = ConsentWriter(question, node.nodes)
-    yield writer.first()
-    left = iter(sorted(set(subjects), key=str.lower))
-    while part := list(islice(left, _SUBJECTS)):
-        node.gather([_decision(one, writer.party, question) for one in part])
-        for subject in part:
-            yield writer.subject(subject, each)
-    yield writer.last()
+        Args:
+            suite: whose node is asked; for an old block it must keep old states.
+            account: that asks.
+            request: for what.
+            block: as of which; the newest where none is given.
+            block_hash: of that block, where it is known from elsewhere.
+
+        Raises:
+            EvidenceError: the node has no such block, or another, or what it gives proves nothing.
+            StateUnavailableError: the node proves nothing at that block.
+            NodeError: nobody answers.
+        """
+        header = Header.fetch(suite.chain, suite.chain.block_number() if block is None else block)
+        header.check(block_hash)
+        contracts = {name: _contract(suite, name) for name in CONTRACTS}
+        self.question = Question(suite.chain.chain_id, header, contracts, account, request)
+        self._node = _Node(suite, header.number)
+        self._node.gather([standing(account, self.question.at)])
+        self.party = ConsentWriter(self.question, self._node.nodes).party
+
+    def lines(self, subjects: Iterable[str], *, each: Each = lambda decided: None) -> Iterator[bytes]:
+        """The evidence line by line, each verified before it is given.
+
+        Args:
+            subjects: whose consent, by checksummed addresses; one that is named twice counts once.
+            each: called with each subject's decision.
+
+        Raises:
+            EvidenceError: what the node gives proves nothing.
+            StateUnavailableError: the node proves nothing at that block any more.
+            NodeError: nobody answers.
+        """
+        question, request = self.question, encode_request(self.question.request)
+        writer = ConsentWriter(question, self._node.nodes)
+        yield writer.first()
+        left = iter(sorted(set(subjects), key=str.lower))
+        while part := list(islice(left, _SUBJECTS)):
+            self._node.gather([decision(one, self.party, request, question.at) for one in part])
+            for subject in part:
+                yield writer.subject(subject, each)
+        yield writer.last()
 
 
 def _contract(suite: MedProof, name: str) -> ContractAt:
     address = suite.deployment.address(name)
     return ContractAt(address, artifact(name).immutables_of(suite.chain.code(address)))
-
-
-def _decision(subject: str, party: Party | None, question: Question) -> Reading[Any]:
-    return decision(subject, party, encode_request(question.request), question.at)
 
 
 class _Node:

@@ -186,7 +186,7 @@ LAYERS = (
     {"examination", "source_publication"},
     {"deployments", "signatures", "wallet"},
     {"chain"},
-    {"artifacts", "decoding", "networks", "signing"},
+    {"artifacts", "decoding", "networks", "packed_calls", "signing"},
     {"contract_errors", "messages"},
     {"x12"},
     {"x12.reading"},

@@ -13,7 +13,7 @@ from medproof.client.registrar import EVERYONE, group_grantee
 from medproof.errors import ContractError
 from medproof.evidence.consent import ProvedDecision
 from medproof.evidence.consent_file import verify_consents
-from medproof.evidence.consent_prover import prove_consents
+from medproof.evidence.consent_prover import ConsentProver
 from medproof.policy.codes import (
     Action,
     CareSetting,
@@ -203,7 +203,7 @@ def decisions(suite: MedProof, account: str, request: Request, block: int) -> It
     """What evidence says, verified with no node, of everybody."""
     subjects: list[str] = [*(one.address for one in PATIENTS), SOMEBODY]
     found: list[ProvedDecision] = []
-    lines = list(prove_consents(suite, subjects, account, request, block=block))
+    lines = list(ConsentProver(suite, account, request, block=block).lines(subjects))
     proved = verify_consents(lines, [suite.chain.block(block).hash], each=found.append)
     assert (proved.block, proved.at.timestamp()) == (block, suite.chain.timestamp(block))
     assert (proved.account, proved.known) == (account, True)

@@ -14,7 +14,7 @@ from medproof.client.registrar import EVERYONE
 from medproof.deployments import deploy
 from medproof.errors import EvidenceError
 from medproof.evidence.consent_file import read_lines, verify_consents
-from medproof.evidence.consent_prover import prove_consents
+from medproof.evidence.consent_prover import ConsentProver
 from medproof.policy.evaluation import Reason
 from medproof.policy.word import Request, Rule
 from medproof.signing import LocalSigner
@@ -39,7 +39,7 @@ def lines(
     )
     registry.grant(EVERYONE, replace(rule, deny=True), sender=stranger)
     subjects = [patient.address, stranger.address, clinic.address]
-    return list(prove_consents(suite, subjects, clinic.address, request_inside))
+    return list(ConsentProver(suite, clinic.address, request_inside).lines(subjects))
 
 
 @pytest.fixture
@@ -247,8 +247,8 @@ def test_a_registry_with_another_registrar_is_refused(
     """Whoever deploys the same code with parties of its own cannot mix the two."""
     other = MedProof(suite.chain, deploy(suite.chain, admin, manifest=tmp_path / "other.json"))
     mixed = json.loads(json.dumps(said))
-    theirs = [json.loads(one) for one in prove_consents(other, [patient.address], clinic.address, request_inside)]
-    ours = [json.loads(one) for one in prove_consents(suite, [patient.address], clinic.address, request_inside)]
+    theirs = [json.loads(one) for one in ConsentProver(other, clinic.address, request_inside).lines([patient.address])]
+    ours = [json.loads(one) for one in ConsentProver(suite, clinic.address, request_inside).lines([patient.address])]
     mixed = [ours[0], *theirs[1:]]
     mixed[0]["contracts"]["ConsentRegistry"] = theirs[0]["contracts"]["ConsentRegistry"]
     mixed[0]["nodes"] = list(dict.fromkeys([*ours[0]["nodes"], *theirs[0]["nodes"]]))
