@@ -16,22 +16,25 @@ from pathlib import Path
 import pyarrow as pa
 
 from medproof.errors import ExportError
+from medproof.json_reader import JsonReader
 from medproof.merkle import MerkleLog
 from medproof.research import rows
+from medproof.research.cohort import cohort
 from medproof.research.columns import TABLES, Table
 from medproof.research.consents import CONSENTS, read_consents
 from medproof.research.dataset import Dataset
 from medproof.research.dictionary import dictionary_files
-from medproof.research.export import FHIR, LEAVES, Progress, write_export
+from medproof.research.export import COHORT, FHIR, LEAVES, Progress, export_cohort, write_export
 from medproof.research.formats import FORMATS, read_rows
 from medproof.research.manifest import MANIFEST, ExportedFile, ExportedTable, Manifest
+from medproof.research.question_json import read_question
 from medproof.research.suppression import Suppression
 
 __all__ = ["CheckedExport", "check_export"]
 
 _LEAF = 32
 _RUN = 1 << 16  # leaves that are read at a time
-_TABLES = {**TABLES, CONSENTS.name: CONSENTS}
+_TABLES = {**TABLES, COHORT.name: COHORT, CONSENTS.name: CONSENTS}
 
 
 @dataclass(frozen=True)
@@ -210,20 +213,7 @@ def _export_again(root: Path, manifest: Manifest, dataset: Dataset, progress: Pr
         raise ExportError("contracts", "are not those of the index")
     with tempfile.TemporaryDirectory() as place:
         again = Path(place) / "again"
-        formats = [kind for kind in FORMATS if any(one.name.endswith(f".{kind}") for one in manifest.files)]
-        tables = [one.name for one in manifest.tables]
-        if CONSENTS.name in tables:
-            formats.append(FHIR)
-            tables.remove(CONSENTS.name)
-        found = write_export(
-            dataset,
-            again,
-            formats=formats,
-            tables=tables or [TABLES["rules"].name],
-            block=manifest.block.number,
-            suppression=_suppression(manifest),
-            progress=progress,
-        )
+        found = _written_again(manifest, dataset, again, progress)
         if found.block != manifest.block:
             block = manifest.block
             raise ExportError(f"block {block.number}", "has another hash or time in the index", _NAME_IT)
@@ -237,6 +227,24 @@ def _export_again(root: Path, manifest: Manifest, dataset: Dataset, progress: Pr
         if (root / MANIFEST).read_bytes() != (again / MANIFEST).read_bytes():
             raise ExportError(MANIFEST, "is not the one that the index gives")
     return True
+
+
+def _written_again(manifest: Manifest, dataset: Dataset, folder: Path, progress: Progress | None) -> Manifest:
+    names = [one.name for one in manifest.tables]
+    formats = [kind for kind in FORMATS if any(one.name.endswith(f".{kind}") for one in manifest.files)]
+    if CONSENTS.name in names:
+        formats.append(FHIR)
+    suppression = _suppression(manifest)
+    if manifest.question is not None:
+        reader = JsonReader(manifest.question, lambda path, rule: ExportError(f"{MANIFEST}: {path}", rule), "question.")
+        question, moment = read_question(reader)
+        found = cohort(dataset, question, block=manifest.block.number, moment=moment)
+        return export_cohort(found, folder, formats=formats, suppression=suppression, progress=progress)
+    tables = [name for name in names if name != CONSENTS.name] or [TABLES["rules"].name]
+    block = manifest.block.number
+    return write_export(
+        dataset, folder, formats=formats, tables=tables, block=block, suppression=suppression, progress=progress
+    )
 
 
 _NAME_IT = "Name the index that it was made of, or do not rely on it"

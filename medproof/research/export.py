@@ -18,7 +18,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,18 +34,27 @@ from medproof.indexer.index import BlockHash
 from medproof.merkle import MerkleLog
 from medproof.research import rows
 from medproof.research.arrays import arrow_schema
-from medproof.research.columns import TABLES, Table
+from medproof.research.cohort import Cohort
+from medproof.research.columns import PARTITIONS, TABLES, Table
 from medproof.research.consents import CONSENTS, bundle, rendered
 from medproof.research.dataset import Dataset
 from medproof.research.dictionary import dictionary_files
 from medproof.research.formats import FORMATS, ROWS, Writer
 from medproof.research.manifest import MANIFEST, ExportedFile, ExportedTable, Manifest, time_text
+from medproof.research.question_json import write_question
 from medproof.research.suppression import Suppression
 
-__all__ = ["FHIR", "LEAVES", "as_of", "write_export"]
+__all__ = ["COHORT", "FHIR", "LEAVES", "as_of", "export_cohort", "write_export"]
 
 LEAVES = "leaves"
 """The ending of the files with what stands for each row."""
+COHORT = Table(
+    "cohort",
+    "a subject who consents to what was asked",
+    (*PARTITIONS, *(one for one in TABLES["rules"].columns if one.name in ("subject_number", "subject"))),
+    ("subject_number",),
+)
+"""A cohort, as a table."""
 FHIR = "fhir"
 """The format that is written by itself, beside those of rows."""
 
@@ -83,13 +92,45 @@ def write_export(
         IndexTimeError: the data set does not know the block.
     """
     rule = Suppression() if suppression is None else suppression
-    known = _known_block(dataset, block)
+    known = _known_block(dataset, dataset.as_of(block=block).block)
     chosen = [_table(name) for name in _distinct("table", tables)]
     sources = [(table, as_of(dataset, table, known.number)) for table in chosen]
     for table, source in sources:
         _require(rule, table, source)
-    standing = as_of(dataset, TABLES["rules"], known.number)
-    contents = _Contents(dataset, known, sources, standing, rule, None)
+    rules = as_of(dataset, TABLES["rules"], known.number)
+    if FHIR in formats:
+        _require(rule, TABLES["rules"], rules)
+    return _write(_Contents(dataset, known, sources, rules, rule, None), Path(folder), formats, progress)
+
+
+def export_cohort(
+    cohort: Cohort,
+    folder: Path | str,
+    *,
+    formats: Sequence[str] = ("parquet",),
+    suppression: Suppression | None = None,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Write a cohort to a new folder: its subjects, and their rules as they stood.
+
+    Args:
+        cohort: who consents to something, as of a block that the data set knows.
+        folder, formats, suppression, progress: as for `write_export`; the consents are those of the cohort.
+
+    Raises:
+        ExportError, SmallCohortError, IndexTimeError: as there.
+    """
+    rule = Suppression() if suppression is None else suppression
+    rule.require(cohort.count())
+    dataset = cohort.dataset
+    known = _known_block(dataset, cohort.as_of.block)
+    subjects = cohort.table.mutate(
+        chain=ibis.literal(dataset.chain, "int64"), authority=ibis.literal(dataset.authority, "string")
+    )
+    rules = as_of(dataset, TABLES["rules"], known.number)
+    standing = rules.filter(rules.standing).semi_join(cohort.table, "subject_number")
+    sources = [(COHORT, subjects), (TABLES["rules"], standing)]
+    contents = _Contents(dataset, known, sources, standing, rule, write_question(cohort))
     return _write(contents, Path(folder), formats, progress)
 
 
@@ -125,7 +166,7 @@ def _write(contents: _Contents, folder: Path, formats: Sequence[str], progress: 
             raise ExportError(f"format {name!r}", "is unknown", f"Name one of {', '.join((*FORMATS, FHIR))}")
     row_kinds = [name for name in kinds if name in FORMATS]
     described = [table for table, _ in contents.tables] if row_kinds else []
-    with _written_aside(folder) as draft:
+    with written_aside(folder) as draft:
         tables = [
             _write_table(draft, table, source, row_kinds, progress) for table, source in contents.tables if row_kinds
         ]
@@ -157,13 +198,13 @@ def _write_table(
 ) -> ExportedTable:
     total = int(source.count().execute())
     log, done = MerkleLog(), 0
-    with ExitStack() as closing:
-        kept = closing.enter_context((draft / f"{table.name}.{LEAVES}").open("wb"))
+    with ExitStack() as stack:
+        kept = stack.enter_context((draft / f"{table.name}.{LEAVES}").open("wb"))
         writers = [FORMATS[name](draft / f"{table.name}.{name}", table) for name in formats]
         for writer in writers:
-            closing.callback(writer.close)
+            stack.callback(writer.close)
         # Arrow and the hashes leave each other room: the files are written while the next rows are hashed.
-        pool = closing.enter_context(ThreadPoolExecutor(1))
+        pool = stack.enter_context(ThreadPoolExecutor(1))
         behind = None
         for batch in _batches(table, source):
             leaves = rows.leaves(table, batch)
@@ -208,9 +249,16 @@ def _write_batch(writers: Iterable[Writer], batch: pa.RecordBatch) -> None:
 
 
 def _batches(table: Table, source: Expression) -> Iterator[pa.RecordBatch]:
-    """The rows in the table's order, each batch full but the last: files do not show how an engine cuts them."""
-    shape, kept, count = arrow_schema(table), [], 0
-    for part in _stream(source.order_by(list(table.order)).select(shape.names)):
+    """The rows in the table's order."""
+    shape = arrow_schema(table)
+    return _whole(_stream(source.order_by(list(table.order)).select(shape.names)), shape)
+
+
+def _whole(parts: Iterable[pa.RecordBatch], shape: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """Each batch full but the last: files do not show how an engine cuts its rows."""
+    kept: list[pa.RecordBatch] = []
+    count = 0
+    for part in parts:
         while part.num_rows:
             piece = part.slice(0, ROWS - count)
             part = part.slice(piece.num_rows)
@@ -223,15 +271,14 @@ def _batches(table: Table, source: Expression) -> Iterator[pa.RecordBatch]:
         yield _one(kept, shape)
 
 
-def _stream(source: Expression) -> Iterable[pa.RecordBatch]:
+def _stream(source: Expression) -> Iterator[pa.RecordBatch]:
     """The rows of an expression as its engine gives them."""
     engine: Any = source.get_backend()
-    found: Iterable[pa.RecordBatch]
     if engine.name == "duckdb":  # Ibis 12 asks DuckDB 2 for batches by a name that is gone
-        found = engine.con.sql(engine.compile(source)).to_arrow_reader(ROWS)
+        with closing(engine.con.cursor()) as cursor:  # of its own: whoever stops here leaves no open result
+            yield from cursor.sql(engine.compile(source)).to_arrow_reader(ROWS)
     else:
-        found = source.to_pyarrow().to_batches()
-    return found
+        yield from source.to_pyarrow().to_batches()
 
 
 def _one(parts: Sequence[pa.RecordBatch], shape: pa.Schema) -> pa.RecordBatch:
@@ -240,12 +287,14 @@ def _one(parts: Sequence[pa.RecordBatch], shape: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=shape)
 
 
-def _known_block(dataset: Dataset, block: int | None) -> BlockHash:
-    """The block as of which to export, whose hash the data set has to know: it is what the manifest names."""
-    found = dataset.block_at(block=block)
-    if not found.hash or block not in (None, found.number):
+def _known_block(dataset: Dataset, block: int) -> BlockHash:
+    """A block, whose hash and time the data set has to know: it is what the manifest names."""
+    blocks = dataset.table("blocks")
+    known = blocks.filter(blocks.block == block).to_pyarrow().to_pylist()
+    if not known:
         raise IndexTimeError(block, None, dataset.block.number)
-    return found
+    [row] = known
+    return BlockHash(block, bytes.fromhex(row["hash"][2:]), int(row["block_time"].timestamp()))
 
 
 def _require(suppression: Suppression, table: Table, source: Expression) -> None:
@@ -278,7 +327,7 @@ def _file(path: Path, tables: set[str]) -> ExportedFile:
 
 
 @contextmanager
-def _written_aside(folder: Path) -> Iterator[Path]:
+def written_aside(folder: Path) -> Iterator[Path]:
     """A folder beside this one, which takes its place when all went well and is gone otherwise."""
     draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     if folder.exists() or folder.is_symlink():

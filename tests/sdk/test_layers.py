@@ -116,7 +116,7 @@ LAYERS = (
     {"research"},
     {"research.checking"},
     {"research.export"},
-    {"research.consents", "research.formats"},
+    {"research.consents", "research.formats", "research.question_json"},
     {"research.dictionary", "research.manifest", "research.rows", "research.suppression"},
     {"research.cohort"},
     {"research.dataset"},
