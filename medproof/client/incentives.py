@@ -84,9 +84,12 @@ class Incentives(ContractClient):
             sender: its funder.
 
         Raises:
-            TokenError: there is no token at its address.
+            TokenError: there is no token at its address, or the sender has not so much of it.
         """
         by, token = self._by("fund", sender), self.token(bounty)
+        if (held := token.balance(by.address)) < amount:
+            rule = f"gives {by.address} {token.shown(held)}, and {token.shown(amount)} are to be put into the bounty"
+            raise TokenError(token.address, rule, "Put less into it, or have more sent there first")
         allowed = token.allowance(by.address, self.address)
         if allowed < amount:
             if allowed:  # some tokens change an allowance by way of none alone

@@ -103,6 +103,10 @@ def _number(name: str, description: str, source: str, unit: str = "number") -> C
     return Column(name, "int64", description, source, unit)
 
 
+def _tokens(name: str, description: str, source: str) -> Column:
+    return Column(name, "string", description, source, "decimal digits, in the token's unit")
+
+
 def _history(name: str, description: str, *columns: Column, partitions: tuple[Column, ...] = ()) -> Table:
     return Table(name, description, (*PARTITIONS, *partitions, *columns, *_HISTORY), ("block", "position"))
 
@@ -237,6 +241,67 @@ TABLES: dict[str, Table] = {
             _number("status", "the contract's ClaimStatus", "the step's event"),
             _number("outcome", "the contract's Outcome", "ClaimAdjudicated, AppealDecided"),
             _hash("response", "salted hash of the payer's response; zero for none", "ClaimAdjudicated, AppealDecided"),
+        ),
+        _history(
+            "studies",
+            "a study, or its end",
+            _hash("study", "the study's id", "StudyRegistered"),
+            _address("researcher", "identity of the party that does it", "StudyRegistered"),
+            _hash("request", "what it asks for: a request in the layout of the rule word", "StudyRegistered"),
+            _hash("protocol", "salted hash of the protocol", "StudyRegistered"),
+            _hash("ethics", "salted hash of the ethics approval", "StudyRegistered"),
+            Column("first_day", "date", "first day on which data are used", "StudyRegistered", "day"),
+            Column("last_day", "date", "last such day, inclusive", "StudyRegistered", "day"),
+            Column(
+                "custodians",
+                "string",
+                "identities of those who may be asked, ascending",
+                "StudyRegistered",
+                "JSON list",
+            ),
+            _number("ended", "4 closed, 5 approval withdrawn; 0 before", "StudyClosed, ApprovalWithdrawn"),
+        ),
+        _history(
+            "participations",
+            "a subject's choice about a study",
+            _hash("study", "the study's id", "OptedIn, OptedOut"),
+            _address("subject", "whose choice", "OptedIn, OptedOut"),
+            Column("opted_in", "boolean", "whether it takes part", "OptedIn, OptedOut"),
+            _number("sequence", "counts its choices", "OptedIn, OptedOut", COUNT),
+        ),
+        _history(
+            "cohorts",
+            "a cohort that was fixed: whose data a study uses",
+            _hash("study", "the study's id", "CohortFixed"),
+            _hash("cohort", "the cohort's id", "CohortFixed"),
+            _hash("root", "root of the Merkle log of its subjects", "CohortFixed"),
+            _number("size", "how many subjects it has", "CohortFixed", COUNT),
+            _number("as_of", "block as of which they were chosen", "CohortFixed", BLOCK),
+            _hash("block_hash", "hash of that block, as the researcher named it", "CohortFixed"),
+            Column("block_checked", "boolean", "whether the chain still knew that hash", "CohortFixed"),
+        ),
+        _history(
+            "results",
+            "a custodian's answer over a cohort",
+            _hash("study", "the study's id", "ResultPublished"),
+            _hash("cohort", "the cohort's id", "ResultPublished"),
+            _address("custodian", "identity of the party that answered", "ResultPublished"),
+            _hash("commitment", "salted hash of the answer, an aggregate", "ResultPublished"),
+        ),
+        _history(
+            "bounties",
+            "a bounty for a study's answers, each time its tokens move",
+            _hash("bounty", "the bounty's id", "BountyFunded"),
+            _hash("study", "the study's id", "BountyFunded"),
+            _address("funder", "who pays", "BountyFunded"),
+            _address("token", "the ERC-20 token", "BountyFunded"),
+            _number("payee", "0 the custodian that answered, 1 each subject of the cohort", "BountyFunded"),
+            _tokens("payment", "what each is paid", "BountyFunded"),
+            Column("accept_until", "timestamp('UTC')", "last time at which answers are accepted", "BountyFunded", TIME),
+            _tokens("free", "what no accepted answer has a claim to", "all of its events"),
+            _tokens("due", "promised and not yet paid", "ResultAccepted, BountyPaid, BountyRefunded"),
+            _tokens("paid", "what was paid", "BountyPaid"),
+            _tokens("refunded", "what went back to the funder", "BountyRefunded"),
         ),
         Table(
             "blocks",

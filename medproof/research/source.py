@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,28 @@ from medproof.policy.codes import PartyKind
 from medproof.research.arrays import Bytes, RuleRows, days, hexadecimal, history_columns, in_parts, minutes, times
 from medproof.research.columns import TABLES, Table
 
-__all__ = ["Progress", "Source"]
+__all__ = ["About", "Progress", "Source", "Tables"]
 
 _FETCH = 50_000
 _HISTORY = ("block", "position", "time", "until_block", "until_time")
 
 Progress = Callable[[str, int], None]  # the table, and how many of its rows are done
 
+Tables = Iterable[tuple[Table, Iterator[pa.Table]]]  # every table, in parts of a row group at most
+
+_SECONDS = ("accept_until",)  # other moments are kept in minutes, as the rule word has them
 _KINDS = np.array([0, *(kind.value for kind in PartyKind)])  # by the contract's number
+
+
+@dataclass(frozen=True)
+class About:
+    """What a data set is of."""
+
+    chain: int  # the chain's id
+    authority: str  # address of the deployment's Authority, 0x…
+    first: int  # the deployment's first block
+    block: BlockHash  # as of which block
+    contracts: Mapping[str, str]  # addresses, 0x…, by name
 
 
 @dataclass(frozen=True)
@@ -33,10 +47,7 @@ class Source:
     """One deployment in an index, as of one block."""
 
     indexed: IndexedDeployment
-    first: int  # the deployment's first block
-    block: BlockHash  # as of which block
-    authority: str  # 0x…
-    contracts: dict[str, str]  # addresses, 0x…, by name
+    about: About
 
     @classmethod
     def of(cls, indexed: IndexedDeployment, block: int | None) -> Source:
@@ -56,9 +67,9 @@ class Source:
                 select(contracts.c.name, contracts.c.address).where(contracts.c.deployment == indexed.number)
             )
             places = {str(name): "0x" + bytes(address).hex() for name, address in rows}
-        return cls(indexed, first, known, places["Authority"], dict(sorted(places.items())))
+        return cls(indexed, About(indexed.chain, places["Authority"], first, known, dict(sorted(places.items()))))
 
-    def tables(self, *, progress: Progress | None = None) -> Iterator[tuple[Table, Iterator[pa.Table]]]:
+    def tables(self, *, progress: Progress | None = None) -> Tables:
         """Every table, in parts of a row group at most; all as of one state of the index.
 
         Raises:
@@ -67,11 +78,13 @@ class Source:
         with self.indexed.database.snapshot() as connection:
             blocks = schema.blocks
             kept = connection.scalar(
-                select(blocks.c.hash).where(blocks.c.chain == self.indexed.chain, blocks.c.block == self.block.number)
+                select(blocks.c.hash).where(
+                    blocks.c.chain == self.indexed.chain, blocks.c.block == self.about.block.number
+                )
             )
-            if kept is None or bytes(kept) != self.block.hash:
-                raise IndexTimeError(self.block.number, None, self.indexed.block)
-            rules, grantees = self._rules(connection).tables(self.indexed.chain, self.authority)
+            if kept is None or bytes(kept) != self.about.block.hash:
+                raise IndexTimeError(self.about.block.number, None, self.indexed.block)
+            rules, grantees = self._rules(connection).tables(self.about.chain, self.about.authority)
             for name, table in TABLES.items():
                 parts = {"rules": rules, "grantees": grantees}.get(name) or self._others(connection, table)
                 yield table, _told(parts, name, progress)
@@ -100,11 +113,11 @@ class Source:
                     if isinstance(kind, LargeBinary)
                     else _as(column.name, column.type, values)
                 )
-        return in_parts(table, found, len(raw["block"]), self.indexed.chain, self.authority)
+        return in_parts(table, found, len(raw["block"]), self.about.chain, self.about.authority)
 
     def _history(self, table: SqlTable) -> Any:
         """A history's rows up to the block, in the chain's order; what ended later still stands."""
-        ended = and_(table.c.until_block.is_not(None), table.c.until_block <= self.block.number)
+        ended = and_(table.c.until_block.is_not(None), table.c.until_block <= self.about.block.number)
         skipped = {"contract", "until_block", "until_time"}
         return (
             select(
@@ -112,7 +125,9 @@ class Source:
                 case((ended, table.c.until_block), else_=-1).label("until_block"),
                 case((ended, table.c.until_time), else_=-1).label("until_time"),
             )
-            .where(table.c.contract.in_(tuple(self.indexed.contracts.values())), table.c.block <= self.block.number)
+            .where(
+                table.c.contract.in_(tuple(self.indexed.contracts.values())), table.c.block <= self.about.block.number
+            )
             .order_by(table.c.block, table.c.position)
         )
 
@@ -124,8 +139,8 @@ class Source:
             select(blocks.c.block, blocks.c.hash, blocks.c.time)
             .where(
                 blocks.c.chain == self.indexed.chain,
-                blocks.c.block <= self.block.number,
-                or_(blocks.c.block == self.block.number, blocks.c.block.in_(mine)),
+                blocks.c.block <= self.about.block.number,
+                or_(blocks.c.block == self.about.block.number, blocks.c.block.in_(mine)),
             )
             .order_by(blocks.c.block)
         )
@@ -175,6 +190,8 @@ def _as(name: str, kind: str, values: Any) -> Any:
         return _KINDS[values]
     if kind == "date":
         return days(values)
+    if name in _SECONDS:
+        return times(values)
     if kind.startswith("timestamp"):
         return minutes(values)
     if kind == "boolean":

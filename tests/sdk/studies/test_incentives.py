@@ -254,6 +254,8 @@ def test_exactly_what_is_funded_is_approved(
     send_token(token, stranger.address, 1, sender=payer)
     with pytest.raises(FunderRequired):
         incentives.fund(bounty, 1, sender=stranger)
+    with pytest.raises(TokenError, match=r"0\.000000000000000001 DEMO, and 3 DEMO are to be put into"):
+        incentives.fund(bounty, token.units("3"), sender=stranger)
 
 
 def test_ids_are_those_of_the_contract(incentives: Incentives, bounty: Bounty, shares: Bounty) -> None:

@@ -1,0 +1,71 @@
+"""Studies, choices, cohorts, results and bounties in the research data set."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medproof.client import MedProof
+from medproof.client.incentives import Bounty, Payee
+from medproof.client.studies import Result, Study
+from medproof.indexer import Index, Indexer
+from medproof.research import Dataset, write_dataset
+from medproof.signing import LocalSigner
+from scripts.demo_token import deploy_token
+from tests.sdk.conftest import funded
+from tests.sdk.studies.conftest import cohort_now, permit, protocol, studies, study, taking_part  # noqa: F401
+
+
+def test_what_the_index_keeps_is_in_the_data_set(
+    suite: MedProof,
+    study: Study,  # noqa: F811
+    taking_part: Any,  # noqa: F811
+    researcher: LocalSigner,
+    clinic: LocalSigner,
+    payer: LocalSigner,
+    tmp_path: Path,
+) -> None:
+    subject, other = taking_part(10), taking_part(11)
+    cohort = cohort_now(suite, study).cohort
+    suite.studies.fix_cohort(cohort, sender=researcher)
+    suite.studies.opt_out(study.id, sender=other)
+    result = Result(cohort.id, clinic.address, b"\x09" * 32)
+    answer = suite.studies.sign_result(clinic, study.id, result)
+    suite.studies.publish_result(study, cohort, result, answer, sender=researcher)
+    until = datetime.fromtimestamp(suite.chain.timestamp() + 86400, UTC)
+    token = deploy_token(suite.chain, payer).address
+    bounty = Bounty(payer.address, study.id, token, Payee.CUSTODIAN, 2**70, until)
+    suite.incentives.fund(bounty, 2**79, sender=payer)
+    suite.studies.close(study.id, sender=researcher)
+
+    index = Index(tmp_path / "index.db")
+    indexer = Indexer(index, suite.chain, suite.deployment)
+    indexer.update()
+    write_dataset(indexer.indexed, tmp_path / "registry")
+    with Dataset.of_index(indexer.indexed) as one, Dataset.open(tmp_path / "registry") as two:
+        for dataset in (one, two):
+            rows = {
+                name: dataset.table(name).to_pyarrow().to_pylist()
+                for name in ("studies", "participations", "cohorts", "results", "bounties")
+            }
+            assert [(row["ended"], row["until_block"] is None) for row in rows["studies"]] == [(0, False), (4, True)]
+            said = rows["studies"][0]
+            assert (said["first_day"], said["last_day"]) == (study.first_day, study.last_day)
+            assert int(said["request"], 16) == study.request
+            assert said["researcher"] == researcher.address.lower()
+            assert said["study"] == f"0x{study.id.hex()}"
+            assert json.loads(said["custodians"]) == [one.lower() for one in study.custodians]
+            standing = {row["subject"]: row["opted_in"] for row in rows["participations"] if row["until_block"] is None}
+            assert standing == {subject.address.lower(): True, other.address.lower(): False}
+            [found] = rows["cohorts"]
+            assert (found["cohort"], found["size"], found["as_of"]) == (f"0x{cohort.id.hex()}", 2, cohort.block)
+            assert found["block_checked"] is True
+            [found] = rows["results"]
+            assert (found["custodian"], found["commitment"]) == (clinic.address.lower(), "0x" + "09" * 32)
+            [found] = rows["bounties"]
+            assert (found["payment"], found["free"], found["paid"]) == (str(2**70), str(2**79), "0")
+            assert (found["accept_until"], found["token"]) == (until, token.lower())
+    assert funded(10).address == subject.address
+    index.close()
