@@ -41,7 +41,7 @@ from medproof.policy.word import minute
 from medproof.research.arrays import ROW_GROUP, Numbers, arrow_schema
 from medproof.research.columns import TABLES, Table
 from medproof.research.parties import Parties
-from medproof.research.source import Progress, Source
+from medproof.research.source import About, Progress, Source, Tables
 from medproof.research.statement import Build, Value, compiled, executed
 
 __all__ = ["AsOf", "Dataset", "datasets", "schema_hash", "write_dataset"]
@@ -49,17 +49,6 @@ __all__ = ["AsOf", "Dataset", "datasets", "schema_hash", "write_dataset"]
 FORMAT = 1  # of the folder; a newer MedProof counts it up where an older one cannot read it
 _MANIFESTS = "_manifests"  # engines pass over folders that begin with an underscore
 _ENGINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-
-
-@dataclass(frozen=True)
-class _About:
-    """What a data set is of."""
-
-    chain: int
-    authority: str
-    first: int
-    block: BlockHash
-    contracts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -73,13 +62,13 @@ class AsOf:
 class Dataset:
     """The tables of one deployment as of one block, on an engine."""
 
-    def __init__(self, about: _About, engine: BaseBackend, tables: Mapping[str, Expression]) -> None:
+    def __init__(self, about: About, engine: BaseBackend, tables: Mapping[str, Expression]) -> None:
         """See `open` and `of_index`."""
         self.chain, self.authority = about.chain, about.authority  # the chain's id; the Authority's address, 0x…
         self.first, self.block = about.first, about.block  # the deployment's first block; the last that is known
         self.contracts = about.contracts  # their addresses, 0x…, by name
         self.engine = engine
-        self._about, self._tables = about, dict(tables)
+        self.about, self._tables = about, dict(tables)
         self._statements: dict[Hashable, str] = {}
         self._own = threading.local()
 
@@ -139,16 +128,18 @@ class Dataset:
             IndexTimeError: the index does not know that block.
         """
         source = Source.of(indexed, block)
-        backend = _embedded()
-        tables = {}
-        for table, parts in source.tables(progress=progress):
-            tables[table.name] = backend.create_table(table.name, schema=ibis.schema(table.types))
+        return cls.of_tables(source.about, source.tables(progress=progress))
+
+    @classmethod
+    def of_tables(cls, about: About, tables: Tables) -> Dataset:
+        """Take tables into the embedded engine's memory, in the order of their rows."""
+        engine, found = _embedded(), {}
+        for table, parts in tables:
+            found[table.name] = engine.create_table(table.name, schema=ibis.schema(table.types))
             batches = (batch for part in parts for batch in part.to_batches())
             reader = pa.RecordBatchReader.from_batches(arrow_schema(table), batches)
-            backend.con.from_arrow(reader).insert_into(table.name)
-        return cls(
-            _About(indexed.chain, source.authority, source.first, source.block, source.contracts), backend, tables
-        )
+            engine.con.from_arrow(reader).insert_into(table.name)
+        return cls(about, engine, found)
 
     def copied_to(self, engine: BaseBackend, *, prefix: str = "") -> Dataset:
         """The same data set in tables of another engine, such as PostgreSQL.
@@ -163,7 +154,7 @@ class Dataset:
             )
             for name, table in self._tables.items()
         }
-        return Dataset(self._about, engine, tables)
+        return Dataset(self.about, engine, tables)
 
     def table(self, name: str) -> Expression:
         """A table, with the columns that `medproof.research.columns.TABLES` lists.
@@ -291,24 +282,28 @@ def write_dataset(
         DatasetError: the folder cannot be written.
     """
     source = Source.of(indexed, block)
+    return write_tables(source.about, source.tables(progress=progress), folder)
+
+
+def write_tables(about: About, tables: Tables, folder: Path | str) -> dict[str, Any]:
+    """Write tables to a folder, in place of what it has of this deployment; give the manifest.
+
+    Raises:
+        DatasetError: the folder cannot be written.
+    """
     root = Path(folder)
     with _writing(root) as draft:
-        tables = {
-            table.name: _write_table(draft, table, parts, source) for table, parts in source.tables(progress=progress)
-        }
+        written = {table.name: _write_table(draft, table, parts, about) for table, parts in tables}
+        block = about.block
         manifest = {
             "format": FORMAT,
-            "chain": indexed.chain,
-            "authority": source.authority,
-            "contracts": source.contracts,
-            "first": source.first,
-            "block": {
-                "number": source.block.number,
-                "hash": "0x" + source.block.hash.hex(),
-                "time": source.block.time,
-            },
+            "chain": about.chain,
+            "authority": about.authority,
+            "contracts": dict(about.contracts),
+            "first": about.first,
+            "block": {"number": block.number, "hash": "0x" + block.hash.hex(), "time": block.time},
             "schema": schema_hash(),
-            "tables": tables,
+            "tables": written,
         }
         _put_in_place(root, draft, manifest)
     return manifest
@@ -345,9 +340,9 @@ def _writing(root: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], source: Source) -> dict[str, Any]:
-    name = f"{source.block.number}-{source.block.hash[:4].hex()}.parquet"
-    place = Path(table.name, f"chain={source.indexed.chain}", f"authority={source.authority}")
+def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], about: About) -> dict[str, Any]:
+    name = f"{about.block.number}-{about.block.hash[:4].hex()}.parquet"
+    place = Path(table.name, f"chain={about.chain}", f"authority={about.authority}")
     folders = ("chain", "authority", "standing") if "standing" in table.types else ("chain", "authority")
     shape = arrow_schema(table, without=folders)
     files: list[dict[str, Any]] = []
@@ -444,9 +439,9 @@ def _manifest(place: Path) -> dict[str, Any]:
         raise DatasetError(str(place), "is no manifest of a data set", "Write it again from the index") from None
 
 
-def _about(manifest: Mapping[str, Any]) -> _About:
+def _about(manifest: Mapping[str, Any]) -> About:
     block = manifest["block"]
-    return _About(
+    return About(
         int(manifest["chain"]),
         str(manifest["authority"]),
         int(manifest["first"]),
@@ -470,7 +465,7 @@ def _check_file(root: Path, entry: tuple[str, int]) -> None:
         raise DatasetError(str(root / path), f"has {found} bytes, and its manifest says {size}", "Write it again")
 
 
-def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[str, Any]], about: _About) -> Expression:
+def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[str, Any]], about: About) -> Expression:
     """A table of Parquet files; what their folders say comes as columns."""
     parts = []
     for file in files:
