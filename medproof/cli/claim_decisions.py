@@ -27,7 +27,7 @@ from medproof.cli.cases import CaseFile, all_cases, change_case, load_case, on_t
 from medproof.cli.claim_standing import Encounter, acting_address, plan_of, stands_already
 from medproof.cli.options import ActorOptions, ChainOptions, SendingOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import identity, open_suite, read_text
+from medproof.cli.session import identity, of_file, open_suite, read_text
 from medproof.client import MedProof
 from medproof.client.claim_anchor import Agreement, AnchoredClaim, ClaimStatus, Outcome
 from medproof.errors import OptionError
@@ -298,7 +298,8 @@ def _by_plan(suite: MedProof, case: Case, file: Path, before: Iterable[Case]) ->
 
 def _response(file: Path, bill: Claim) -> ClaimResponse:
     """The one response in a file that answers a claim."""
-    found = [one for one in _responses(file) if one.claim_number == bill.number]
+    with of_file(file):
+        found = [one for one in _responses(file) if one.claim_number == bill.number]
     if len(found) != 1:
         step = "Name a file with one decision on this claim."
         raise OptionError("--response", f"is {file}, which has {len(found)} answers to the claim's number", step)

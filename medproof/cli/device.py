@@ -23,7 +23,7 @@ from medproof.cli.options import (
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes, moment
 from medproof.cli.sending import deliver, now_on
-from medproof.cli.session import account, acting, open_suite, signer, subject
+from medproof.cli.session import account, acting, of_file, open_suite, signer, subject
 from medproof.errors import OptionError, ReadingError
 from medproof.hashing import Json
 from medproof.policy.codes import DataClass
@@ -128,7 +128,8 @@ def sign(
     """Sign a reading as a device does, to try it out."""
     output, suite = Output(as_json=False), open_suite(chain)
     by = signer(SubjectOptions(keystore=device.keystore, password_file=device.password_file))
-    observation = fhir.load(file)
+    with of_file(file):
+        observation = fhir.load(file)
     said = taken_at if taken_at is not None else observation.content.get("effectiveDateTime")
     reading = sign_reading(
         by,

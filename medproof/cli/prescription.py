@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +14,12 @@ import typer
 from typer import Argument, Option
 
 from medproof import fhir
-from medproof.chain import Receipt, Sender
-from medproof.cli.documents import receipt_document
 from medproof.cli.options import ActorOptions, ChainOptions, KeyOptions, SendingOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, refuse_existing
 from medproof.cli.rules import day
-from medproof.cli.sending import deliver
-from medproof.cli.session import account, identity, open_suite, party, read_text, signer
+from medproof.cli.session import account, identity, of_file, open_suite, party, read_text, signer
 from medproof.client import MedProof
-from medproof.client.contract import NOBODY, Agreement, SignedMessage
+from medproof.client.contract import NOBODY, Agreement
 from medproof.client.prescriptions import Supply, Terms
 from medproof.errors import OptionError, PrescriptionError
 from medproof.fhir import MedicationOrder, Resource
@@ -32,7 +27,6 @@ from medproof.hashing import Json, JsonObject, canonical
 from medproof.json_reader import JsonReader, hex_text
 from medproof.policy.prescription import PrescriptionState
 from medproof.sealed_prescription import SealedPrescription
-from medproof.signing import Signer
 
 __all__ = ["app"]
 
@@ -76,10 +70,11 @@ def issue(
 
     Issued again into the same file it is the same prescription: whatever was interrupted, there is one.
     """
-    hands = _Hands.of(who, sending, chain)
+    hands = ActingHands.of(who, sending, chain)
     output, suite = hands.output, hands.suite
     prescriber = identity(suite, "--keystore", hands.address)
-    request = fhir.load(file)
+    with of_file(file):
+        request = fhir.load(file)
     order = fhir.read_order(request, valid_until=None if until is None else day("--until", until))
     whose = account("--patient", patient) if patient else NOBODY
     begun = _begun(save, prescriber, whose, request)
@@ -165,7 +160,7 @@ def fill(
     ] = "0",
 ) -> None:
     """Give a fill or a part of it, as the prescription's pharmacy. After a failure, send it again with its --number."""
-    hands, sealed = _Hands.of(who, sending, chain), _read(file)
+    hands, sealed = ActingHands.of(who, sending, chain), _read(file)
     output, suite = hands.output, hands.suite
     if dispense is not None and quantity is not None:
         raise OptionError("--quantity", "is given with --dispense, which says it", "Leave one of them out.")
@@ -203,7 +198,7 @@ def choose(
     file: PrescriptionFile, pharmacy: Pharmacy, who: ActorOptions, sending: SendingOptions, chain: ChainOptions
 ) -> None:
     """Choose the pharmacy, as the patient; as the prescriber where the prescription names no patient."""
-    hands, one = _Hands.of(who, sending, chain), _read(file).prescription
+    hands, one = ActingHands.of(who, sending, chain), _read(file).prescription
     to, client = identity(hands.suite, "PHARMACY", pharmacy), hands.suite.prescriptions
     hands.take(
         {"prescription": hex_text(one.id), "pharmacy": to},
@@ -242,14 +237,14 @@ def transfer(
     other, sends = _read_agreement(agreement, one.id, to), party(who)
     receives = identity(suite, "--keystore", sends.address) == to
     both = {"giving": other} if receives else {"receiving": other}
-    _sent(output, client.transfer(one.id, to, **both, sender=sends), {"prescription": hex_text(one.id), "to": to})
+    tell_sent(output, client.transfer(one.id, to, **both, sender=sends), {"prescription": hex_text(one.id), "to": to})
 
 
 @app.command(epilog="Example: medproof prescription cancel rx.json --keystore clinic.json")
 @expanded
 def cancel(file: PrescriptionFile, who: ActorOptions, sending: SendingOptions, chain: ChainOptions) -> None:
     """Cancel a prescription, as its prescriber."""
-    hands, one = _Hands.of(who, sending, chain), _read(file).prescription
+    hands, one = ActingHands.of(who, sending, chain), _read(file).prescription
     client = hands.suite.prescriptions
     hands.take(
         {"prescription": hex_text(one.id)},
@@ -264,7 +259,7 @@ def supply(
     file: PrescriptionFile, who: ActorOptions, sending: SendingOptions, chain: ChainOptions, quantity: Quantity = None
 ) -> None:
     """Give an emergency supply, once, of what has no fill left; its prescriber has a week to confirm it."""
-    hands, sealed = _Hands.of(who, sending, chain), _read(file)
+    hands, sealed = ActingHands.of(who, sending, chain), _read(file)
     one, client = sealed.prescription, hands.suite.prescriptions
     order = sealed.order(client.state(one.id))
     given = order.quantity if quantity is None else _parts(order, "--quantity", quantity)
@@ -280,7 +275,7 @@ def supply(
 @expanded
 def confirm(file: PrescriptionFile, who: ActorOptions, sending: SendingOptions, chain: ChainOptions) -> None:
     """Confirm an emergency supply, as the prescriber."""
-    hands, one = _Hands.of(who, sending, chain), _read(file).prescription
+    hands, one = ActingHands.of(who, sending, chain), _read(file).prescription
     client = hands.suite.prescriptions
     hands.take(
         {"prescription": hex_text(one.id)},
@@ -295,54 +290,10 @@ def recheck(file: PrescriptionFile, who: KeyOptions, chain: ChainOptions) -> Non
     """Have prescriber and pharmacy looked up again: what an inactive one prescribed, or is to fill, is not filled."""
     output, suite, one = Output(as_json=chain.as_json), open_suite(chain), _read(file).prescription
     receipt = suite.prescriptions.recheck(one, sender=party(who))
-    _sent(output, receipt, {"prescription": hex_text(one.id)})
+    tell_sent(output, receipt, {"prescription": hex_text(one.id)})
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Hands:
-    """What a step's command was given: who acts, and who pays."""
-
-    output: Output
-    suite: MedProof
-    who: ActorOptions
-    sending: SendingOptions
-
-    @classmethod
-    def of(cls, who: ActorOptions, sending: SendingOptions, chain: ChainOptions) -> _Hands:
-        """The hands of whoever runs a command."""
-        return cls(Output(as_json=chain.as_json), open_suite(chain), who, sending)
-
-    @cached_property
-    def _sender(self) -> Sender | None:
-        """Who takes the step itself; None where it is signed for a relayer, or into a file."""
-        alone = self.sending.relay_as is None and self.sending.out is None
-        return party(self.who) if self.who.keystore is not None and alone else None
-
-    @cached_property
-    def _signer(self) -> Signer:
-        return signer(self.who)
-
-    @property
-    def address(self) -> str:
-        """The account of whoever acts."""
-        return self._signer.address if self._sender is None else self._sender.address
-
-    def take(
-        self, about: JsonObject, send: Callable[[Sender], Receipt], sign: Callable[[Signer], SignedMessage]
-    ) -> None:
-        """Take a step: sent by its owner itself, or signed and delivered."""
-        if self._sender is not None:
-            _sent(self.output, send(self._sender), about)
-        else:
-            deliver(self.suite, [sign(self._signer)], self.sending, self.output, about)
-
-
-def _sent(output: Output, receipt: Receipt, about: JsonObject) -> None:
-    output.document({**about, "sent": receipt_document(receipt)})
-    output.say(f"Sent, in block {receipt.block}: {receipt.transaction}, {receipt.gas_used:,} gas.")
 
 
 def _read(path: Path) -> SealedPrescription:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -22,7 +24,7 @@ from medproof.cli.options import (
 from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployment, verify
-from medproof.errors import OptionError, SecretArgumentError
+from medproof.errors import MedProofError, OptionError, SecretArgumentError
 from medproof.signing import LocalSigner, NodeSigner, Signer
 from medproof.wallet import Wallet
 
@@ -36,6 +38,7 @@ __all__ = [
     "manifest_path",
     "network_of",
     "new_password",
+    "of_file",
     "open_suite",
     "party",
     "password",
@@ -280,6 +283,16 @@ def _ask(what: str, variable: str, *, twice: bool = False) -> str:
         if sys.stdin.isatty():
             raise
         raise OptionError(variable, "is not set, and nobody can be asked", "Set it, or name a file.") from None
+
+
+@contextmanager
+def of_file(path: Path) -> Iterator[None]:
+    """Whatever is wrong with a file's content is told with the file's name."""
+    try:
+        yield
+    except MedProofError as error:
+        error.add_note(str(path))
+        raise
 
 
 def read_text(path: Path) -> str:

@@ -17,7 +17,7 @@ from medproof.claims.matching import match as matched
 from medproof.cli.cases import CaseFiles, all_cases, load_case
 from medproof.cli.options import ActorOptions, ChainOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
-from medproof.cli.session import identity, open_suite, signer
+from medproof.cli.session import identity, of_file, open_suite, signer
 from medproof.errors import OptionError
 from medproof.hashing import Json
 from medproof.json_reader import hex_text
@@ -40,7 +40,8 @@ def show(file: _File, as_json: _Json = False) -> None:
     from medproof import x12
 
     output = Output(as_json=as_json)
-    found = list(x12.read(file))
+    with of_file(file):
+        found = list(x12.read(file))
     output.document([_document(one) for one in found])
     tables: tuple[tuple[type, Sequence[str], Callable[[Any], Sequence[str]]], ...] = (
         (Claim, ("Claim", "Kind", "Frequency", "Corrects", "From", "To", "Lines", "Total"), _claim_row),
@@ -70,8 +71,13 @@ def match(
     from medproof import x12
 
     output = Output(as_json=as_json)
-    answers = [one for file in responses for one in x12.read_responses(file)]
-    found = matched(x12.read_claims(claims), answers)
+    answers: list[ClaimResponse] = []
+    for file in responses:
+        with of_file(file):
+            answers += x12.read_responses(file)
+    with of_file(claims):
+        billed = list(x12.read_claims(claims))
+    found = matched(billed, answers)
     output.document([value_json(one) for one in found])
     columns = ("Claim", "Frequency", "Responses", "Standing", "Lines", "Findings")
     output.table(columns, [_match_row(one) for one in found], empty="Nothing is claimed or answered.")
@@ -99,7 +105,8 @@ def status(
     from medproof.x12.answers import answer_status
 
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    asked = [one for one in x12.read(file) if isinstance(one, x12.StatusRequest)]
+    with of_file(file):
+        asked = [one for one in x12.read(file) if isinstance(one, x12.StatusRequest)]
     if not asked:
         raise OptionError(str(file), "asks after no claim", "Give a 276.")
     known = [load_case(path) for path in all_cases(cases)]
@@ -138,7 +145,8 @@ def eligibility(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     if attestation.resolve() == out.resolve():
         raise OptionError("--attestation", "is the file of --out", "Name two: the provider needs both.")
-    asked = [one for one in x12.read(file) if isinstance(one, x12.EligibilityInquiry)]
+    with of_file(file):
+        asked = [one for one in x12.read(file) if isinstance(one, x12.EligibilityInquiry)]
     if len(asked) != 1:
         raise OptionError(str(file), f"asks {len(asked)} questions", "Give a 270 with one.")
     word, written = answer_eligibility(

@@ -86,8 +86,8 @@ def test_a_table_shows_nobody(files: Path, run: Run) -> None:
     ("words", "error", "said"),
     [
         (("show", "none.837"), "FileError", "none.837"),
-        (("show", "payer.json"), "InterchangeVersionError", "ISA, segment 1,"),
-        (("match", "remittance.835", "claims.837"), "InterchangeError", "ST01 is not"),
+        (("show", "payer.json"), "InterchangeVersionError", "payer.json: ISA, segment 1,"),
+        (("match", "remittance.835", "claims.837"), "InterchangeError", "claims.837: "),
         (("status", "claims.837", "cases", "--number", "1", "--reference", "R"), "OptionError", "asks after no claim"),
         (("status", "asked.276", "empty", "--number", "1", "--reference", "R"), "OptionError", "holds no file"),
         (("status", "asked.276", "cases", "--number", "1", "--reference", "A*B"), "ArgumentError", "BHT03"),
