@@ -1498,7 +1498,7 @@ class RequestNotResearch(ContractError):
 
     signature = "RequestNotResearch(uint256,uint256)"
     rule = "A study asks for what is no research, or leaves a field of its request to be filled in."
-    step = "Name research purposes alone, at least one DUO permission with those it includes, and every other field in full; `full` is what the request given would ask for, zero where it is malformed."
+    step = "Name research purposes alone, at least one DUO permission with those it includes, and every other field in full; `full` is what the request given would ask for, zero where it is malformed or no research."
     request: int
     full: int
 

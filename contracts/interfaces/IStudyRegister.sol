@@ -41,7 +41,7 @@ interface IStudyRegister is IAgreed {
 
     /// @notice Thrown when a study asks for what is no research, or leaves a field of its request to be filled in.
     /// @dev Mend: name research purposes alone, at least one DUO permission with those it includes, and every other
-    /// field in full; `full` is what the request given would ask for, zero where it is malformed.
+    /// field in full; `full` is what the request given would ask for, zero where it is malformed or no research.
     error RequestNotResearch(uint256 request, uint256 full);
 
     /// @notice Thrown when a study, a cohort or a result lacks a hash or a size.

@@ -53,10 +53,10 @@ library StudyWord {
 
     /// @dev Reverts unless a request asks for research alone, in full: a subject that signs sees all that is asked.
     function requireResearch(uint256 request) internal pure {
-        uint256 full = request.complete();
-        bool research = request & RuleWord.RESEARCH_PURPOSES != 0 && request & RuleWord.PERMISSIONS != 0;
-        if (request & RuleWord.PURPOSES & ~RuleWord.RESEARCH_PURPOSES != 0) research = false;
-        if (!research || full != request) revert IStudyRegister.RequestNotResearch(request, full);
+        uint256 purposes = request & RuleWord.PURPOSES;
+        bool research = purposes != 0 && purposes & ~RuleWord.RESEARCH_PURPOSES == 0;
+        uint256 full = research ? request.complete() : 0;
+        if (full == 0 || full != request) revert IStudyRegister.RequestNotResearch(request, full);
     }
 
     /// @dev Ascending addresses are neither zero nor named twice, and one list makes one study. Whether each is an

@@ -194,6 +194,23 @@ def devices(Devices: Any, delegations: Any, admin: Any) -> Any:  # noqa: N803
 
 
 @pytest.fixture(scope="module")
+def studies(
+    Studies: Any,  # noqa: N803
+    authority: Any,
+    registrar: Any,
+    delegations: Any,
+    consent_registry: Any,
+    admin: Any,
+) -> Any:
+    return Studies.deploy(authority, registrar, delegations, consent_registry, {"from": admin})
+
+
+@pytest.fixture(scope="module")
+def incentives(Incentives: Any, registrar: Any, delegations: Any, studies: Any, admin: Any) -> Any:  # noqa: N803
+    return Incentives.deploy(registrar, delegations, studies, {"from": admin})
+
+
+@pytest.fixture(scope="module")
 def far_day(chain: Any) -> int:
     """A day well ahead, in days since 1970."""
     return int(chain.time()) // DAY + 1000
