@@ -132,6 +132,9 @@ def _read_parquet(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
                 raise ExportError(
                     f"{path.name}, column {field.name}", f"is {found.field(field.name).type}, not {field.type}"
                 )
+        for group in range(file.num_row_groups):  # which are read one at a time: a file cannot take all memory
+            if (count := file.metadata.row_group(group).num_rows) > ROWS:
+                raise ExportError(path.name, f"has {count} rows in a group, more than {ROWS}")
         start = 0
         for batch in file.iter_batches(ROWS):
             yield _conformed(batch, table, path, start)

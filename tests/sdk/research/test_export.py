@@ -147,8 +147,6 @@ def test_nothing_tells_when_or_where(dataset: Dataset, exported: Path) -> None:
     assert str(exported) not in text
     day = f"{datetime.fromtimestamp(said.block.time, UTC):%Y-%m-%d}"
     assert re.findall("([0-9]{4}-[0-9]{2}-[0-9]{2})T", text) == [day]
-        f"{datetime.fromtimestamp(said.block.time, UTC):%Y-%m-%d}T"
-    ]
 
 
 # -- what stands in it ------------------------------------------------------------------------------------------------
