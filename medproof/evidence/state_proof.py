@@ -32,7 +32,7 @@ __all__ = [
 
 _MOST_SLOTS = 1000
 _WORD = 32
-_UNKNOWN_METHOD = re.compile("-32601|method.*(not|un)", re.IGNORECASE)
+_UNKNOWN_METHOD = re.compile("-32601|unsupported method|method not|no such method", re.IGNORECASE)
 _STEPS = {
     False: "Ask a node that keeps old states (an archive node), or name a newer block",
     True: "Ask a node that serves eth_getProof",
