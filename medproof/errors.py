@@ -1119,3 +1119,13 @@ class BountyError(MedProofError):
     def __init__(self, rule: str, step: str) -> None:
         """Say what is wrong and the next step."""
         super().__init__(f"The bounty {rule}. {step}.")
+
+
+class StudyResultError(MedProofError):
+    """A file is no custodian's answer to a study; the message shows nothing of the answer."""
+
+    def __init__(self, part: str, rule: str) -> None:
+        """Name the part and what is wrong with it."""
+        self.part = part  # such as "salt"; empty for the whole
+        said = f"{part} of the answer" if part else "The answer"
+        super().__init__(f"{said} {rule}. Ask the custodian for another.")

@@ -13,6 +13,7 @@ from medproof import __version__
 from medproof.cli import (
     access,
     anchor,
+    bounty,
     claim_decisions,
     claim_review,
     claim_steps,
@@ -43,6 +44,8 @@ from medproof.cli import (
     relay,
     research,
     rotation,
+    study,
+    study_cohort,
     verify,
     wallet,
     x12,
@@ -98,6 +101,9 @@ records.app.add_typer(pointers.app)
 research.app.add_typer(evidence.app)
 for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):
     claims.app.add_typer(part)
+study.app.add_typer(bounty.app)
+study.app.add_typer(study_cohort.cohorts, name="cohort")
+study.app.add_typer(study_cohort.results, name="result")
 consent.app.add_typer(receipts.app, name="receipt")
 delegate.app.add_typer(guardians.app, name="guardians")
 party.app.add_typer(group.app, name="group")
@@ -120,6 +126,7 @@ app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
 app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
+app.add_typer(study.app, name="study")
 app.command("index", epilog="Example: medproof index --index index.db --network sepolia --follow")(index.index)
 app.command("doctor", epilog="Example: medproof doctor --network sepolia --sender 0x… --index index.db")(doctor.doctor)
 app.command("explore", epilog="Example: medproof explore --index index.db")(explore.explore)

@@ -8,14 +8,11 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from medproof import hashing
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import codes
-from medproof.cli.session import read_text
-from medproof.errors import JsonError, OptionError
+from medproof.cli.study_files import read_use_file
 from medproof.policy.codes import ResearchUse
-from medproof.policy.duo import DataUse, StudyUse, match
-from medproof.policy.study import read_use
+from medproof.policy.duo import DataUse, match
 
 __all__ = ["app"]
 
@@ -37,7 +34,7 @@ def match_study(
     permitted = DataUse(
         codes(ResearchUse, "--use", use), diseases=frozenset(disease or ()), regions=frozenset(region or ())
     )
-    found = match(_study(file), permitted)
+    found = match(read_use_file(file), permitted)
     output.document(
         {
             "outcome": found.outcome.value,
@@ -52,16 +49,3 @@ def match_study(
         output.say(f"{one.term}: {one.reason}")
     if not found.permitted:
         raise typer.Exit(ANSWER_NO)
-
-
-def _study(path: Path) -> StudyUse:
-    """A study as JSON spells it, see `medproof.policy.study.read_use`."""
-
-    def wrong(member: str, rule: str) -> OptionError:
-        return OptionError(str(path), f"{member} {rule}".strip(), "See docs/cli.md for what a study says.")
-
-    try:
-        content = hashing.parse(read_text(path).encode())
-    except JsonError as error:
-        raise wrong("", "is no JSON text") from error
-    return read_use(content, wrong)

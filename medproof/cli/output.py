@@ -70,11 +70,13 @@ _TROUBLE = (
 _REFUSALS = range(400, 429)  # a gatekeeper's, of what was asked for; its others are for the moment
 _BETWEEN = 3  # characters that a table puts between columns
 _HEAD = 4096  # bytes of a file that tell what it is
-_SECRET = (  # what stands in files whose loss nobody can mend: cases, prescriptions, keys
+_SECRET = (  # what stands in files whose loss nobody can mend: cases, prescriptions, studies, keys
     b'"medproof-claim-case"',
     b'"medproof-encryption-keys"',
     b'"medproof-nullifier-keys"',
     b'"medproof-prescription"',
+    b'"medproof-study"',
+    b'"medproof-study-result"',
     b'"kdfparams"',
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # with these, a cell of a spreadsheet may begin to act

@@ -14,6 +14,7 @@ import typer
 from typer import Argument, Option
 
 from medproof import fhir
+from medproof.cli.hands import ActingHands, tell_sent
 from medproof.cli.options import ActorOptions, ChainOptions, KeyOptions, SendingOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, refuse_existing
 from medproof.cli.rules import day

@@ -27,6 +27,7 @@ __all__ = ["Choice", "FixedCohortRecord", "Result", "Studies", "Study", "StudySt
 
 _HOUR = 3600
 _LAST_SEQUENCE = 0xFFFF  # kept for opting out
+_CALLS_AT_ONCE = 100  # in one request; providers limit it
 _STUDY = "(address,uint256,bytes32,bytes32,uint16,uint16,address[])"
 _CHOICE_TIMES, _TIME = 17, 40  # where the times of a choice begin, and how many bits each has
 _IN = 1 << 16
@@ -364,11 +365,15 @@ class Studies(ContractClient):
             block: as of which block.
             progress: called with how many subjects are asked about, of how many.
         """
-        subjects, found = self.participants(study, block=block), []
-        for done, subject in enumerate(subjects, start=1):
-            if self.may_use(study, subject, block=block).permitted:
-                found.append(subject)
-            progress(done, len(subjects))
+        subjects = self.participants(study, block=block)
+        found: list[str] = []
+        for start in range(0, len(subjects), _CALLS_AT_ONCE):
+            part = subjects[start : start + _CALLS_AT_ONCE]
+            calls = [self.chain.call_data(self.contract, "isParticipant", (study, one)) for one in part]
+            asked = [("eth_call", [{"to": self.address, "data": data}, hex(block)]) for data in calls]
+            answers = zip(part, self.chain.ask(asked), strict=True)
+            found += [subject for subject, answer in answers if int(answer, 16)]
+            progress(start + len(part), len(subjects))
         return tuple(found)
 
     def cohorts(self, study: bytes) -> tuple[FixedCohortRecord, ...]:
