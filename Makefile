@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ bench: setup ## Measure gas beside other systems, on a chain of its own (ARGS=--
 
 bench-claims: setup ## Claim events a second from reading to an anchored proof, and what nullifiers cost (some minutes)
 	@exec $(PYTHON) bench/claims.py $(ARGS)
+
+bench-cohorts: setup ## Cohorts counted over 1 and 10 million rules, in memory and over Parquet, against an oracle (some minutes)
+	@exec $(PYTHON) bench/cohorts.py $(ARGS)
 
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)

@@ -238,7 +238,8 @@ class Dataset:
         cursor = getattr(self._own, "cursor", None)  # a connection for each thread
         if cursor is None:
             cursor = self._own.cursor = self.engine.con.cursor()
-        return int(cursor.execute(statement, values).fetchone()[0])
+        [[found]] = cursor.execute(statement, values).fetchall()
+        return int(found)
 
     def close(self) -> None:
         """Leave the engine."""
@@ -477,8 +478,8 @@ def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[st
         parts.append(
             found.mutate(**{name: ibis.literal(value, table.types[name].lstrip("!")) for name, value in fixed.items()})
         )
-    whole = ibis.union(*parts) if len(parts) > 1 else parts[0]
-    return whole.select(*table.types)
+    whole = (ibis.union(*parts) if len(parts) > 1 else parts[0]).select(*table.types)
+    return backend.create_view(table.name, whole) if backend.name == "duckdb" else whole
 
 
 def _duckdb_view(backend: BaseBackend, place: str) -> Expression:
