@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from enum import Enum
 from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import ibis
@@ -136,7 +137,9 @@ def flow(
             table = table.mutate(period=table.time.truncate(_UNITS[every]))
             table = table.group_by("period").agg(**{name: table[name].sum() for name in names})
         for row in table.to_pyarrow().to_pylist():
-            found.setdefault(_aware(row.pop("period")), {}).update(row)
+            period = _aware(row.pop("period"))
+            if any(row.values()):
+                found.setdefault(period, {}).update(row)
     return tuple(_periods(found, every, since, as_of.moment))
 
 
@@ -240,9 +243,9 @@ def sizes(dataset: Dataset, question: Question, points: Sequence[int | datetime]
 
 def _reached(dataset: Dataset, question: Question) -> tuple[Expression, _Sought]:
     """The rules, and what is sought of them; of a party, while it was active, by its kind and groups of the time."""
-    rules, last = dataset.table("rules"), dataset.as_of()
+    rules, sought = dataset.table("rules"), _Sought.of(dataset, question, dataset.as_of())
     if question.party is None:
-        return rules, _Sought.of(dataset, question, last)
+        return rules, sought
     spells = [
         {"grantee_number": number, "asks": party.kind.value, **place}
         for party, place in _spells(dataset, question.party)
@@ -263,8 +266,8 @@ def _spells(dataset: Dataset, address: str) -> Iterator[tuple[Party, dict[str, A
     over = {datetime.combine(row["valid_until"] + timedelta(days=1), time(), UTC) for row in rows}
     last = dataset.as_of().moment
     moments |= {(moment, _BY_CLOCK) for moment in over if min(moments)[0] <= moment <= last}
-    places = sorted(moments)
-    for (moment, block), following in zip(places, [*places[1:], (None, None)], strict=True):
+    places: list[tuple[Any, Any]] = [*sorted(moments), (None, None)]
+    for (moment, block), following in pairwise(places):
         known = dataset.as_of(at=moment).block if block == _BY_CLOCK else block
         party = dataset.parties.active(address, AsOf(known, moment))
         if party is not None:
