@@ -8,11 +8,13 @@ that send the very same call of one account at the same moment may therefore fin
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, cast
 from urllib.parse import urlsplit
@@ -20,6 +22,7 @@ from urllib.parse import urlsplit
 import requests
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+from tiny_keccak import keccak256
 from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import (
@@ -45,9 +48,20 @@ from medproof.errors import (
     WrongChainError,
 )
 from medproof.networks import Network, network_named
+from medproof.packed_calls import most_calls, packed
 from medproof.signing import NodeSigner, TransactionSigner
 
-__all__ = ["Block", "Chain", "Event", "Receipt", "Sender", "UnclearAnswerError", "origin", "transaction_hash"]
+__all__ = [
+    "Block",
+    "Chain",
+    "Event",
+    "Receipt",
+    "Sender",
+    "UnclearAnswerError",
+    "address_bytes",
+    "origin",
+    "transaction_hash",
+]
 
 Sender = TransactionSigner | NodeSigner
 
@@ -56,14 +70,26 @@ _DELIVERIES = 3  # times the same bytes are sent to a node that gives no clear a
 _GAS_MARGIN = 1.2  # on top of the estimate: the state may change before the transaction is mined
 _LOG_RANGE = 2_000  # blocks asked for at once; halved when a provider refuses
 _CALLS_AT_ONCE = 100  # in one request; providers limit it
+_PACKED = 250  # calls in one eth_call, which is then far below what nodes let one use of gas
+_PACKED_AT_ONCE = 10  # such in one request
+_TOO_MUCH = (400, 413)  # statuses with which a request is refused for its length
+_ANSWER_TOO_LONG = -32003  # geth's
 _LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled again
 _LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
+
+_DIGITS = "0123456789abcdef"
+_ADDRESS = re.compile("[0-9a-fA-F]{40}")
+_CASED = {(place, digit): digit.upper() if place > "7" else digit for place in _DIGITS for digit in _DIGITS}
 
 _T = TypeVar("_T")
 
 
 class UnclearAnswerError(NodeError):
     """The node gave no answer, or none that can be used: what was asked of it may have happened."""
+
+
+class _RequestRefusedError(NodeError):
+    """The node does not answer so many questions at once, or none of those that it was asked."""
 
 
 class _NonceLostError(NodeError):
@@ -119,6 +145,8 @@ class Chain:
         self.poll = poll
         self.chain_id = _ask(lambda: int(web3.eth.chain_id))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._session = requests.Session()
+        self._at_once, self._packs = _CALLS_AT_ONCE, True
 
     @classmethod
     def connect(
@@ -201,6 +229,52 @@ class Chain:
             ("eth_call", [{**request, "data": self.call_data(contract, function, one)}, "latest"]) for one in arguments
         ]
         return [_refusal(answer) for answer in self._ask_each(calls)]
+
+    def read_each(self, contract: Contract, calls: Sequence[bytes], *, answer: int, block: int) -> list[bytes]:
+        """What a contract's view functions return to many calls, as of one block.
+
+        Many calls go into one `eth_call` (`medproof.packed_calls`), and several of those into one request. Where the
+        node takes no such, each call goes by itself.
+
+        Args:
+            contract: the contract.
+            calls: the data of each, all of one length.
+            answer: how many bytes each returns.
+            block: the block's number.
+
+        Raises:
+            ContractError: the contract refused one of them.
+            NodeError: nobody answers, or there is no such contract, or the node has no such block or state.
+        """
+        if self._packs and len(calls) > 1:
+            at_once = self._at_once
+            try:
+                return self._read_packed(contract.address, calls, answer, block)
+            except UnclearAnswerError:
+                raise
+            except NodeError:
+                # A call that is refused, or a node that takes none so long, with so much gas, or without a recipient.
+                self._at_once = at_once
+        found = []
+        for said in self._ask_each([_call_question(data, block, contract.address) for data in calls]):
+            refused = _refusal(said)
+            if refused is not None:
+                raise refused
+            found += _cut(said.get("result"), 1, answer)
+        self._packs = self._packs and len(calls) == 1  # it was tried, and no call was to blame
+        return found
+
+    def _read_packed(self, address: str, calls: Sequence[bytes], answer: int, block: int) -> list[bytes]:
+        many = min(_PACKED, most_calls(len(calls[0]), answer=answer))
+
+        def read(start: int) -> list[bytes]:
+            end = min(start + _PACKED_AT_ONCE * many, len(calls))
+            parts = [calls[at : min(at + many, end)] for at in range(start, end, many)]
+            said = self.ask([_call_question(packed(address, part, answer=answer), block) for part in parts])
+            return [one for part, whole in zip(parts, said, strict=True) for one in _cut(whole, len(part), answer)]
+
+        with ThreadPoolExecutor(max_workers=2) as pool:  # the node works on one while the other is read or written
+            return [one for found in pool.map(read, range(0, len(calls), _PACKED_AT_ONCE * many)) for one in found]
 
     @staticmethod
     def call_data(contract: Contract, function: str, arguments: Sequence[Any]) -> str:
@@ -491,14 +565,44 @@ class Chain:
             return None
 
     def _ask_each(self, questions: Sequence[tuple[str, list[Any]]]) -> Iterator[Mapping[str, Any]]:
-        """The answers to several questions, as the node gives them."""
-        provider = cast(Any, self.web3.provider)
-        for start in range(0, len(questions), _CALLS_AT_ONCE):
-            part = questions[start : start + _CALLS_AT_ONCE]
-            answers = _ask(lambda part=part: provider.make_batch_request(part))  # type: ignore[misc]
-            if not isinstance(answers, list) or len(answers) != len(part):
-                raise UnclearAnswerError("The node does not answer several calls at once. Name another node.")
-            yield from answers
+        """The answers to several questions, as the node gives them; fewer at once where it takes no more."""
+        done = 0
+        while done < len(questions):
+            part = questions[done : done + self._at_once]
+            try:
+                yield from _ask(lambda part=part: self._exchange(part))  # type: ignore[misc]
+            except _RequestRefusedError as error:
+                if len(part) == 1:
+                    raise UnclearAnswerError(f"The node does not answer what it was asked: {error}") from error
+                self._at_once = len(part) // 2
+                continue
+            done += len(part)
+
+    def _exchange(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        """The answers to one request, in the order of the questions."""
+        provider = cast(HTTPProvider, self.web3.provider)
+        asked = [
+            {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
+            for number, (method, parameters) in enumerate(questions)
+        ]
+        alone = len(asked) == 1  # some nodes take no lists
+        body = json.dumps(asked[0] if alone else asked, separators=(",", ":"))
+        response = self._session.post(str(provider.endpoint_uri), body, **dict(provider.get_request_kwargs()))
+        if response.status_code in _TOO_MUCH and not alone:
+            raise _RequestRefusedError(f"HTTP {response.status_code}")
+        response.raise_for_status()
+        content = json.loads(response.content)
+        if alone and content.get("error") is not None and content.get("id") is None:
+            return [content]  # Ganache's, where it refuses a call before it runs it
+        answers = [content] if alone else content
+        if not isinstance(answers, list):
+            raise _RequestRefusedError(_short(Exception(str(content))))
+        found = {answer["id"]: answer for answer in answers}
+        if len(answers) != len(asked) or found.keys() != set(range(len(asked))):
+            raise _RequestRefusedError(f"{len(answers)} answers to {len(asked)} questions, or to others")
+        if not alone and any(_error_code(answer) == _ANSWER_TOO_LONG for answer in answers):
+            raise _RequestRefusedError("the answer is too long")
+        return [found[number] for number in range(len(asked))]
 
     def _receipt(self, transaction: str, found: Mapping[str, Any]) -> Receipt:
         if found.get("status") == 0:
@@ -552,6 +656,31 @@ class Chain:
 def transaction_hash(raw: bytes) -> str:
     """The hash of a signed transaction, 0x…"""
     return "0x" + keccak(raw).hex()
+
+
+def _call_question(data: bytes, block: int, to: str | None = None) -> tuple[str, list[Any]]:
+    call = {"data": "0x" + data.hex()} if to is None else {"to": to, "data": "0x" + data.hex()}
+    return "eth_call", [call, hex(block)]
+
+
+def _cut(said: Any, count: int, length: int) -> list[bytes]:
+    """The answers to calls, each so many bytes long, from what the node says to an `eth_call`."""
+    try:
+        whole = bytes.fromhex(said.removeprefix("0x"))
+    except (AttributeError, ValueError):
+        whole = b"?"
+    if not whole:
+        raise NodeError(
+            "There is no such contract at this address as of that block. Check the deployment and the chain."
+        )
+    if len(whole) != count * length:
+        raise NodeError(f"The node gave {len(whole)} bytes for {count * length}. Name another node.")
+    return [whole[start : start + length] for start in range(0, len(whole), length)]
+
+
+def _error_code(answer: Mapping[str, Any]) -> Any:
+    error = answer.get("error")
+    return error.get("code") if isinstance(error, Mapping) else None
 
 
 def _refusal(answer: Mapping[str, Any]) -> ContractError | UnknownRevertError | None:
@@ -631,6 +760,23 @@ def _address(value: str) -> str:
         return to_checksum_address(value)
     except (ValueError, TypeError) as error:
         raise ArgumentError(f"{value!r} is no address. Give 0x and 40 hexadecimal digits.") from error
+
+
+def address_bytes(value: str) -> bytes:
+    """An address's 20 bytes; quick, for many.
+
+    Raises:
+        ArgumentError: it is none, or its capitals are not those of its checksum (EIP-55).
+    """
+    digits = value.removeprefix("0x") if isinstance(value, str) else ""
+    if not _ADDRESS.fullmatch(digits):
+        raise ArgumentError(f"{value!r} is no address. Give 0x and 40 hexadecimal digits.")
+    small = digits.lower()
+    if digits != small:
+        places = keccak256(small.encode("ascii")).hex()
+        if digits != "".join([_CASED[pair] for pair in zip(places, small)]):  # noqa: B905 - the hash is longer
+            raise ArgumentError(f"{value} has another checksum: a digit is wrong, or the case of one. Compare it.")
+    return bytes.fromhex(small)
 
 
 def origin(url: str) -> str:

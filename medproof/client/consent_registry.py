@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from eth_utils.address import to_checksum_address
+from tiny_keccak import keccak256
+
 from medproof import messages
-from medproof.chain import Receipt, Sender
+from medproof.chain import Receipt, Sender, UnclearAnswerError, address_bytes
 from medproof.client.break_glass import BreakGlass
 from medproof.client.contract import SignedMessage
 from medproof.decoding import Event
@@ -18,6 +21,8 @@ from medproof.signing import Signer
 __all__ = ["ConsentRegistry", "Decision"]
 
 _HOUR = 3600
+_WORD = 32  # bytes
+_TRUTH = {bytes(_WORD): False, (1).to_bytes(_WORD, "big"): True}
 _REVOKED = FLAG_FIELDS["revoked"].mask
 
 
@@ -212,6 +217,33 @@ class ConsentRegistry(BreakGlass):
         reason, grantee, word = self._call("decide", subject, actor, encode_request(request), block=at)
         return Decision(Reason(reason), grantee if word else None, decode(word) if word else None, at)
 
+    def are_permitted(self, asked: Sequence[tuple[str, str, Request]], *, block: int | None = None) -> tuple[bool, ...]:
+        """Whether each of many requests is permitted, all as of one block; the newest by default.
+
+        Args:
+            asked: of each the subject, the account that asks, and the request.
+            block: as of which block.
+
+        Raises:
+            ArgumentError: a subject or an account is no address.
+            RuleFieldError: a request holds what its field cannot.
+            NodeError: nobody answers, or the node has no such block or state.
+        """
+        _, answers = self._ask_each("isPermitted", asked, _WORD, block)
+        try:
+            return tuple([_TRUTH[said] for said in answers])
+        except KeyError as error:
+            raise UnclearAnswerError(
+                f"The node gave 0x{error.args[0].hex()} for yes or no. Name another node."
+            ) from None
+
+    def decide_each(
+        self, asked: Sequence[tuple[str, str, Request]], *, block: int | None = None
+    ) -> tuple[Decision, ...]:
+        """Why each of many requests is permitted or refused, all as of one block; see `decide` and `are_permitted`."""
+        at, answers = self._ask_each("decide", asked, 3 * _WORD, block)
+        return tuple(_decision(said, at) for said in answers)
+
     def rule(self, subject: str, grantee: str, *, index: int = 0, block: int | str = "latest") -> Rule | None:
         """A rule as it is stored, tombstones included; None where there never was one."""
         word = self._word(subject, grantee, index, block)
@@ -233,6 +265,24 @@ class ConsentRegistry(BreakGlass):
         return iter(sorted((*granted, *revoked), key=lambda event: (event.block, event.index)))
 
     # -- helpers ------------------------------------------------------------------------------------------------
+
+    def _ask_each(
+        self, function: str, asked: Sequence[tuple[str, str, Request]], answer: int, block: int | None
+    ) -> tuple[int, list[bytes]]:
+        """What a function of a subject, an account and a request returns to each, and as of which block."""
+        at = self.chain.block_number() if block is None else block
+        selector = keccak256(f"{function}(address,address,uint256)".encode("ascii"))[:4]
+        accounts = {
+            one: address_bytes(one).rjust(_WORD, b"\0") for subject, actor, _ in asked for one in (subject, actor)
+        }
+        requests: dict[int, bytes] = {}  # by the object: many ask for the same
+        calls = []
+        for subject, actor, request in asked:
+            word = requests.get(id(request))
+            if word is None:
+                word = requests[id(request)] = encode_request(request).to_bytes(_WORD, "big")
+            calls.append(selector + accounts[subject] + accounts[actor] + word)
+        return at, self.chain.read_each(self.contract, calls, answer=answer, block=at) if calls else []
 
     def _set(self, grantee: str, rule: Rule, subject: str | None, sender: Sender | None, *, anew: bool) -> Receipt:
         by = self._by("setRule", sender).address
@@ -289,6 +339,16 @@ class ConsentRegistry(BreakGlass):
         )
         arguments = (subject, grantee, word)
         return self._signed("setRuleFor", arguments, deadline, signer.sign_typed_data(message))
+
+
+def _decision(said: bytes, block: int) -> Decision:
+    """What `decide` returned, in three words."""
+    reason, grantee, word = (int.from_bytes(said[at : at + _WORD], "big") for at in range(0, 3 * _WORD, _WORD))
+    try:
+        by = to_checksum_address(grantee.to_bytes(20, "big")) if word else None
+        return Decision(Reason(reason), by, decode(word) if word else None, block)
+    except (ValueError, OverflowError):
+        raise UnclearAnswerError(f"The node gave 0x{said.hex()} for a decision. Name another node.") from None
 
 
 def _following(stored: int, subject: str, grantee: str, index: int) -> int:

@@ -46,12 +46,12 @@ def test_call_without_enough_gas(suite: MedProof) -> None:
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "no batches here"}}, UnclearAnswerError),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32600, "message": "no such method"}}, UnclearAnswerError),
         ([], UnclearAnswerError),
         ([{"jsonrpc": "2.0", "id": 0, "error": {"code": -32005, "message": "too many requests"}}], NodeError),
         ([{"jsonrpc": "2.0", "id": 0, "error": "what?"}], NodeError),
     ],
-    ids=["no batches", "nothing", "refused", "text"],
+    ids=["of another id", "nothing", "refused", "text"],
 )
 def test_node_that_answers_otherwise(
     suite: MedProof, node: LocalChain, deployment: Deployment, given: Any, error: type[Exception]
