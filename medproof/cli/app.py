@@ -43,6 +43,7 @@ from medproof.cli import (
     records,
     relay,
     research,
+    research_export,
     rotation,
     study,
     study_cohort,
@@ -98,7 +99,8 @@ app = typer.Typer(
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
 records.app.add_typer(pointers.app)
-research.app.add_typer(evidence.app)
+for part in (evidence.app, research_export.app):
+    research.app.add_typer(part)
 for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):
     claims.app.add_typer(part)
 study.app.add_typer(bounty.app)

@@ -6,6 +6,7 @@ manifest. Whoever keeps its SHA-256, or anchors it, has pinned every file and ev
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,6 +93,11 @@ class Manifest:
             ],
         }
         return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def sha256(self) -> bytes:
+        """What pins the export: SHA-256 of the manifest's file as it is written."""
+        return hashlib.sha256(self.to_text().encode()).digest()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
