@@ -16,7 +16,7 @@ from medproof.chain import Receipt, Sender
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.client.studies import Result
 from medproof.client.token import Token
-from medproof.errors import BountyError
+from medproof.errors import BountyError, TokenError
 from medproof.fixed_cohort import Cohort, Membership
 from medproof.signing import Signer
 
