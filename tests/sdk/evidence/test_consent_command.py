@@ -12,7 +12,7 @@ from medproof.client import MedProof
 from medproof.policy.codes import Purpose
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
-from tests.sdk.cli.conftest import Run, here, put_together_once, run, verified  # noqa: F401 - fixtures
+from tests.sdk.cli.conftest import Run
 from tests.sdk.conftest import rpc
 
 ASKED = ("--purpose", "TREAT", "--class", "laboratory", "--condition", "I10", "--setting", "AMB", "--action", "access")

@@ -134,7 +134,7 @@ def test_anvil_that_forgets(clinic: LocalSigner) -> None:
         for _ in range(8):
             rpc(chain, "evm_mine")
         (place,) = locate("Registrar", "_parties", clinic.address)
-        with pytest.raises(StateUnavailableError, match="at block 1: .* a newer block"):
+        with pytest.raises(StateUnavailableError, match=r"at block 1: .* a newer block"):
             prove(chain, clinic.address, [place.slot], 1)
 
 
@@ -198,9 +198,9 @@ def test_what_a_node_says_of_a_word_counts_for_nothing(proving: Any) -> None:
         return changed("eth_getProof", lie)
 
     follows = FLAG_FIELDS["follows"].mask
-    with pytest.raises(EvidenceError, match="rule 1 of 0x.* is missing"):
+    with pytest.raises(EvidenceError, match=r"rule 1 of 0x.* is missing"):
         proving(saying(lambda word: word & ~follows))
-    with pytest.raises(EvidenceError, match="rule 1 of 0x.* is missing"):
+    with pytest.raises(EvidenceError, match=r"rule 1 of 0x.* is missing"):
         proving(saying(lambda word: 0))
     with pytest.raises(EvidenceError, match="follows the last that there can be"):
         proving(saying(lambda word: word | follows))
@@ -227,7 +227,7 @@ def test_a_proof_of_another_block_is_none(proving: Any, suite: MedProof, chain: 
     def earlier(asked: Any) -> None:
         asked["params"][2] = block
 
-    with pytest.raises(EvidenceError, match="account of ConsentRegistry .* is missing"):
+    with pytest.raises(EvidenceError, match=r"account of ConsentRegistry .* is missing"):
         proving(changed("eth_getProof", ask=earlier))
 
 
