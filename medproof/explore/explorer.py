@@ -18,6 +18,7 @@ from medproof.explore.parameters import Pairs
 from medproof.explore.registry import Registry
 from medproof.explore.showing import Page, Shown
 from medproof.explore.site import Site, render
+from medproof.explore.studying import studies, study
 from medproof.indexer import IndexedDeployment
 from medproof.research import Dataset
 from medproof.research.suppression import Suppression
@@ -28,6 +29,8 @@ SHOWN: Mapping[str, Page] = {
     "": overview,
     "cohort": cohort,
     "coverage": coverage,
+    "studies": studies,
+    "study": study,
     "parties": parties,
     "match": match,
     "evidence": evidence,

@@ -10,16 +10,20 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+import ibis
+
 from medproof.client.registrar import EMERGENCY, EVERYONE
+from medproof.client.studies import StudyState
 from medproof.errors import IndexTimeError
 from medproof.policy.codes import PartyKind
+from medproof.policy.word import Request, decode_request
 from medproof.research.cohort import Question, cohort
 from medproof.research.coverage import coverage
 from medproof.research.dataset import Dataset
 from medproof.research.flows import Every, flow, sizes
 from medproof.research.suppression import Count, Suppression
 
-__all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry"]
+__all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry", "StudyRow"]
 
 STANDINGS = {"active": "active", "suspended": "suspended", "lapsed": "lapsed"}
 """How a party stands, by the word for it in an address."""
@@ -55,6 +59,22 @@ class PartyRow:
     standing: str  # one of `STANDINGS`
     valid_until: date  # last day
     groups: tuple[int, ...]
+    since: int  # block of its last change
+
+
+@dataclass(frozen=True)
+class StudyRow:
+    """A study as it is listed."""
+
+    id: str  # 0x…
+    researcher: str  # identity of the party that does it
+    asks: Request
+    protocol: str  # commitments, 0x…
+    ethics: str
+    first_day: date
+    last_day: date
+    custodians: tuple[str, ...]
+    state: StudyState  # on the day of the page
     since: int  # block of its last change
 
 
@@ -180,6 +200,49 @@ class Registry:
         rows = self._standing("parties", as_of).to_pyarrow().to_pylist()
         return sorted((_party(row, as_of.time.date()) for row in rows), key=lambda row: row.party)
 
+    # -- studies ----------------------------------------------------------------------------------------------------
+
+    def studies(self, as_of: AsOf) -> list[tuple[StudyRow, Count]]:
+        """The studies, the newest first, with how many subjects take part."""
+        rows = self._standing("studies", as_of).to_pyarrow().to_pylist()
+        choices = self._standing("participations", as_of)
+        counts = choices.filter(choices.opted_in).group_by("study").agg(size=ibis._.count()).to_pyarrow().to_pylist()
+        sizes = {row["study"]: row["size"] for row in counts}
+        rows.sort(key=lambda row: (-row["block"], row["study"]))
+        return [(_study(row, as_of.time.date()), self.suppression.count(sizes.get(row["study"], 0))) for row in rows]
+
+    def taking_part(self, study: StudyRow, as_of: AsOf) -> list[tuple[datetime, Count]]:
+        """How many subjects took part in a study as each month began, and as of the moment itself."""
+        choices = self.dataset.table("participations")
+        mine = choices.filter(choices.study == study.id, choices.opted_in, choices.block <= as_of.block)
+        rows = mine.select("block_time", "until_time", "until_block").to_pyarrow().to_pylist()
+        if not rows:
+            return []
+        first = min(row["block_time"] for row in rows)
+        points = [one for one in _months(first, as_of.time) if one > first] + [as_of.time]
+        stood = [
+            sum(row["block_time"] <= point and not (row["until_time"] and row["until_time"] <= point) for row in rows)
+            for point in points
+        ]
+        return [(point, self.suppression.count(size)) for point, size in zip(points, stood, strict=True)]
+
+    def cohorts(self, study: StudyRow, as_of: AsOf) -> list[dict[str, Any]]:
+        """The cohorts that a study fixed, each with how many results there are over it."""
+        rows = self._of_study("cohorts", study, as_of)
+        results = [row["cohort"] for row in self._of_study("results", study, as_of)]
+        return [{**row, "results": results.count(row["cohort"])} for row in rows]
+
+    def bounties(self, study: StudyRow, as_of: AsOf) -> list[dict[str, Any]]:
+        """The bounties for a study's answers."""
+        return self._of_study("bounties", study, as_of)
+
+    def _of_study(self, name: str, study: StudyRow, as_of: AsOf) -> list[dict[str, Any]]:
+        rows = self._standing(name, as_of)
+        found: list[dict[str, Any]] = rows.filter(rows.study == study.id).to_pyarrow().to_pylist()
+        return sorted(found, key=lambda row: (row["block"], row["position"]))
+
+    # -- all of it --------------------------------------------------------------------------------------------------
+
     def figures(self, as_of: AsOf) -> list[tuple[str, Count]]:
         """What there is to say of a registry in a few numbers."""
         rules = self._standing("rules", as_of)
@@ -209,6 +272,29 @@ class Registry:
         table = self.dataset.table(name)
         until = table.until_block
         return table.filter(table.block <= as_of.block, until.isnull() | (until > as_of.block))
+
+
+def _study(row: Mapping[str, Any], today: date) -> StudyRow:
+    ended = StudyState(row["ended"])
+    state = StudyState.OPEN
+    if ended is not StudyState.UNKNOWN:
+        state = ended
+    elif today < row["first_day"]:
+        state = StudyState.PLANNED
+    elif today > row["last_day"]:
+        state = StudyState.OVER
+    return StudyRow(
+        id=row["study"],
+        researcher=row["researcher"],
+        asks=decode_request(int(row["request"], 16)),
+        protocol=row["protocol"],
+        ethics=row["ethics"],
+        first_day=row["first_day"],
+        last_day=row["last_day"],
+        custodians=tuple(json.loads(row["custodians"])),
+        state=state,
+        since=row["block"],
+    )
 
 
 def _months(first: datetime, last: datetime) -> list[datetime]:

@@ -7,8 +7,11 @@ import random
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from eth_abi.abi import encode as encode_abi
+
+from eth_utils.abi import collapse_if_tuple
 
 from medproof.artifacts import artifact
 from medproof.client.registrar import EVERYONE, group_grantee
@@ -18,6 +21,7 @@ from medproof.indexer.index import Batch, BlockHash
 from medproof.policy.codes import (
     Action,
     CareSetting,
+    CodedFlag,
     Condition,
     DataClass,
     PartyKind,
@@ -25,16 +29,18 @@ from medproof.policy.codes import (
     ResearchUse,
     Sensitivity,
 )
-from medproof.policy.word import FLAG_FIELDS, Rule, encode
+from medproof.policy.evaluation import normalize
+from medproof.policy.word import FLAG_FIELDS, Request, Rule, encode, encode_request
 
 CHAIN = 31337
 START = datetime(2024, 10, 1, tzinfo=UTC)
 MONTHS = 26
 BLOCKS_A_DAY = 24
 NAMES = ("Cancer genomics network", "Rare disease consortium", "University hospitals")
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "BatchAnchor", "ClaimAnchor")
+CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "BatchAnchor", "ClaimAnchor", "Studies", "Incentives")
 END = START + timedelta(days=MONTHS * 30 - 2)
 _DAY = timedelta(days=1)
+_Flag = TypeVar("_Flag", bound=CodedFlag)
 
 
 def address(*parts: object) -> str:
@@ -86,10 +92,12 @@ def written(contract: str, name: str, said: dict[str, object]) -> bytes:
     indexed = [one for one in entry["inputs"] if one["indexed"]]
     plain = [one for one in entry["inputs"] if not one["indexed"]]
     topics = b"".join(encode_abi([one["type"]], [values[one["name"]]]) for one in indexed)
-    return topics + encode_abi([one["type"] for one in plain], [values[one["name"]] for one in plain])
+    return topics + encode_abi([collapse_if_tuple(one) for one in plain], [values[one["name"]] for one in plain])
 
 
 def _value(kind: str, value: object) -> object:
+    if isinstance(value, tuple):  # a struct, or a list of addresses: as the ABI takes them
+        return value
     if isinstance(value, str) and kind != "string":
         return int(value, 16) if kind.startswith("uint") else bytes.fromhex(value[2:]) if kind != "address" else value
     return value
@@ -117,6 +125,7 @@ def seeded(path: Path, *, subjects: int = 300, seed: int = 7, names: tuple[str, 
     parties = _tell_parties(told, names, chance)
     for number in range(subjects):
         _tell_subject(told, number, subjects, parties, len(names), chance)
+    _tell_studies(told, subjects, parties, chance)
     last = number_at(START + MONTHS * 30 * _DAY)
     indexed.append(told.batch(indexed.first, last))
     return index
@@ -162,8 +171,8 @@ def _tell_subject(
     came = START + timedelta(days=30 + (MONTHS * 30 - 60) * ((number + chance.random()) / subjects) ** 0.7)
     care = Rule(
         purposes=Purpose.TREAT | Purpose.CAREMGT,
-        classes=DataClass.ALL & ~DataClass.GENOMICS,
-        conditions=Condition.ALL,
+        classes=_some(DataClass, chance, most=0.97, least=0.35),
+        conditions=_some(Condition, chance, most=0.99, least=0.6),
         sensitivities=Sensitivity.NONE_LABELLED,
         settings=CareSetting.ALL,
         actions=Action.ACCESS | Action.USE,
@@ -213,10 +222,105 @@ def _tell_subject(
         withdraw(told, later, subject, grantee, research)
 
 
+def _some(codes: type[_Flag], chance: random.Random, *, most: float, least: float) -> _Flag:
+    """Some codes of a list: the first ones often, the last ones seldom."""
+    step = (most - least) / len(codes)
+    return codes(sum(one for place, one in enumerate(codes) if chance.random() < most - place * step)) or codes(1)
+
+
 def withdraw(told: Chronicle, when: datetime, subject: str, grantee: str, rule: Rule) -> None:
     """A subject withdraws a rule."""
     word = encode(replace(rule, sequence=rule.sequence + 1, revoked=True))
     told.tell(when, "ConsentRegistry", "RuleRevoked", subject=subject, grantee=grantee, word=f"0x{word:064x}")
+
+
+def digest(*parts: object) -> bytes:
+    return hashlib.sha256(repr(parts).encode()).digest()
+
+
+def study_id(number: int) -> str:
+    return "0x" + digest("study", number).hex()
+
+
+def _tell_studies(told: Chronicle, subjects: int, parties: list[str], chance: random.Random) -> None:
+    """Four studies: one that is over, two that are open, one that was closed."""
+    asks = Request(
+        purposes=Purpose.HRESCH,
+        classes=DataClass.LABORATORY | DataClass.CONDITION,
+        conditions=Condition.NEOPLASMS,
+        sensitivities=Sensitivity.NONE_LABELLED,
+        settings=CareSetting.ALL,
+        actions=Action.ACCESS | Action.USE,
+        research=ResearchUse.DS | ResearchUse.NPU | ResearchUse.NCU | ResearchUse.IRB | ResearchUse.PUB,
+    )
+    for number, (begins, days) in enumerate([(120, 200), (300, 900), (420, 700), (500, 400)]):
+        when = START + timedelta(days=begins)
+        word = normalize(encode_request(replace(asks, classes=asks.classes if number % 2 else DataClass.GENOMICS)))
+        assert word is not None
+        researcher, id_ = parties[14 + number], study_id(number)
+        first = (when.date() - date(1970, 1, 1)).days + 10
+        custodians = tuple(sorted(parties[:3]))
+        definition = (researcher, word, digest("protocol"), digest("ethics"), first, first + days, custodians)
+        told.tell(when, "Studies", "StudyRegistered", study=id_, researcher=researcher, definition=definition)
+        taking_part = 0
+        for subject in range(subjects):
+            if chance.random() > (0.02, 0.22, 0.12, 0.05)[number]:
+                continue
+            taking_part += 1
+            chosen = when + timedelta(days=chance.uniform(1, 200))
+            account = address("subject", subject)
+            told.tell(chosen, "Studies", "OptedIn", study=id_, subject=account, sequence=1)
+            if chance.random() < 0.1:
+                left = chosen + timedelta(days=20)
+                told.tell(left, "Studies", "OptedOut", study=id_, subject=account, sequence=2)
+        if number == 3:
+            told.tell(when + timedelta(days=230), "Studies", "StudyClosed", study=id_)
+        if number == 1:
+            _tell_answers(told, when + timedelta(days=240), id_, parties, taking_part)
+
+
+def _tell_answers(told: Chronicle, when: datetime, study: str, parties: list[str], size: int) -> None:
+    """A cohort is fixed, two custodians answer, a funder pays one of them."""
+    raw = bytes.fromhex(study[2:])
+    as_of = number_at(when) - 40
+    cohort = "0x" + digest("cohort", study).hex()
+    told.tell(
+        when,
+        "Studies",
+        "CohortFixed",
+        study=study,
+        cohort=cohort,
+        definition=(raw, digest("root"), size, as_of, block_hash(as_of)),
+        blockChecked=True,
+    )
+    for hours, custodian in enumerate(parties[:2], start=1):
+        told.tell(
+            when + timedelta(days=hours),
+            "Studies",
+            "ResultPublished",
+            study=study,
+            cohort=cohort,
+            custodian=custodian,
+            commitment="0x" + digest("answer", custodian).hex(),
+        )
+    bounty, funder = "0x" + digest("bounty").hex(), address("funder")
+    until = int((when + timedelta(days=60)).timestamp())
+    definition = (funder, raw, address("token"), 0, 2_000_000_000, until)
+    told.tell(
+        when + timedelta(days=3),
+        "Incentives",
+        "BountyFunded",
+        bounty=bounty,
+        study=study,
+        funder=funder,
+        definition=definition,
+        amount=10_000_000_000,
+    )
+    answer = "0x" + digest("answer", parties[0]).hex()
+    due = {"bounty": bounty, "answer": answer, "result": answer, "due": 2_000_000_000}
+    told.tell(when + timedelta(days=4), "Incentives", "ResultAccepted", **due)
+    paid = {"bounty": bounty, "answer": answer, "payee": parties[0], "to": parties[0], "amount": 2_000_000_000}
+    told.tell(when + timedelta(days=5), "Incentives", "BountyPaid", **paid)
 
 
 def grant(told: Chronicle, when: datetime, subject: str, grantee: str, rule: Rule) -> None:
