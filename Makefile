@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-serving fraud-report brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-permissions bench-serving fraud-report brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -69,6 +69,9 @@ bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on
 
 bench-indexing: setup ## Events indexed a second beside a plain loop of web3's, on Anvil and Ganache (some minutes)
 	@exec $(PYTHON) bench/indexing.py $(ARGS)
+
+bench-permissions: setup ## Permissions checked a second in bulk, beside a loop of calls, on Anvil (a minute)
+	@exec $(PYTHON) bench/permissions.py $(ARGS)
 
 bench-serving: setup ## Serve records with consent checks and without, from both stores, to 1, 8 and 64 clients
 	@exec $(PYTHON) bench/serving.py $(ARGS)

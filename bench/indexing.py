@@ -9,7 +9,6 @@ its targets.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 import platform
@@ -19,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -78,9 +77,22 @@ def fill(url: str, manifest: Path, subjects: int, rules: int) -> tuple[Chain, De
     chain, draw = Chain.connect(url, timeout=300.0), random.Random(6)
     accounts = chain.accounts()
     deployment = deploy(chain, NodeSigner(accounts[0]), manifest=manifest)
-    registry = chain.contract(deployment.address("ConsentRegistry"), artifact("ConsentRegistry").abi)
+    word = encode(treatment(chain))
+    grant(
+        chain,
+        deployment,
+        {
+            subject: [(to_checksum_address(draw.randbytes(20)), word) for _ in range(rules)]
+            for subject in accounts[:subjects]
+        },
+    )
+    return chain, deployment
+
+
+def treatment(chain: Chain) -> Rule:
+    """A first rule: laboratory results for treatment."""
     now = datetime.fromtimestamp(chain.timestamp(), UTC).replace(second=0)
-    rule = Rule(
+    return Rule(
         purposes=Purpose.TREAT,
         classes=DataClass.LABORATORY,
         conditions=Condition.ALL,
@@ -90,32 +102,28 @@ def fill(url: str, manifest: Path, subjects: int, rules: int) -> tuple[Chain, De
         party_kinds=PartyKind.ALL,
         valid_from=now - timedelta(hours=1),
         valid_until=None,
+        sequence=1,
     )
-    word = encode(dataclasses.replace(rule, sequence=1))
+
+
+def grant(chain: Chain, deployment: Deployment, rules: Mapping[str, Sequence[tuple[str, int]]]) -> None:
+    """Let each subject, an account of the node's, write its rules: grantees and words, in one transaction."""
+    registry = chain.contract(deployment.address("ConsentRegistry"), artifact("ConsentRegistry").abi)
     fees = {name: hex(fee) for name, fee in chain.fees().items()}
-    for start in range(0, subjects, SENT_AT_ONCE):
-        chain.ask(
-            [
-                (
-                    "eth_sendTransaction",
-                    [
-                        {
-                            "from": subject,
-                            "to": registry.address,
-                            "gas": hex(60_000 * rules + 100_000),
-                            "data": chain.call_data(
-                                registry,
-                                "setRules",
-                                ([(to_checksum_address(draw.randbytes(20)), word) for _ in range(rules)],),
-                            ),
-                            **fees,
-                        }
-                    ],
-                )
-                for subject in accounts[start : start + SENT_AT_ONCE]
-            ]
-        )
-    return chain, deployment
+    transactions = [
+        {
+            "from": subject,
+            "to": registry.address,
+            "gas": hex(60_000 * len(own) + 100_000),
+            "data": chain.call_data(registry, "setRules", (list(own),)),
+            **fees,
+        }
+        for subject, own in rules.items()
+    ]
+    for start in range(0, len(transactions), SENT_AT_ONCE):
+        sent = chain.ask([("eth_sendTransaction", [one]) for one in transactions[start : start + SENT_AT_ONCE]])
+        while None in chain.ask([("eth_getTransactionReceipt", [one]) for one in sent]):
+            time.sleep(0.01)  # Anvil answers before it has mined them
 
 
 # -- the three ways -------------------------------------------------------------------------------------------------
