@@ -60,7 +60,7 @@ def anvil(subjects: int) -> Iterator[str]:
 @contextmanager
 def ganache(subjects: int) -> Iterator[str]:
     """Ganache, likewise."""
-    options = {
+    options: dict[str, Mapping[str, Any]] = {
         "chain": {"vmErrorsOnRPCResponse": False},
         "wallet": {"totalAccounts": subjects},
         "miner": {"blockGasLimit": hex(BLOCK_GAS)},
