@@ -29,8 +29,9 @@ from medproof.policy.codes import PartyKind
 from medproof.research.cohort import Question
 from medproof.research.dataset import AsOf, Dataset
 from medproof.research.matching import TIME, Asked, covers, touches
+from medproof.research.suppression import Count, Suppression
 
-__all__ = ["Every", "Lag", "Period", "Spread", "flow", "lag", "sizes"]
+__all__ = ["Every", "Lag", "Period", "Published", "Spread", "flow", "lag", "publish", "sizes"]
 
 _KEY = ("subject_number", "grantee_number", "rule_index")
 _BY_CLOCK = -1  # in the place of a block
@@ -141,6 +142,44 @@ def flow(
             if any(row.values()):
                 found.setdefault(period, {}).update(row)
     return tuple(_periods(found, every, since, as_of.moment))
+
+
+@dataclass(frozen=True)
+class Published:
+    """A period as it may be published: what has the names of a period's counts is one, or hidden."""
+
+    start: datetime
+    end: datetime
+    at_start: Count
+    counts: Mapping[str, Count]
+    churn: float | None  # None also where what it is made of is hidden
+
+
+def publish(periods: Sequence[Period], suppression: Suppression) -> tuple[Published, ...]:
+    """Periods without what would give small counts away.
+
+    Who came, who went and who stood add up from period to period, and are hidden together (`Suppression.flow`). What was
+    done to rules hardly differs from who came and went, where most subjects have one rule: it is shown only in periods
+    of which nothing else had to be hidden.
+    """
+    if not periods:
+        return ()
+    moves = [(one.joined, one.withdrew + one.ran_out) for one in periods]
+    shown = suppression.flow(periods[0].at_start, moves)
+    found, before = [], shown.opening
+    for period, (came, went, standing) in zip(periods, shown.periods, strict=True):
+        whole = None not in (before.value, came.value, went.value, standing.value)
+        counts = {
+            name: suppression.count(getattr(period, name)) if whole else Count(None)
+            for name in ("granted", "changed", "revoked", "lapsed", "new_subjects", "withdrew", "ran_out")
+        }
+        if None in (counts["withdrew"].value, counts["ran_out"].value):  # each is what is left of those who went
+            counts |= {"withdrew": Count(None), "ran_out": Count(None)}
+        counts |= {"joined": came, "standing": standing}
+        churn = None if counts["withdrew"].value is None else period.churn
+        found.append(Published(period.start, period.end, before, counts, churn))
+        before = standing
+    return tuple(found)
 
 
 _UNITS = {Every.DAY: "D", Every.WEEK: "W", Every.MONTH: "M"}
