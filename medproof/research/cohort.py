@@ -27,6 +27,7 @@ from medproof.research.statement import Value
 __all__ = ["Cohort", "Question", "cohort"]
 
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
+_HASH = re.compile("0x[0-9a-fA-F]{64}")
 _LAST_GROUP = (1 << 16) - 1
 _NOBODY = -1  # no grantee's number
 _PARTY_AND_GROUPS = 6  # grantees that a party's request is decided by at most: itself, everyone, four groups
@@ -41,13 +42,16 @@ class Question:
     kind: PartyKind | None = None  # instead of a party: any active one of this kind, by what everyone is permitted
     groups: tuple[int, ...] = ()  # beside a kind: groups that it is in
     terms: int | None = None  # permits signed under these terms alone
+    study: str | None = None  # subjects alone who opted in to this study: its id, 0x and 64 hex digits
 
     def __post_init__(self) -> None:
         """Refuse a question that is none.
 
         Raises:
             QuestionError: a party and a kind, or neither; no such address, group or terms.
+            RuleFieldError: the request contradicts itself, or that is not one kind.
         """
+        Asked.of(self.request, PartyKind.PROVIDER if self.kind is None else self.kind)
         if (self.party is None) == (self.kind is None):
             raise QuestionError("party", self.party, "a question names a party or a kind of party", "Name one of them")
         if self.party is not None and not _ADDRESS.fullmatch(self.party):
@@ -61,6 +65,8 @@ class Question:
         last = (1 << FIELDS["terms"].width) - 1
         if self.terms is not None and not 0 <= self.terms <= last:
             raise QuestionError("terms", self.terms, f"terms are numbered from 0 to {last}", "Give a published number")
+        if self.study is not None and not _HASH.fullmatch(self.study):
+            raise QuestionError("study", self.study, "a study is named by its id", "Give 0x and 64 hex digits")
 
 
 @dataclass(frozen=True)
@@ -119,9 +125,11 @@ class Cohort:
         values["moment"] = self.as_of.moment
         if question.terms is not None:
             values["terms"] = question.terms
+        if question.study is not None:
+            values["study"] = question.study.lower()
         if self.as_of.block != self.dataset.block.number:
             values["block"] = self.as_of.block
-        return _Statement(given, len(numbers), "terms" in values, "block" in values), values
+        return _Statement(given, len(numbers), "terms" in values, "study" in values, "block" in values), values
 
 
 @dataclass(frozen=True)
@@ -131,6 +139,7 @@ class _Statement:
     asked: tuple[str, ...]  # the fields of `Asked` that are given
     grantees: int
     terms: bool
+    study: bool
     block: bool
 
     def subjects(self, dataset: Dataset, values: Mapping[str, Any]) -> Expression:
@@ -140,9 +149,18 @@ class _Statement:
         permits = permits.filter(covers(permits, asked))
         if self.terms:
             permits = permits.filter(permits.terms == values["terms"])
+        if self.study:
+            permits = permits.semi_join(self._participants(dataset, values), "subject")
         permits = permits.select("subject_number", "subject")
         denies = denies.filter(touches(denies, asked)).select("subject_number")
         return permits.anti_join(denies, "subject_number")
+
+    def _participants(self, dataset: Dataset, values: Mapping[str, Any]) -> Expression:
+        choices = dataset.table("participations")
+        block = values["block"] if self.block else None
+        return choices.filter(choices.study == values["study"], choices.opted_in, stood(choices, block)).select(
+            "subject"
+        )
 
     def _standing(self, dataset: Dataset, values: Mapping[str, Any], *, deny: bool) -> Expression:
         rules = dataset.table("rules")
@@ -178,7 +196,7 @@ def cohort(
     Raises:
         IndexTimeError: the data set does not know what stood then, or the block's time.
         QuestionError: the party was never accredited.
-        RuleFieldError: the request contradicts itself, or a time has no zone.
+        RuleFieldError: a time has no zone.
     """
     found = Cohort(dataset, question, dataset.as_of(block=block, at=at, moment=moment))
     found._asked  # noqa: B018 - refuses here rather than when it is counted

@@ -145,15 +145,14 @@ class Dataset:
         """The same data set in tables of another engine, such as PostgreSQL.
 
         Args:
-            engine: an Ibis backend that tables can be made on; tables of the same names are replaced.
+            engine: an Ibis backend on which tables can be made; none of these names may be there yet.
             prefix: what their names begin with.
         """
-        tables = {
-            name: engine.create_table(
-                prefix + name, table.to_pyarrow(), schema=ibis.schema(TABLES[name].types), overwrite=True
+        tables = {}
+        for name, table in self._tables.items():
+            tables[name] = engine.create_table(
+                prefix + name, table.to_pyarrow(), schema=ibis.schema(TABLES[name].types)
             )
-            for name, table in self._tables.items()
-        }
         return Dataset(self.about, engine, tables)
 
     def table(self, name: str) -> Expression:

@@ -73,7 +73,8 @@ def _day(number: int) -> date:
 
 def stood(rows: Expression, block: Any = None) -> BooleanValue:
     """Whether a row stood as of a block; whether it still stands, where none is named."""
-    return rows.standing if block is None else (rows.block <= block) & (rows.standing | (rows.until_block > block))
+    stands = rows.standing if "standing" in rows.columns else rows.until_block.isnull()
+    return stands if block is None else (rows.block <= block) & (stands | (rows.until_block > block))
 
 
 def in_force(rules: Expression, moment: Any) -> BooleanValue:

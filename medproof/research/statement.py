@@ -16,11 +16,11 @@ from ibis.expr.types import IntegerScalar, Scalar
 
 __all__ = ["Build", "Value", "compiled", "executed"]
 
-Value = int | date | datetime
+Value = int | str | date | datetime
 Build = Callable[[Mapping[str, Any]], IntegerScalar]  # an expression of named values
 
 # What stands for a value while its statement is compiled: nothing that a statement says of itself.
-_NUMBER, _DAY, _TIME = 1_987_654_000, date(8765, 1, 1), datetime(8765, 1, 1, tzinfo=UTC)
+_NUMBER, _TEXT, _DAY, _TIME = 1_987_654_000, "\ue000", date(8765, 1, 1), datetime(8765, 1, 1, tzinfo=UTC)
 
 
 def executed(build: Build, values: Mapping[str, Value]) -> int:
@@ -44,7 +44,9 @@ def compiled(engine: BaseBackend, build: Build, values: Mapping[str, Value]) -> 
 
 def _mark(value: Value, number: int) -> Scalar:
     mark: Value = _NUMBER + number
-    if isinstance(value, datetime):
+    if isinstance(value, str):
+        mark = f"{_TEXT}{number}"
+    elif isinstance(value, datetime):
         mark = _TIME + timedelta(days=number)
     elif isinstance(value, date):
         mark = _DAY + timedelta(days=number)
@@ -59,4 +61,6 @@ def _node(compiler: Any, mark: Scalar) -> sge.Expr:
 def _type(value: Value) -> str:
     if isinstance(value, datetime):
         return "timestamp('UTC')"
+    if isinstance(value, str):
+        return "string"
     return "date" if isinstance(value, date) else "int64"
