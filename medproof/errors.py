@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class MedProofError(Exception):
     """Root of every exception that MedProof raises."""
@@ -348,6 +350,20 @@ class NodeLagsError(NodeError):
         )
 
 
+class FinalBlockError(MedProofError):
+    """A block that its chain called final when it was indexed is not on the chain any more."""
+
+    def __init__(self, node: str, block: int) -> None:
+        """Name the node (without the key in its URL) and the last block that was final."""
+        self.block = block
+        super().__init__(
+            f"Block {block} or one below it was final when it was indexed, and the node at {node} has another in its "
+            "place: it serves another fork, or finality failed. Nothing was taken back. Compare another node "
+            "(--check); if the chain itself went back, index once with a number of blocks as --finality, which takes "
+            "back what they replaced."
+        )
+
+
 class IndexedChainError(MedProofError):
     """An index keeps another chain than the one that a node serves, though their ids are the same."""
 
@@ -396,12 +412,26 @@ class IndexMovedError(MedProofError):
         )
 
 
+class IndexRolledBackError(MedProofError):
+    """The chain of a view was rolled back below the view's block: its answers would mix two states."""
+
+    def __init__(self, block: int) -> None:
+        """Name the view's block."""
+        self.block = block
+        super().__init__(
+            f"The index has taken back block {block} since this view of it was made, as the chain was reorganised. "
+            "Make a new view, and ask again what was asked of this one."
+        )
+
+
 class IndexTimeError(MedProofError):
     """An index cannot say what stood at a block or a time."""
 
-    def __init__(self, block: int | None, at: object, last: int | None) -> None:
-        """Name what was asked for, and the last block that was read, if any."""
-        self.block, self.at, self.last = block, at, last
+    def __init__(
+        self, block: int | None, at: object, last: int | None, near: Sequence[tuple[int, object]] = ()
+    ) -> None:
+        """Name what was asked for, the last block that was read, if any, and blocks near it whose times are kept."""
+        self.block, self.at, self.last, self.near = block, at, last, tuple(near)
         if last is None:
             said = "The index has read nothing of this deployment yet."
         else:
@@ -410,6 +440,8 @@ class IndexTimeError(MedProofError):
                 f"The index does not know what stood at {asked}: it has read from the deployment's first block to "
                 f"{last}, and keeps the times of those blocks alone in which something happened."
             )
+        if near:
+            said += " The nearest are " + " and ".join(f"{number} ({time})" for number, time in near) + "."
         super().__init__(f"{said} Run medproof index, or name another block, or beside the block its time.")
 
 

@@ -203,6 +203,13 @@ class IndexedDeployment:
         with self.database.reading() as connection:
             return int(connection.scalar(self._select(schema.deployments.c.first)))
 
+    @property
+    def final(self) -> int | None:
+        """The last block that could not be replaced any more when it was read; None where none is known to be."""
+        with self.database.reading() as connection:
+            found = connection.scalar(self._select(schema.deployments.c.final))
+        return None if found is None else int(found)
+
     def block_hash(self, number: int) -> BlockHash | None:
         """A block that is kept, by its number."""
         with self.database.reading() as connection:
@@ -220,6 +227,11 @@ class IndexedDeployment:
         with self.database.reading() as connection:
             return [BlockHash(int(n), bytes(h), int(t)) for n, h, t in connection.execute(kept)]
 
+    def block_after(self, number: int) -> BlockHash | None:
+        """The first block that is kept above a number."""
+        with self.database.reading() as connection:
+            return self._block(connection, schema.blocks.c.block > number)
+
     def block_at(self, time: int) -> BlockHash | None:
         """The last block that is kept and not later than a time, in seconds since 1970."""
         blocks = schema.blocks
@@ -233,6 +245,12 @@ class IndexedDeployment:
             found = connection.execute(kept).first()
         return None if found is None else BlockHash(int(found[0]), bytes(found[1]), int(found[2]))
 
+    def roll_backs(self) -> int:
+        """How often something of this chain was taken back, as a number that only grows."""
+        with self.database.reading() as connection:
+            newest = select(func.max(schema.roll_backs.c.number)).where(schema.roll_backs.c.chain == self.chain)
+            return int(connection.scalar(newest) or 0)
+
     def counts(self) -> dict[str, int]:
         """How many events and rows of each history there are of this deployment."""
         found = {}
@@ -244,15 +262,19 @@ class IndexedDeployment:
 
     # -- writing ------------------------------------------------------------------------------------------------
 
-    def append(self, batch: Batch) -> None:
+    def append(self, batch: Batch, *, final: bool = False) -> None:
         """Write a range and the block up to which all is read now, whole or not at all.
+
+        Args:
+            batch: the range.
+            final: whether its blocks cannot be replaced any more, as their chain says.
 
         Raises:
             IndexMovedError: another process has read on, or rolled back, meanwhile.
             StoreError: the database cannot take it.
         """
         with self.database.writing() as connection:
-            self._move(connection, batch.first - 1, batch.last.number)
+            self._move(connection, batch.first - 1, batch.last.number, final)
             writer = _Writer(connection, self.database.is_sqlite)
             kept = {**batch.blocks, batch.last.number: batch.last}
             writer.insert_missing(
@@ -267,9 +289,11 @@ class IndexedDeployment:
         """Forget what this chain's blocks above a number said, of all its deployments, whole or not at all."""
         deployments, contracts = schema.deployments, schema.contracts
         with self.database.writing() as connection:
-            connection.execute(
-                update(deployments).where(deployments.c.chain == self.chain, deployments.c.block > to).values(block=to)
-            )
+            connection.execute(insert(schema.roll_backs).values(chain=self.chain, block=to))
+            for column in (deployments.c.block, deployments.c.final):
+                connection.execute(
+                    update(deployments).where(deployments.c.chain == self.chain, column > to).values({column.name: to})
+                )
             numbers = connection.scalars(
                 select(contracts.c.number).join(deployments).where(deployments.c.chain == self.chain)
             ).all()
@@ -287,16 +311,19 @@ class IndexedDeployment:
     def _block(self, connection: Connection, where: Any) -> BlockHash | None:
         blocks = schema.blocks
         found = connection.execute(
-            select(blocks.c.block, blocks.c.hash, blocks.c.time).where(blocks.c.chain == self.chain, where)
+            select(blocks.c.block, blocks.c.hash, blocks.c.time)
+            .where(blocks.c.chain == self.chain, where)
+            .order_by(blocks.c.block)
+            .limit(1)
         ).first()
         return None if found is None else BlockHash(int(found[0]), bytes(found[1]), int(found[2]))
 
-    def _move(self, connection: Connection, expected: int, to: int) -> None:
+    def _move(self, connection: Connection, expected: int, to: int, final: bool) -> None:
         deployments = schema.deployments
         moved = connection.execute(
             update(deployments)
             .where(deployments.c.number == self.number, deployments.c.block == expected)
-            .values(block=to)
+            .values({"block": to, **({"final": to} if final else {})})
         )
         if moved.rowcount != 1:
             raise IndexMovedError(expected)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from medproof.chain import Chain, UnclearAnswerError
 from medproof.deployments import Deployment, verify
-from medproof.errors import NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
+from medproof.errors import FinalBlockError, NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
 from medproof.indexer.event_codec import codecs
 from medproof.indexer.index import Batch, BlockHash, Index
 from medproof.indexer.node import BusyError, Header, Log, Node, Question, header_question
@@ -118,6 +118,7 @@ class Indexer:
         Raises:
             NodeLagsError: the node does not have the block up to which the index was read.
             NodesDisagreeError: the second node says something else.
+            FinalBlockError: a block that was final when it was read has been replaced.
             BusyError: a node is away or busy for longer than its patience.
             NodeError: a node's answer cannot be used.
             IndexMovedError: another process writes to this index.
@@ -131,7 +132,7 @@ class Indexer:
             report(Progress(block, max(target, block), events, rolled_back))
             try:
                 for batch in self._batches(block + 1, target):
-                    self.indexed.append(batch)
+                    self.indexed.append(batch, final=isinstance(self._finality, str))
                     events += len(batch.events)
                     report(Progress(batch.last.number, target, events, rolled_back))
             except _ReorganisedError:
@@ -155,7 +156,7 @@ class Indexer:
             trouble: called with what is waited out.
 
         Raises:
-            NodesDisagreeError, NodeError, IndexMovedError, StoreError: as for `update`.
+            NodesDisagreeError, FinalBlockError, NodeError, IndexMovedError, StoreError: as for `update`.
         """
         while not stop.is_set():
             try:
@@ -201,6 +202,9 @@ class Indexer:
             above = header
         if above is None:  # all that the node has is as it was read: it may only be behind
             raise NodeLagsError(self._node.origin, last)
+        final = self.indexed.final
+        if isinstance(self._finality, str) and final is not None and fork < final:
+            raise FinalBlockError(self._node.origin, final)
         self.indexed.roll_back(fork)
         return last - fork
 

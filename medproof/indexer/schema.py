@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from medproof.store import schema
 
-__all__ = ["HISTORIES", "blocks", "chains", "contracts", "deployments", "events", "metadata", "upgrade"]
+__all__ = ["HISTORIES", "blocks", "chains", "contracts", "deployments", "events", "metadata", "roll_backs", "upgrade"]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up integers alone
@@ -51,7 +51,16 @@ deployments = Table(
     Column("authority", LargeBinary(20), nullable=False),  # address of its Authority, which no other has
     Column("first", BigInteger, nullable=False),  # the block of its first contract
     Column("block", BigInteger, nullable=False),  # the last block that was read; first - 1 before any
+    Column("final", BigInteger),  # the last of them that could not be replaced any more when it was read, if any
     UniqueConstraint("chain", "authority", name="deployments_place"),
+)
+
+roll_backs = Table(
+    "roll_backs",
+    metadata,
+    Column("number", _BIG, primary_key=True, autoincrement=True),
+    Column("chain", _BIG, ForeignKey(chains.c.chain, name="roll_backs_chain"), nullable=False),
+    Column("block", BigInteger, nullable=False),  # what was above it was taken back
 )
 
 contracts = Table(

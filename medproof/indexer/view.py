@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from eth_utils.address import to_checksum_address
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
+from medproof.chain import address_bytes
 from medproof.client.registrar import EMERGENCY, EVERYONE, Party, group_grantee, party_from
-from medproof.errors import IndexTimeError
+from medproof.errors import IndexRolledBackError, IndexTimeError
 from medproof.indexer import schema
 from medproof.indexer.event_codec import codecs
 from medproof.indexer.index import BlockHash, IndexedDeployment, IndexedEvent
@@ -36,47 +38,55 @@ class Standing:
 
 @dataclass(frozen=True)
 class View:
-    """One deployment as of one block."""
+    """One deployment as of one block: whatever is asked of it is answered from that one state, or refused.
+
+    Every question raises `IndexRolledBackError` once the index has taken back the view's block: a new view has another
+    state. Blocks that are read meanwhile change nothing.
+    """
 
     indexed: IndexedDeployment
     block: int  # as of which block
     at: datetime  # the moment at which rules are in force or not: the block's time, where none was named
+    roll_backs: int = 0  # `IndexedDeployment.roll_backs` before anything was read
 
     def rules(self, *, subject: str | None = None, grantee: str | None = None) -> Iterator[Standing]:
         """The rules as they stood, tombstones included, in the order of subject, grantee and index."""
         rules = schema.HISTORIES["rules"]
         query = self.standing("rules").order_by(rules.c.subject, rules.c.grantee, rules.c.number)
         if subject is not None:
-            query = query.where(rules.c.subject == bytes.fromhex(subject[2:]))
+            query = query.where(rules.c.subject == address_bytes(subject))
         if grantee is not None:
-            query = query.where(rules.c.grantee == bytes.fromhex(grantee[2:]))
-        for row in self._rows(query):
-            yield Standing(_address(row.subject), _address(row.grantee), row.number, int.from_bytes(row.word, "big"))
+            query = query.where(rules.c.grantee == address_bytes(grantee))
+        with self._snapshot() as connection:
+            for row in connection.execute(query):
+                yield Standing(
+                    _address(row.subject), _address(row.grantee), row.number, int.from_bytes(row.word, "big")
+                )
 
     def party(self, account: str) -> Party | None:
         """The party that an account acted for, whatever its standing; None where it acted for none."""
-        parties = schema.HISTORIES["parties"]
-        for row in self._rows(self.standing("parties").where(parties.c.account == bytes.fromhex(account[2:]))):
-            return party_from(
-                _address(row.party), row.kind, bool(row.suspended), row.valid_until, json.loads(row.groups)
-            )
-        return None
+        with self._snapshot() as connection:
+            return self._party(connection, account)
 
     def active_party(self, account: str) -> Party | None:
         """The party that an account acted for, if it was active: not suspended, not lapsed."""
-        found = self.party(account)
-        return None if found is None or found.suspended or found.valid_until < self.at.date() else found
+        return self._active(self.party(account))
 
     def decide(self, subject: str, account: str, request: Request) -> Decision:
         """Whether a request was permitted and why, as the contract would have said it at that moment."""
-        party = self.active_party(account)
-        if party is None:
-            return decide((), None, self.at, encode_request(request))
-        grantees = [party.id, EVERYONE, *(group_grantee(group) for group in party.groups)]
-        found = {(one.grantee.lower(), one.index): one.word for one in self.rules(subject=subject)}
-        words = [word for grantee in grantees for word in _reached(found, grantee.lower())]
-        broken = _EMERGENCY in party.groups and self._glass_broken(subject, party.id)
-        return decide(words, party.kind, self.at, encode_request(request), glass_broken=broken)
+        with self._snapshot() as connection:
+            party = self._active(self._party(connection, account))
+            if party is None:
+                return decide((), None, self.at, encode_request(request))
+            rules = schema.HISTORIES["rules"]
+            of = self.standing("rules").where(rules.c.subject == address_bytes(subject))
+            found = {
+                (bytes(row.grantee), row.number): int.from_bytes(row.word, "big") for row in connection.execute(of)
+            }
+            grantees = [party.id, EVERYONE, *(group_grantee(group) for group in party.groups)]
+            words = [word for grantee in grantees for word in _reached(found, address_bytes(grantee))]
+            broken = _EMERGENCY in party.groups and self._glass_broken(connection, subject, party.id)
+            return decide(words, party.kind, self.at, encode_request(request), glass_broken=broken)
 
     def events(self, contract: str, name: str | None = None) -> Iterator[IndexedEvent]:
         """The events of a contract up to the block, oldest first; of one name, or of all."""
@@ -88,15 +98,12 @@ class View:
         )
         if name is not None:
             query = query.where(events.c.name == name)
-        for row in self._rows(query):
-            yield IndexedEvent(
-                contract,
-                row.block,
-                row.position,
-                "0x" + bytes(row.transaction).hex(),
-                row.name,
-                codecs(contract)[row.name].arguments(bytes(row.said)),
-            )
+        kinds = codecs(contract)
+        with self._snapshot() as connection:
+            for row in connection.execute(query):
+                arguments = kinds[row.name].arguments(bytes(row.said))
+                transaction = "0x" + bytes(row.transaction).hex()
+                yield IndexedEvent(contract, row.block, row.position, transaction, row.name, arguments)
 
     def standing(self, history: str) -> Select[Any]:
         """The rows of a history that stood, of this deployment: for whoever adds conditions of their own."""
@@ -109,15 +116,36 @@ class View:
             )
         )
 
-    def _rows(self, query: Select[Any]) -> Iterator[Any]:
-        with self.indexed.database.reading() as connection:
-            yield from connection.execute(query)
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        """One state of the index, in which the view's block is still the one that it was."""
+        taken = schema.roll_backs
+        with self.indexed.database.snapshot() as connection:
+            below = select(taken.c.number).where(
+                taken.c.chain == self.indexed.chain, taken.c.number > self.roll_backs, taken.c.block < self.block
+            )
+            if connection.scalar(below.limit(1)) is not None:
+                raise IndexRolledBackError(self.block)
+            yield connection
 
-    def _glass_broken(self, subject: str, party: str) -> bool:
+    def _party(self, connection: Connection, account: str) -> Party | None:
+        parties = schema.HISTORIES["parties"]
+        row = connection.execute(
+            self.standing("parties").where(parties.c.account == address_bytes(account)).limit(1)
+        ).first()
+        if row is None:
+            return None
+        return party_from(_address(row.party), row.kind, bool(row.suspended), row.valid_until, json.loads(row.groups))
+
+    def _active(self, party: Party | None) -> Party | None:
+        return None if party is None or party.suspended or party.valid_until < self.at.date() else party
+
+    def _glass_broken(self, connection: Connection, subject: str, party: str) -> bool:
         openings = schema.HISTORIES["openings"]
-        of = (openings.c.subject == bytes.fromhex(subject[2:]), openings.c.party == bytes.fromhex(party[2:]))
+        of = (openings.c.subject == address_bytes(subject), openings.c.party == address_bytes(party))
         newest = self.standing("openings").where(*of).order_by(openings.c.number.desc()).limit(1)
-        return any(row.until > minute(self.at) for row in self._rows(newest))
+        row = connection.execute(newest).first()
+        return row is not None and row.until > minute(self.at)
 
 
 def view(indexed: IndexedDeployment, *, block: int | None = None, at: datetime | None = None) -> View:
@@ -131,30 +159,32 @@ def view(indexed: IndexedDeployment, *, block: int | None = None, at: datetime |
 
     Raises:
         IndexTimeError: that block or time is not read yet, or lies before the deployment, or the block's time is not
-            kept.
+            kept; the nearest blocks whose times are, are named.
+        RuleFieldError: the time has no zone.
     """
+    roll_backs = indexed.roll_backs()  # first: what is taken back from here on is noticed
     last = indexed.block_hash(indexed.block)
     if last is None:
         raise IndexTimeError(block, at, None)
-    known: BlockHash | None = last
+    if at is not None:
+        minute(at)  # refuses a time without a zone
     if block is not None:
         if not indexed.first <= block <= last.number:
             raise IndexTimeError(block, at, last.number)
         known = indexed.block_hash(block)
         if known is None and at is None:
-            raise IndexTimeError(block, at, last.number)
-        moment = at or datetime.fromtimestamp(known.time, UTC)  # type: ignore[union-attr]
-        return View(indexed, block, moment)
+            near = (*indexed.blocks_before(block, 1), indexed.block_after(block))
+            raise IndexTimeError(block, at, last.number, [(one.number, _time(one)) for one in near if one is not None])
+        return View(indexed, block, at or _time(known), roll_backs)  # type: ignore[arg-type]
     if at is None:
-        return View(indexed, last.number, datetime.fromtimestamp(last.time, UTC))
-    minute(at)  # refuses a time without a zone
+        return View(indexed, last.number, _time(last), roll_backs)
     known = None if at.timestamp() > last.time else indexed.block_at(int(at.timestamp()))
-    if known is None:
+    if known is None or known.number < indexed.first:
         raise IndexTimeError(block, at, last.number)
-    return View(indexed, known.number, at)
+    return View(indexed, known.number, at, roll_backs)
 
 
-def _reached(found: dict[tuple[str, int], int], grantee: str) -> Iterator[int]:
+def _reached(found: dict[tuple[bytes, int], int], grantee: bytes) -> Iterator[int]:
     """The words that the contract's evaluation comes to: from index 0 on, while each says that another follows."""
     index = 0
     while word := found.get((grantee, index), 0):
@@ -162,6 +192,10 @@ def _reached(found: dict[tuple[str, int], int], grantee: str) -> Iterator[int]:
         if not word & FLAG_FIELDS["follows"].mask:
             return
         index += 1
+
+
+def _time(block: BlockHash) -> datetime:
+    return datetime.fromtimestamp(block.time, UTC)
 
 
 def _address(value: bytes) -> str:

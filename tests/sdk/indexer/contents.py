@@ -18,7 +18,8 @@ def contents(index: Index, *, marks: bool = False) -> dict[str, list[tuple[Any, 
             found[name] = sorted(
                 (tuple(bytes(v) if isinstance(v, memoryview) else v for v in row) for row in rows), key=repr
             )
-    if not marks:
+    if not marks:  # nor how it came to be
+        del found["roll_backs"]
         happened = {row[1] for row in found["events"]}
         found["blocks"] = [row for row in found["blocks"] if row[1] in happened]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment
-from medproof.errors import NodeError, NodeLagsError
+from medproof.errors import FinalBlockError, NodeError, NodeLagsError
 from medproof.indexer import Index, Indexer, Node, view
 from medproof.policy.codes import DataClass
 from medproof.policy.word import Rule
@@ -178,6 +179,62 @@ def test_blocks_count_when_they_are_final(
     assert indexer.indexed.block == (
         chain.block_number() - 2 if isinstance(finality, int) else chain.block(finality).number
     )
+
+
+@pytest.mark.parametrize("finality", ["safe", "finalized"])
+def test_a_final_block_that_is_replaced_stops_it(
+    finality: str,
+    on_anvil: MedProof,
+    sqlite_index: Index,
+    tmp_path: Path,
+    patient: LocalSigner,
+    clinic: LocalSigner,
+    rule: Rule,
+) -> None:
+    """A node of another fork, or a chain whose finality failed: nothing is taken back unasked."""
+    chain = on_anvil.chain
+    rpc(chain, "anvil_mine", hex(100))
+    indexer = Indexer(sqlite_index, chain, on_anvil.deployment, finality=finality)
+    indexer.update()
+    snapshot = rpc(chain, "evm_snapshot")
+    on_anvil.consent_registry.grant(clinic.address, rule, sender=patient)
+    rpc(chain, "anvil_mine", hex(100))
+    indexer.update()
+    assert indexer.indexed.final == indexer.indexed.block
+    rpc(chain, "evm_revert", snapshot)
+    rpc(chain, "evm_increaseTime", 7)
+    rpc(chain, "anvil_mine", hex(150))
+    before = contents(sqlite_index, marks=True)
+    with pytest.raises(FinalBlockError, match="--finality") as refused:
+        indexer.update()
+    assert refused.value.block == indexer.indexed.block
+    with pytest.raises(FinalBlockError):
+        indexer.follow(threading.Event(), pause=0.0)
+    assert contents(sqlite_index, marks=True) == before
+
+    counting = Indexer(sqlite_index, chain, on_anvil.deployment, finality=1)  # as the message says
+    assert counting.update().rolled_back > 0
+    assert subjects(counting) == set()
+    assert indexer.indexed.final is not None
+    assert indexer.indexed.final < refused.value.block
+    assert indexer.update().rolled_back == 0
+
+
+def test_blocks_that_were_not_final_are_taken_back_whatever_counts_now(
+    on_anvil: MedProof, sqlite_index: Index, patient: LocalSigner, clinic: LocalSigner, rule: Rule
+) -> None:
+    chain = on_anvil.chain
+    rpc(chain, "anvil_mine", hex(100))
+    Indexer(sqlite_index, chain, on_anvil.deployment, finality="finalized").update()
+    snapshot = rpc(chain, "evm_snapshot")
+    on_anvil.consent_registry.grant(clinic.address, rule, sender=patient)
+    Indexer(sqlite_index, chain, on_anvil.deployment, finality=1).update()
+    rpc(chain, "evm_revert", snapshot)
+    rpc(chain, "evm_increaseTime", 7)
+    rpc(chain, "anvil_mine", hex(150))
+    indexer = Indexer(sqlite_index, chain, on_anvil.deployment, finality="finalized")
+    assert indexer.update().rolled_back > 0
+    assert subjects(indexer) == set()
 
 
 def test_a_node_that_knows_no_finality(
