@@ -1,11 +1,11 @@
-"""Evidence of consent: lines by which a stranger verifies off line what the registry said of one request, as of one
-block, about one subject or a hundred thousand.
+"""Evidence of consent: lines by which a stranger verifies off line what the registry said of one request, or of one
+study, as of one block, about one subject or a hundred thousand.
 
 The first line has the question, the block's header, the contracts, and the nodes that lead to the party that asks.
-Then comes a line for each subject, in their order, with what `ConsentRegistry.decide` says of it. The last has the
-counts and a Merkle root over the decisions. A node of the chain's trees stands once, in the first line that needs it,
-and no line has one that it does not need: one state gives the same bytes. docs/evidence.md says what it rests on: the
-block's hash.
+Then comes a line for each subject, in their order, with what `ConsentRegistry.decide` or `Studies.mayUse` says of it.
+The last has the counts and a Merkle root over the decisions. A node of the chain's trees stands once, in the first line
+that needs it, and no line has one that it does not need: one state gives the same bytes. docs/evidence.md says what it
+rests on: the block's hash.
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from tiny_keccak import keccak256
 
 from medproof import hashing
 from medproof.client.registrar import Party
+from medproof.client.studies import StudyState, Use
 from medproof.errors import EvidenceError, JsonError
-from medproof.evidence.consent import CONTRACTS, ProvedDecision, decision, standing
+from medproof.evidence.consent import Asking, ProvedDecision, asking, contracts_read, decision
 from medproof.evidence.header import LONGEST_HEADER, Header
-from medproof.evidence.suite_state import ContractAt, SuiteState, run
+from medproof.evidence.suite_state import ContractAt, Reading, SuiteState, run
 from medproof.evidence.trie import LONGEST_PATH, Nodes
+from medproof.fixed_cohort import Cohort, leaf_of
 from medproof.hashing import Json, JsonObject
 from medproof.json_reader import JsonReader, hex_text
 from medproof.merkle import MerkleLog
@@ -41,8 +43,9 @@ BEGINNING = f'{{"format":"{_FORMAT}"'.encode()
 
 _LONGEST_LINE = 1 << 24  # bytes
 _LONGEST_NODE = 1024  # bytes; a branch has 532
-_MOST_SLOTS = 100  # for one subject: six lists of sixteen rules, which opening, and the opening
-_NODES = {True: (len(CONTRACTS) + 1) * LONGEST_PATH, False: _MOST_SLOTS * LONGEST_PATH}  # in the first line, in others
+_MOST_SLOTS = 100  # for one subject: six lists of sixteen rules, which opening, the opening, a choice about a study
+
+_Kind = TypeVar("_Kind", Reason, Use)
 
 Each = Callable[[ProvedDecision], object]
 """Called with each subject's decision."""
@@ -57,6 +60,11 @@ class Question:
     contracts: Mapping[str, ContractAt]  # by name
     account: str  # that asks
     request: Request
+    study: bytes | None = None  # for which study, by its id; account and request are then the study's
+
+    def asking(self) -> Reading[Asking]:
+        """Who asks for what, as the state has it."""
+        return asking(self.account, encode_request(self.request), self.at, self.study)
 
     @property
     def at(self) -> datetime:
@@ -73,6 +81,7 @@ class Question:
             "blockHash": self.header.hash,
             "account": self.account,
             "request": write_request(self.request),
+            "study": None if self.study is None else hex_text(self.study),
             "contracts": {name: one.to_json() for name, one in self.contracts.items()},
             "header": hex_text(self.header.encoded),
         }
@@ -84,13 +93,14 @@ class Question:
         Raises:
             EvidenceError: it is none, or does not name the block that it has.
         """
-        contracts = said.object("contracts")
+        contracts, study = said.object("contracts"), said.maybe_hash("study")
         found = cls(
             chain_id=said.number("chainId"),
             header=Header(said.octets("header", 1, LONGEST_HEADER)),
-            contracts={name: ContractAt.from_json(contracts.object(name), name) for name in CONTRACTS},
+            contracts={name: ContractAt.from_json(contracts.object(name), name) for name in contracts_read(study)},
             account=said.address("account"),
             request=read_request(said.object("request")),
+            study=study,
         )
         block, hashed = said.number("block"), hex_text(said.hash("blockHash"))
         contracts.finish()
@@ -114,18 +124,14 @@ class ProvedConsents:
     account: str  # that asks
     party: Party | None  # that the account acts for; None where it is no active one
     request: Request
-    reasons: Mapping[Reason, int]  # how many subjects were decided so
+    study: bytes | None  # that asks, by its id
+    state: StudyState | None  # what the study is at the time
+    subjects: int
+    permitted: int  # how many of them permit it; of a study, whose data it may use
+    reasons: Mapping[Reason, int]  # how many subjects' rules decide so
+    uses: Mapping[Use, int]  # of a study: how many subjects' data it may use, or why not
     root: bytes  # over the decisions, in their order
-
-    @property
-    def subjects(self) -> int:
-        """How many subjects there are."""
-        return sum(self.reasons.values())
-
-    @property
-    def permitted(self) -> int:
-        """How many of them permit the request."""
-        return sum(count for reason, count in self.reasons.items() if reason.permits)
+    cohort: Cohort | None  # of a study: those whose data it may use, as `Studies` knows them; None where nobody is
 
 
 class ConsentWriter:
@@ -139,11 +145,10 @@ class ConsentWriter:
         """
         nodes.passed()
         self._question, self._nodes = question, nodes
-        self._request = encode_request(question.request)
         self._state = SuiteState(question.chain_id, question.header, question.contracts, nodes)
-        self.party = run(standing(question.account, question.at), self._state)
+        self.asking = run(question.asking(), self._state)
         self._written: set[bytes] = set()
-        self._tally = _Tally()
+        self._tally = _Tally(question.study)
 
     def first(self) -> bytes:
         """The first line."""
@@ -155,7 +160,7 @@ class ConsentWriter:
         Raises:
             EvidenceError: the nodes do not prove what its decision rests on.
         """
-        decided = run(decision(subject, self.party, self._request, self._question.at), self._state)
+        decided = run(decision(self.asking, subject), self._state)
         self._tally.add(decided)
         each(decided)
         return self._line(_row(decided))
@@ -185,20 +190,20 @@ def verify_consents(
         EvidenceError: something does not hold; the first thing is named.
     """
     numbered = _parsed(lines)
-    nodes, tally = Nodes(), _Tally()
+    nodes = Nodes()
     _, first = next(numbered, (0, {}))
     if first.get("format") != _FORMAT or first.get("version") != _VERSION:
         raise EvidenceError("first line", f"is not that of {_FORMAT} {_VERSION}, the one that is known here")
     said = JsonReader(
         {name: value for name, value in first.items() if name not in ("format", "version")}, EvidenceError
     )
-    added = _add_nodes(said, nodes, first=True)
+    added = _add_nodes(said, nodes)
     question = Question.from_json(said)
     trusted = {one.lower() for one in known}
     if trusted and question.header.hash not in trusted:
         raise EvidenceError("header", f"is of block {question.header.hash}, which is none of those that are known")
     state = SuiteState(question.chain_id, question.header, question.contracts, nodes)
-    party, request = run(standing(question.account, question.at), state), encode_request(question.request)
+    by, tally = run(question.asking(), state), _Tally(question.study)
     _check_needed("first line", added, nodes)
 
     end: JsonObject | None = None
@@ -211,7 +216,7 @@ def verify_consents(
         said = JsonReader(value, EvidenceError, f"line {number}.")
         added = _add_nodes(said, nodes)
         shown = _read_row(said)
-        decided = run(decision(shown.subject, party, request, question.at), state)
+        decided = run(decision(by, shown.subject), state)
         if decided != shown:
             rule = f"is {_said(shown)}, and the state says {_said(decided)}"
             raise EvidenceError(f"decision on {shown.subject}", rule)
@@ -230,10 +235,16 @@ def verify_consents(
         known=bool(trusted),
         at=question.at,
         account=question.account,
-        party=party,
+        party=by.party,
         request=question.request,
+        study=by.study,
+        state=by.state,
+        subjects=tally.reasons.total(),
+        permitted=tally.permitted,
         reasons=dict(tally.reasons),
+        uses=dict(tally.uses),
         root=tally.root,
+        cohort=tally.cohort(question.header),
     )
 
 
@@ -248,9 +259,12 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
 class _Tally:
     """What the decisions come to, subject after subject."""
 
-    def __init__(self) -> None:
+    def __init__(self, study: bytes | None) -> None:
         self.reasons: Counter[Reason] = Counter()
-        self._decisions = MerkleLog()
+        self.uses: Counter[Use] = Counter()
+        self.permitted = 0
+        self._study = study
+        self._decisions, self._cohort = MerkleLog(), MerkleLog()
         self._last = ""
 
     @property
@@ -267,11 +281,22 @@ class _Tally:
             raise EvidenceError(f"subject {decided.subject}", "stands there twice, or not in its order")
         self._last = decided.subject.lower()
         self.reasons[decided.reason] += 1
+        self.permitted += decided.permitted
+        if decided.use is not None:
+            self.uses[decided.use] += 1
+        if decided.permitted and self._study is not None:
+            self._cohort.append(leaf_of(self._study, decided.subject))
         self._decisions.append(keccak256(hashing.canonical(_row(decided))))
 
+    def cohort(self, header: Header) -> Cohort | None:
+        """The cohort of a study as of a block: all whose data it may use."""
+        if self._study is None or not self.permitted:
+            return None
+        root, hashed = self._cohort.root(), bytes.fromhex(header.hash[2:])
+        return Cohort(self._study, root, self.permitted, header.number, hashed)
+
     def to_json(self) -> JsonObject:
-        permitted = sum(count for reason, count in self.reasons.items() if reason.permits)
-        return {"subjects": self.reasons.total(), "permitted": permitted, "root": hex_text(self.root)}
+        return {"subjects": self.reasons.total(), "permitted": self.permitted, "root": hex_text(self.root)}
 
 
 def _row(decided: ProvedDecision) -> JsonObject:
@@ -280,32 +305,40 @@ def _row(decided: ProvedDecision) -> JsonObject:
         "reason": decided.reason.name,
         "grantee": decided.grantee,
         "word": f"{decided.word:#066x}" if decided.word else None,
+        "use": None if decided.use is None else decided.use.name,
     }
 
 
 def _read_row(said: JsonReader) -> ProvedDecision:
-    name = said.text("reason")
-    if name not in Reason.__members__:
-        raise said.wrong("reason", "is none that is known here")
     word = said.maybe_hash("word")
     found = ProvedDecision(
         subject=said.address("subject"),
-        reason=Reason[name],
+        reason=_named(said, "reason", Reason),
         grantee=said.maybe_address("grantee"),
         word=0 if word is None else int.from_bytes(word),
+        use=None if said.take("use") is None else _named(said, "use", Use),
     )
     said.finish()
     return found
 
 
+def _named(said: JsonReader, name: str, kind: type[_Kind]) -> _Kind:
+    """One of a list, by its name."""
+    text = said.text(name)
+    if text not in kind.__members__:
+        raise said.wrong(name, "is none that is known here")
+    return kind[text]
+
+
 def _said(decided: ProvedDecision) -> str:
-    return decided.reason.name + (f" by {decided.word:#066x} for {decided.grantee}" if decided.word else "")
+    use = "" if decided.use is None else f"{decided.use.name}, "
+    return use + decided.reason.name + (f" by {decided.word:#066x} for {decided.grantee}" if decided.word else "")
 
 
-def _add_nodes(said: JsonReader, nodes: Nodes, *, first: bool = False) -> list[bytes]:
+def _add_nodes(said: JsonReader, nodes: Nodes) -> list[bytes]:
     """Keep the nodes of a line; their hashes."""
     added = []
-    for node in said.octet_strings("nodes", _NODES[first], longest=_LONGEST_NODE):
+    for node in said.octet_strings("nodes", _MOST_SLOTS * LONGEST_PATH, longest=_LONGEST_NODE):
         if node in nodes:
             raise said.wrong("nodes", "has one that stands there twice")
         added.append(nodes.add(node))

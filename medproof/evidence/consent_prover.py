@@ -6,19 +6,20 @@ decided from the nodes of the trees alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from medproof.artifacts import artifact
 from medproof.client import MedProof
-from medproof.evidence.consent import CONTRACTS, decision, standing
+from medproof.errors import EvidenceError
+from medproof.evidence.consent import contracts_read, decision
 from medproof.evidence.consent_file import ConsentWriter, Each, Question
 from medproof.evidence.header import Header
 from medproof.evidence.state_proof import ask_proofs
 from medproof.evidence.suite_state import ContractAt, Reading, Slot
 from medproof.evidence.trie import Nodes
-from medproof.policy.word import Request, encode_request
+from medproof.policy.word import Request
 
 __all__ = ["ConsentProver"]
 
@@ -35,6 +36,7 @@ class ConsentProver:
         account: str,
         request: Request,
         *,
+        study: bytes | None = None,
         block: int | None = None,
         block_hash: str | None = None,
     ) -> None:
@@ -44,21 +46,40 @@ class ConsentProver:
             suite: whose node is asked; for an old block it must keep old states.
             account: that asks.
             request: for what.
+            study: for which study, by its id; account and request are then its own, see `of_study`.
             block: as of which; the newest where none is given.
             block_hash: of that block, where it is known from elsewhere.
 
         Raises:
-            EvidenceError: the node has no such block, or another, or what it gives proves nothing.
+            EvidenceError: the node has no such block, or another, or what it gives proves nothing; or the study asks
+                by another account, or for something else.
             StateUnavailableError: the node proves nothing at that block.
             NodeError: nobody answers.
         """
         header = Header.fetch(suite.chain, suite.chain.block_number() if block is None else block)
         header.check(block_hash)
-        contracts = {name: _contract(suite, name) for name in CONTRACTS}
-        self.question = Question(suite.chain.chain_id, header, contracts, account, request)
-        self._node = _Node(suite, header.number)
-        self._node.gather([standing(account, self.question.at)])
-        self.party = ConsentWriter(self.question, self._node.nodes).party
+        contracts = {name: _contract(suite, name) for name in contracts_read(study)}
+        self.question = Question(suite.chain.chain_id, header, contracts, account, request, study)
+        self._node = _Node(suite, header.number, contracts)
+        self._node.gather([self.question.asking()])
+        self.asking = ConsentWriter(self.question, self._node.nodes).asking
+
+    @classmethod
+    def of_study(
+        cls, suite: MedProof, study: bytes, *, block: int | None = None, block_hash: str | None = None
+    ) -> ConsentProver:
+        """Of what a study asks for, by the account that acted for its researcher.
+
+        Raises:
+            StudyError: there is no such study.
+            EvidenceError, StateUnavailableError, NodeError: see above; or nobody acted for the researcher.
+        """
+        number = suite.chain.block_number() if block is None else block
+        found = suite.studies.study(study)
+        account = suite.registrar.account_of(found.researcher, block=number)
+        if account is None:
+            raise EvidenceError("account", f"is nobody's: {found.researcher} was no party in block {number}")
+        return cls(suite, account, found.asks, study=study, block=number, block_hash=block_hash)
 
     def lines(self, subjects: Iterable[str], *, each: Each = lambda decided: None) -> Iterator[bytes]:
         """The evidence line by line, each verified before it is given.
@@ -72,12 +93,11 @@ class ConsentProver:
             StateUnavailableError: the node proves nothing at that block any more.
             NodeError: nobody answers.
         """
-        question, request = self.question, encode_request(self.question.request)
-        writer = ConsentWriter(question, self._node.nodes)
+        writer = ConsentWriter(self.question, self._node.nodes)
         yield writer.first()
         left = iter(sorted(set(subjects), key=str.lower))
         while part := list(islice(left, _SUBJECTS)):
-            self._node.gather([decision(one, self.party, request, question.at) for one in part])
+            self._node.gather([decision(self.asking, one) for one in part])
             for subject in part:
                 yield writer.subject(subject, each)
         yield writer.last()
@@ -91,11 +111,10 @@ def _contract(suite: MedProof, name: str) -> ContractAt:
 class _Node:
     """The nodes of trees that a node of the network gives."""
 
-    def __init__(self, suite: MedProof, block: int) -> None:
+    def __init__(self, suite: MedProof, block: int, contracts: Mapping[str, ContractAt]) -> None:
         self.nodes = Nodes()
-        self._chain, self._block = suite.chain, block
-        self._addresses = {name: suite.deployment.address(name) for name in CONTRACTS}
-        self._ask([(name, []) for name in CONTRACTS])
+        self._chain, self._block, self._contracts = suite.chain, block, contracts
+        self._ask([(name, []) for name in contracts])
 
     def gather(self, readings: Sequence[Reading[Any]]) -> None:
         """Get the nodes for all that readings ask for; they go by what the network's node says that the slots hold."""
@@ -108,7 +127,7 @@ class _Node:
     def _words(self, slots: Collection[Slot]) -> dict[Slot, bytes]:
         """What slots hold, as the node says."""
         questions, words = [], {}
-        for name in CONTRACTS:
+        for name in self._contracts:
             wanted = iter(sorted({one.place.slot for one in slots if one.contract == name}))
             while part := list(islice(wanted, _SLOTS)):
                 questions.append((name, part))
@@ -118,7 +137,9 @@ class _Node:
 
     def _ask(self, questions: Sequence[tuple[str, list[int]]]) -> dict[tuple[str, int], bytes]:
         """The words of slots, by contract and slot; the nodes are kept."""
-        given = ask_proofs(self._chain, [(self._addresses[name], slots) for name, slots in questions], self._block)
+        given = ask_proofs(
+            self._chain, [(self._contracts[name].address, slots) for name, slots in questions], self._block
+        )
         words = {}
         for (name, _), proof in zip(questions, given, strict=True):
             for node in proof.account:

@@ -27,7 +27,7 @@ __all__ = ["ContractAt", "Reading", "Slot", "SuiteState", "one_slot", "run"]
 _WORD = 32
 _ADDRESS = 20
 # Of the immutables: whom a contract works with, and what it was made on (OpenZeppelin's EIP712).
-_NEIGHBOURS = {"registrar": "Registrar"}
+_NEIGHBOURS = {"registrar": "Registrar", "consentRegistry": "ConsentRegistry"}
 _ITSELF, _CHAIN = "_cachedThis", "_cachedChainId"
 
 _T = TypeVar("_T")
