@@ -56,6 +56,7 @@ from scripts.billing import Billing
 from scripts.clinic import Clinic
 from scripts.material import tampered
 from scripts.prescribing import Prescribing
+from scripts.researching import Researching
 from scripts.stage import Organisation, Posted, Stage, refusal_of
 
 TERMS = "You decide who may use your records, for what and until when. You may change your mind at any time."
@@ -90,6 +91,7 @@ class Story(Stage):
         patient = wallet.pseudonym(people["north"].id)
         Prescribing(self, suite, people, patient).tell(self.prescription)
         Billing(self, suite, people, patient).tell(self.claim)
+        Researching(self, suite, people, patient).tell()
         self._recover(suite, Wallet(phrase), posted)
         return self._close()
 
