@@ -33,7 +33,8 @@ def allowed(
         for value in range(1, highest + 1):  # zeros are shown
             values[hidden[number]] = value
             if all(
-                total.value is None or sum(values[one] for one in places if one not in hidden[number + 1 :]) <= total.value
+                total.value is None
+                or sum(values[one] for one in places if one not in hidden[number + 1 :]) <= total.value
                 for places, total in sums
             ):
                 yield from fill(number + 1)
@@ -53,9 +54,7 @@ def assert_nothing_small_is_told(
     for filled in allowed(cells, sums, highest=max([*truth, threshold]) + threshold):
         for place, value in enumerate(filled):
             possible[place].add(value)
-        if all(
-            possible[place] >= set(range(1, threshold + 1)) for place, v in enumerate(truth) if 0 < v < threshold
-        ):
+        if all(possible[place] >= set(range(1, threshold + 1)) for place, v in enumerate(truth) if 0 < v < threshold):
             return
     for place, value in enumerate(truth):
         if 0 < value < threshold:
