@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-permissions bench-serving fraud-report brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ test-engines: ## The research queries on Spark, in an environment of its own (ne
 	@$(PYTHON3) scripts/setup.py --engines
 	@exec $(TOOLS) .cache/engines/bin/python -m pytest tests/engines -q --tb=short $(ARGS)
 
+test-browser: setup ## The pages in a real Chromium, with axe, by keyboard, without scripts (needs Chromium)
+	@exec $(TOOLS) $(PYTHON) -m pytest tests/browser -q -rs -p no:pytest-brownie $(ARGS)
+
 coverage: setup ## Contract tests with branch coverage
 	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)
 
@@ -54,6 +57,9 @@ format: setup ## Rewrite Python and Solidity in the common format
 
 build: setup ## Compile the contracts and renew the ABIs that the package ships
 	@exec $(TOOLS) $(PYTHON) scripts/build.py $(ARGS)
+
+vendor: setup ## Copy what the pages load from node_modules into the package
+	@exec $(PYTHON) scripts/vendor.py
 
 bench: setup ## Measure gas beside other systems, on a chain of its own (ARGS=--check compares with what is committed)
 	@exec $(PYTHON) bench/run.py $(ARGS)
