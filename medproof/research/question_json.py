@@ -13,7 +13,7 @@ from medproof.research.cohort import Cohort, Question
 
 __all__ = ["read_question", "write_question"]
 
-_LONGEST = 64
+_LONGEST = 100
 _MOST_GROUPS = 1 << 16
 
 
@@ -26,6 +26,7 @@ def write_question(cohort: Cohort) -> JsonObject:
         "kind": None if question.kind is None else question.kind.code,
         "groups": [*question.groups],
         "terms": question.terms,
+        "study": None if question.study is None else question.study.lower(),
         "moment": cohort.as_of.moment.astimezone(UTC).isoformat(),
     }
 
@@ -39,6 +40,7 @@ def read_question(said: JsonReader) -> tuple[Question, datetime]:
     groups, terms = said.take("groups"), said.take("terms")
     party = None if said.take("party") is None else said.line("party", _LONGEST)
     kind = None if said.take("kind") is None else said.line("kind", _LONGEST)
+    study = None if said.take("study") is None else said.line("study", _LONGEST)
     text = said.line("moment", _LONGEST)
     request = read_request(said.object("request"))
     said.finish()
@@ -49,7 +51,8 @@ def read_question(said: JsonReader) -> tuple[Question, datetime]:
     try:
         moment = datetime.fromisoformat(text)
         named = None if kind is None else PartyKind.from_code(kind)
-        question = Question(request, party, named, tuple(int(one) for one in groups if isinstance(one, int)), terms)
+        numbers = tuple(one for one in groups if isinstance(one, int))
+        question = Question(request, party, named, numbers, terms, study)
     except (ValueError, UnknownCodeError) as error:
         raise said.wrong("moment" if isinstance(error, ValueError) else "kind", "cannot be read") from None
     except MedProofError as error:

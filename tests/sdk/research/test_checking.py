@@ -383,6 +383,8 @@ def test_a_small_cohort_is_not_written(dataset: Dataset, tmp_path: Path) -> None
         ("groups", ["3"], "question.groups is no list of numbers"),
         ("groups", [70000], "is no question"),
         ("terms", True, "question.terms is no number"),
+        ("study", "0x12", "is no question"),
+        ("study", 7, "question.study is no text"),
         ("request", None, "question.request is no JSON object"),
         ("more", 1, "members that are not known"),
     ],
