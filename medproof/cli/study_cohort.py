@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +30,7 @@ from medproof.cli.study_files import (
 )
 from medproof.client import MedProof
 from medproof.client.studies import Result
-from medproof.errors import StudyResultError
+from medproof.errors import OptionError, StudyResultError
 from medproof.fixed_cohort import FixedCohort
 from medproof.hashing import JsonObject
 from medproof.json_reader import hex_text
@@ -100,21 +103,50 @@ def prove(
     output.say(f"Written to {out}: {membership.subject} at {membership.index} of {membership.cohort.size}.")
 
 
+@cohorts.command(epilog="Example: medproof study cohort evidence cohort.json --out cohort.jsonl")
+@expanded
+def evidence(
+    file: CohortFile,
+    chain: ChainOptions,
+    out: Annotated[Path, Option(metavar="FILE", help="Where the evidence goes.")],
+) -> None:
+    """Prove who was in a study as of a cohort's block, from the node's own proofs: medproof verify takes it off line.
+
+    Do it while the node still has that block's state.
+    """
+    # Here, so that the other commands run without the extra.
+    from medproof.evidence.consent_prover import ConsentProver
+
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    cohort = read_cohort(suite, file)
+    subjects = {*suite.studies.participants(cohort.study, block=cohort.block), *cohort.subjects}
+    prover = ConsentProver.of_study(suite, cohort.study, block=cohort.block, block_hash=hex_text(cohort.block_hash))
+    with output.counting("Proving", "subjects") as count:
+        done = itertools.count(1)
+        output.write(out, prover.lines(subjects, each=lambda _: count(next(done))))
+    output.document({"file": str(out), "subjects": len(subjects), "block": cohort.block})
+    output.say(f"Proved in {out}: {len(subjects)} subjects as of block {cohort.block}.")
+
+
 @cohorts.command(epilog="Example: medproof study cohort verify cohort.json --index index.db")
 @expanded
 def verify(
     file: Annotated[Path, Argument(metavar="FILE", help="A cohort, or one subject's proof.", show_default=False)],
     source: IndexOptions,
     chain: ChainOptions,
+    evidence: Annotated[
+        Path | None, Option(metavar="FILE", help="What cohort evidence wrote, which asks no node for old state.")
+    ] = None,
 ) -> None:
-    """Check a cohort against the chain, or an --index: who should not be in it, and who should. Exit code 1 if any.
+    """Check a cohort against the chain, an --index, or --evidence: who should not be in it, and who should.
 
-    Of one subject's proof: that it stands in a cohort that was fixed, and had opted in then.
+    Exit code 1 if there is any. Of one subject's proof: that it stands in a cohort that was fixed, and had opted in.
     """
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     given = read_cohort_or_place(suite, file)
     if isinstance(given, FixedCohort):
-        _verify_cohort(suite, given, source, output)
+        read = partial(_proved, evidence) if evidence is not None else partial(_permitted, suite, source, output)
+        _verify_cohort(suite, given, read, output)
         return
     holds, about = suite.studies.in_cohort(given), given.cohort
     output.document({"cohort": hex_text(about.id), "subject": given.subject, "holds": holds})
@@ -185,7 +217,7 @@ def _cohort(suite: MedProof, study: bytes, block: int | None, source: IndexOptio
     """Whose data a study may use as of a block."""
     at = suite.chain.block("latest" if block is None else block)
     return FixedCohort.of(
-        _permitted(suite, study, at.number, source, output),
+        _permitted(suite, source, output, study, at.number, at.hash),
         chain_id=suite.chain.chain_id,
         studies=suite.studies.address,
         study=study,
@@ -194,7 +226,9 @@ def _cohort(suite: MedProof, study: bytes, block: int | None, source: IndexOptio
     )
 
 
-def _permitted(suite: MedProof, study: bytes, block: int, source: IndexOptions, output: Output) -> tuple[str, ...]:
+def _permitted(
+    suite: MedProof, source: IndexOptions, output: Output, study: bytes, block: int, block_hash: str
+) -> tuple[str, ...]:
     """The subjects whose data a study may use as of a block, from the index that is named, or from the chain."""
     if source.index is None:
         with output.counting("Asking the chain", "subjects") as count:
@@ -203,16 +237,36 @@ def _permitted(suite: MedProof, study: bytes, block: int, source: IndexOptions, 
     from medproof.indexer.studies import permitted_subjects
 
     with indexed_deployment(source) as indexed:
+        here = suite.chain.chain_id, suite.deployment.address("Authority").lower()
+        kept = indexed.block_hash(block)
+        if (indexed.chain, indexed.authority.lower()) != here or (kept and hex_text(kept.hash) != block_hash):
+            rule = f"keeps Authority {indexed.authority} on chain {indexed.chain}, or another block {block}"
+            raise OptionError("--index", rule, f"Name one of Authority {here[1]} on chain {here[0]}.")
         moment = datetime.fromtimestamp(suite.chain.timestamp(block), UTC)
         return permitted_subjects(view(indexed, block=block, at=moment), study)
 
 
-def _verify_cohort(suite: MedProof, cohort: FixedCohort, source: IndexOptions, output: Output) -> None:
+def _proved(evidence: Path, study: bytes, block: int, block_hash: str) -> tuple[str, ...]:
+    """The same from evidence, which is verified against the block's hash."""
+    from medproof.evidence.consent_file import read_lines, verify_consents
+
+    subjects: list[str] = []
+    with evidence.open("rb") as file:
+        proved = verify_consents(
+            read_lines(file), {block_hash}, each=lambda one: subjects.append(one.subject) if one.permitted else None
+        )
+    if proved.study != study:
+        raise OptionError("--evidence", "is of another study", "Name what cohort evidence wrote of this one.")
+    return tuple(subjects)
+
+
+def _verify_cohort(suite: MedProof, cohort: FixedCohort, read: Callable[..., tuple[str, ...]], output: Output) -> None:
+    """Hold a cohort against what is read of whose data the study could use: of which study, block and its hash."""
     about = cohort.cohort
     fixed = suite.studies.cohort_fixed(about.id)
     known = about.block <= suite.chain.block_number() and suite.chain.block(about.block).hash
     right_block = known == hex_text(about.block_hash)
-    should = set(_permitted(suite, about.study, about.block, source, output)) if right_block else set()
+    should = set(read(about.study, about.block, hex_text(about.block_hash))) if right_block else set()
     wrong = sorted(set(cohort.subjects) - should) if right_block else []
     missing = sorted(should - set(cohort.subjects))
     output.document(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from eth_utils.address import to_checksum_address
 
@@ -23,28 +22,26 @@ def permitted_subjects(state: View, study: bytes) -> tuple[str, ...]:
     Args:
         state: as of when.
         study: the study's id, 32 bytes.
+
+    Raises:
+        IndexRolledBackError: the index has taken back the view's block.
     """
     studies, choices = schema.HISTORIES["studies"], schema.HISTORIES["participations"]
     parties = schema.HISTORIES["parties"]
-    known = _rows(state, state.standing("studies").where(studies.c.study == study))
-    if not known or known[0].ended:
-        return ()
-    [found] = known
+    with state._snapshot() as connection:
+        found = connection.execute(state.standing("studies").where(studies.c.study == study)).first()
+        if found is None or found.ended:
+            return ()
+        acting = state.standing("parties").where(parties.c.party == found.researcher)
+        researcher = connection.execute(acting).first()
+        taking_part = state.standing("participations").where(choices.c.study == study, choices.c.opted_in.is_(True))
+        participants = [to_checksum_address(bytes(row.subject)) for row in connection.execute(taking_part)]
     today = state.at.date()
     if not EPOCH_DAY + timedelta(days=found.first_day) <= today <= EPOCH_DAY + timedelta(days=found.last_day):
         return ()
-    researchers = _rows(state, state.standing("parties").where(parties.c.party == found.researcher))
-    taking_part = state.standing("participations").where(choices.c.study == study, choices.c.opted_in.is_(True))
+    if researcher is None:
+        return ()
+    account = to_checksum_address(bytes(researcher.account))
     request = decode_request(int.from_bytes(bytes(found.request), "big"))
-    subjects = []
-    for row in _rows(state, taking_part) if researchers else ():
-        subject = to_checksum_address(bytes(row.subject))
-        account = to_checksum_address(bytes(researchers[0].account))
-        if state.decide(subject, account, request).reason is Reason.PERMITTED:
-            subjects.append(subject)
-    return tuple(sorted(subjects, key=str.lower))
-
-
-def _rows(state: View, query: Any) -> list[Any]:
-    with state.indexed.database.reading() as connection:
-        return list(connection.execute(query))
+    permitted = (one for one in participants if state.decide(one, account, request).reason is Reason.PERMITTED)
+    return tuple(sorted(permitted, key=str.lower))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.studies import StudyState
 from medproof.client.token import Token
+from medproof.deployments import Deployment
 from medproof.fixed_cohort import FixedCohort
 from medproof.indexer import Index, Indexer
+from medproof.indexer.index import Batch, BlockHash
 from medproof.policy.study import StudyDocument
 from medproof.signing import LocalSigner
 from medproof.study_result import SealedResult
@@ -296,6 +299,65 @@ def _index(here: Path, suite: MedProof) -> str:
     Indexer(index, suite.chain, suite.deployment).update()
     index.close()
     return "index.db"
+
+
+def test_a_cohort_is_proved_by_evidence(
+    run: Run,
+    here: Path,
+    study: str,
+    cohort: str,
+    as_researcher: Words,
+    pseudonym: LocalSigner,
+    suite: MedProof,
+    relayer: LocalSigner,
+) -> None:
+    """Somebody who takes part without permitting it is proved to be none of them; a padded cohort is found out."""
+    block = suite.chain.block_number()
+    [registered] = suite.studies.studies()
+    suite.relay(suite.studies.sign_opt_in(funded(8), registered), sender=relayer)
+    assert run("study", "cohort", "fix", study, "--save", "later.json", *as_researcher).code == 0
+    proved = run("study", "cohort", "evidence", "later.json", "--out", "later.jsonl")
+    assert (proved.code, "2 subjects as of block" in proved.out) == (0, True), proved.err
+    verified = run("study", "cohort", "verify", "later.json", "--evidence", "later.jsonl")
+    assert (verified.code, "All 1 subjects took part" in verified.out) == (0, True), verified.err
+    offline = run("verify", "later.jsonl", "--json")
+    assert (offline.code, offline.document["permitted"]) == (0, 1), offline.err
+    earlier = run("study", "cohort", "verify", cohort, "--evidence", "later.jsonl")
+    assert (earlier.code, "none of those that are known" in earlier.err) == (2, True)
+    lines = (here / "later.jsonl").read_bytes()
+    (here / "cut.jsonl").write_bytes(lines.rpartition(b"\n")[0].rpartition(b"\n")[0] + b"\n")
+    cut = run("study", "cohort", "verify", "later.json", "--evidence", "cut.jsonl")
+    assert (cut.code, "was cut short" in cut.err) == (2, True)
+    assert block < suite.chain.block_number()
+    content = FixedCohort.from_json((here / "later.json").read_text())
+    padded = FixedCohort.of(
+        [*content.subjects, funded(8).address],
+        chain_id=content.chain_id,
+        studies=content.studies,
+        study=content.study,
+        block=content.block,
+        block_hash=content.block_hash,
+    )
+    (here / "padded.json").write_text(json.dumps(padded.to_json()))
+    found = run("study", "cohort", "verify", "padded.json", "--evidence", "later.jsonl", "--json")
+    assert (found.code, found.document["wrong"], found.document["missing"]) == (1, [funded(8).address], [])
+
+
+def test_an_index_of_something_else_is_refused(
+    run: Run, here: Path, study: str, cohort: str, suite: MedProof, deployment: Deployment
+) -> None:
+    fork = Index(here / "fork.db")
+    first = fork.indexed(deployment, b"\x07" * 32)
+    first.append(Batch(first.first, BlockHash(suite.chain.block_number() - 1, b"\x07" * 32, 1), {}, [], [], []))
+    fork.close()
+    said = run("study", "cohort", "verify", cohort, "--index", "fork.db")
+    assert (said.code, "or another block" in said.err) == (2, True), said.err
+    other = Index(here / "other.db")
+    elsewhere = replace(deployment, chain_id=7)
+    other.indexed(elsewhere, b"\x07" * 32)
+    other.close()
+    said = run("study", "cohort", "verify", cohort, "--index", "other.db")
+    assert (said.code, "on chain 7, or another block" in said.err) == (2, True)
 
 
 def test_a_cohort_from_an_index_is_that_of_the_chain(
