@@ -103,7 +103,8 @@ for part in (evidence.app, research_export.app):
     research.app.add_typer(part)
 for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):
     claims.app.add_typer(part)
-study.app.add_typer(bounty.app)
+for part in (bounty.app, evidence.study_app):
+    study.app.add_typer(part)
 study.app.add_typer(study_cohort.cohorts, name="cohort")
 study.app.add_typer(study_cohort.results, name="result")
 consent.app.add_typer(receipts.app, name="receipt")

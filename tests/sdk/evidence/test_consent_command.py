@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from medproof.client import MedProof
+from medproof.client.studies import Study
 from medproof.policy.codes import Purpose
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from tests.sdk.cli.conftest import Run
-from tests.sdk.conftest import rpc
+from tests.sdk.conftest import funded, rpc
+from tests.sdk.studies.conftest import TakingPart, cohort_now
 
 ASKED = ("--purpose", "TREAT", "--class", "laboratory", "--condition", "I10", "--setting", "AMB", "--action", "access")
 LABELS = ("--sensitivity", "NONE_LABELLED")
@@ -188,7 +190,7 @@ def test_an_index_that_is_not_the_chains_is_found_out(
         database.execute("UPDATE rules SET until_block = NULL, until_time = NULL")
     said = prove(run, clinic, "--index", "index.db")
     assert said.code == 1
-    assert "The index says that all of them do" in said.out
+    assert "The index says that all of them permit it" in said.out
     with sqlite3.connect(here / "index.db") as database:
         database.execute("UPDATE blocks SET hash = x'11111111111111111111111111111111111111111111111111111111111111ff'")
     said = prove(run, clinic, "--index", "index.db")
@@ -206,3 +208,36 @@ def test_an_index_of_another_deployment(
     path.write_text(json.dumps(manifest))
     said = prove(run, clinic, "--index", "index.db")
     assert (said.code, "the deployment is another" in said.err) == (2, True)
+
+
+def test_of_a_study(run: Run, here: Path, suite: MedProof, study: Study, taking_part: TakingPart) -> None:
+    for number, more in ((10, {}), (11, {}), (12, {"permits": False})):
+        taking_part(number, **more)
+    identifier = f"0x{study.id.hex()}"
+    said = run("study", "evidence", identifier, "--out", "study.jsonl", "--json")
+    assert said.code == 0, said.err
+    assert said.document["uses"] == {"PERMITTED": 2, "NO_CONSENT": 1}
+    shown = run("verify", "study.jsonl")
+    assert shown.code == 0, shown.err
+    cohort = cohort_now(suite, study).cohort
+    for part in (
+        "Verified: the study may use the data of 2 of 3 subjects.",
+        f"Study {identifier} is open.",
+        "their rules do not permit what it asks for",
+        f"cohort 0x{cohort.id.hex()}",
+        f"Studies {suite.studies.address}",
+    ):
+        assert part in shown.out
+    document = run("verify", "study.jsonl", "--json").document
+    assert (document["cohort"]["root"], document["cohort"]["size"]) == (f"0x{cohort.root.hex()}", 2)
+    assert (document["study"], document["state"], document["permitted"]) == (identifier, "OPEN", 2)
+
+    (here / "one.txt").write_text(funded(10).address)
+    assert run("study", "evidence", identifier, "--subjects", "one.txt", "--out", "one.jsonl").code == 0
+    assert "1 of 1 subjects" in run("verify", "one.jsonl").out
+    missing = run("study", "evidence", "0x" + "11" * 32, "--out", "none.jsonl")
+    assert (missing.code != 0, "is not registered" in missing.err, (here / "none.jsonl").exists()) == (
+        True,
+        True,
+        False,
+    )
