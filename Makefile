@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser coverage lint format build bench bench-claims bench-cohorts bench-idash bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser coverage lint format build bench bench-claims bench-cohorts bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,6 +46,10 @@ test-engines: ## The research queries on Spark, in an environment of its own (ne
 test-browser: setup ## The pages in a real Chromium, with axe, by keyboard, without scripts (needs Chromium)
 	@exec $(TOOLS) $(PYTHON) -m pytest tests/browser -q -rs -p no:pytest-brownie $(ARGS)
 
+test-network: ## The suite on four real geth nodes that die and part (compiles geth where Go is; some minutes)
+	@$(PYTHON3) scripts/setup.py --network
+	@exec $(TOOLS) $(PYTHON) -m pytest tests/network -p no:pytest-brownie -q --tb=short $(ARGS)
+
 coverage: setup ## Contract tests with branch coverage
 	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)
 
@@ -69,6 +73,9 @@ bench-claims: setup ## Claim events a second from reading to an anchored proof, 
 
 bench-cohorts: setup ## Cohorts counted over 1 and 10 million rules, in memory and over Parquet, against an oracle (some minutes)
 	@exec $(PYTHON) bench/cohorts.py $(ARGS)
+
+bench-exports: setup ## Export a million rows, with the Merkle root of all, in each format (some minutes)
+	@exec $(PYTHON) bench/exports.py $(ARGS)
 
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)
