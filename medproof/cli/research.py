@@ -411,7 +411,7 @@ def _share(churn: float | None) -> str | None:
 
 
 def _spread(spread: Spread | None, rules: Count, suppression: Suppression) -> JsonObject:
-    """Lengths in seconds: none where their number is hidden, and not the least and the most, which are single rules'."""
+    """Lengths in seconds: none where their number is hidden, and not the least and the most, each of one rule."""
     shown: JsonObject = {"rules": rules.to_json()}
     if spread is None or rules.value is None:
         return shown

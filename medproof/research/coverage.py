@@ -88,7 +88,7 @@ def coverage(
     pairs = permits.left_join(*_meeting(permits, refusals))
     names = {f"code_{place}": code for place, code in enumerate(codes)}
     each = pairs.group_by(*_KEY).agg(
-        **{name: _kept(pairs, column, code).cast("int32").min() for name, code in names.items()}
+        **{name: ibis.ifelse(_kept(pairs, column, code), 1, 0).min() for name, code in names.items()}
     )
     subjects = each.group_by("subject_number").agg(**{name: each[name].max() for name in names})
     [row] = subjects.agg(**{name: subjects[name].sum() for name in names}).to_pyarrow().to_pylist()
@@ -131,13 +131,20 @@ def _kept(pairs: Expression, column: str, code: CodedFlag) -> BooleanValue:
     return (pairs[column] & code.value != 0) & ~taken.fill_null(False)
 
 
+_NO_TERMS = ("none named", "none published")
+
+
 def _by_terms(dataset: Dataset, permits: Expression) -> tuple[Covered, ...]:
     counts = permits.group_by("terms").agg(subjects=permits.subject_number.nunique()).to_pyarrow().to_pylist()
     hashes = {
         row["number"]: row["terms"] for row in dataset.table("terms").select("number", "terms").to_pyarrow().to_pylist()
     }
     return tuple(
-        Covered(str(row["terms"]), hashes.get(row["terms"], "none named"), row["subjects"])
+        Covered(
+            str(row["terms"]),
+            hashes.get(row["terms"], "none published" if row["terms"] else "none named"),
+            row["subjects"],
+        )
         for row in sorted(counts, key=lambda row: row["terms"])
     )
 

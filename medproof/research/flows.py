@@ -40,10 +40,10 @@ _SPELLS = pa.schema(
     {
         "grantee_number": pa.int32(),
         "asks": pa.int32(),  # the kind of the party
-        "since": pa.timestamp("us", "UTC"),
-        "since_block": pa.int64(),
-        "up_to": pa.timestamp("us", "UTC"),
-        "up_to_block": pa.int64(),
+        "active_from": pa.timestamp("us", "UTC"),
+        "active_from_block": pa.int64(),
+        "active_to": pa.timestamp("us", "UTC"),
+        "active_to_block": pa.int64(),
     }
 )
 _Place = tuple[Any, Any]  # a time and a block, as columns
@@ -119,7 +119,8 @@ def flow(
     Args:
         dataset: the registry.
         question: what has to be permitted; any permit counts, and refusals do not, where none is asked. A party counts
-            with the kind and the groups that it has in the end: what it does itself is no flow of consent.
+            with the kind and the groups that it has in the end: what it does itself is no flow of consent. Of a study,
+            the rules of those count who take part in the end.
         every: how long a period is.
         since: from the period of this moment on; from the first rule on where none is named.
         block: up to which block; the last that is known where neither is named.
@@ -130,7 +131,8 @@ def flow(
     """
     as_of = dataset.as_of(block=block, at=at)
     sought, rules = _Sought.of(dataset, question, as_of), _known(dataset, as_of.block)
-    steps, changes = _steps(rules, sought), _changes(rules, sought, as_of.moment)
+    steps = _steps(_of_participants(rules, dataset, question, as_of), sought)
+    changes = _changes(_while_opted_in(rules, dataset, question, as_of), sought, as_of.moment)
     found: dict[datetime, dict[str, Any]] = {}
     for table in (_acts(steps), _lapses(steps, as_of.moment), _first(steps), _net(changes, every)):
         if "time" in table.columns:
@@ -158,9 +160,9 @@ class Published:
 def publish(periods: Sequence[Period], suppression: Suppression) -> tuple[Published, ...]:
     """Periods without what would give small counts away.
 
-    Who came, who went and who stood add up from period to period, and are hidden together (`Suppression.flow`). What was
-    done to rules hardly differs from who came and went, where most subjects have one rule: it is shown only in periods
-    of which nothing else had to be hidden.
+    Who came, who went and who stood add up from period to period, and are hidden together (`Suppression.flow`). What
+    was done to rules hardly differs from who came and went, where most subjects have one rule: it is shown only in
+    periods of which nothing else had to be hidden.
     """
     if not periods:
         return ()
@@ -192,7 +194,7 @@ def _acts(steps: Expression) -> Expression:
         "changed": steps.is_open & steps.was_open & steps.rewritten,
         "revoked": ~steps.is_open & steps.was_open,
     }
-    return steps.select(time=steps.block_time, **{name: one.cast("int64") for name, one in done.items()})
+    return steps.select(time=steps.block_time, **{name: _one(each) for name, each in done.items()})
 
 
 def _lapses(steps: Expression, until: datetime) -> Expression:
@@ -214,14 +216,14 @@ def _net(changes: Expression, every: Every) -> Expression:
     dated = changes.mutate(period=changes.time.truncate(_UNITS[every]))
     each = dated.group_by("subject_number", "period").agg(
         change=ibis.ifelse(dated.member, 1, -1).sum(),
-        acted=(~dated.member & (dated.block != _BY_CLOCK)).cast("int64").max(),
+        acted=_one(~dated.member & (dated.block != _BY_CLOCK)).max(),
     )
     counted = {
         "joined": each.change > 0,
         "withdrew": (each.change < 0) & (each.acted == 1),
         "ran_out": (each.change < 0) & (each.acted == 0),
     }
-    return each.group_by("period").agg(**{name: one.cast("int64").sum() for name, one in counted.items()})
+    return each.group_by("period").agg(**{name: _one(met).sum() for name, met in counted.items()})
 
 
 def _periods(
@@ -282,7 +284,11 @@ def sizes(dataset: Dataset, question: Question, points: Sequence[int | datetime]
 
 def _reached(dataset: Dataset, question: Question) -> tuple[Expression, _Sought]:
     """The rules, and what is sought of them; of a party, while it was active, by its kind and groups of the time."""
-    rules, sought = dataset.table("rules"), _Sought.of(dataset, question, dataset.as_of())
+    last = dataset.as_of()
+    rules, sought = (
+        _while_opted_in(dataset.table("rules"), dataset, question, last),
+        _Sought.of(dataset, question, last),
+    )
     if question.party is None:
         return rules, sought
     spells = [
@@ -310,7 +316,15 @@ def _spells(dataset: Dataset, address: str) -> Iterator[tuple[Party, dict[str, A
         known = dataset.as_of(at=moment).block if block == _BY_CLOCK else block
         party = dataset.parties.active(address, AsOf(known, moment))
         if party is not None:
-            yield party, {"since": moment, "since_block": block, "up_to": following[0], "up_to_block": following[1]}
+            yield (
+                party,
+                {
+                    "active_from": moment,
+                    "active_from_block": block,
+                    "active_to": following[0],
+                    "active_to_block": following[1],
+                },
+            )
 
 
 # -- how long ---------------------------------------------------------------------------------------------------------
@@ -358,10 +372,11 @@ def lag(
         IndexTimeError: the data set does not know that block or time.
     """
     as_of = dataset.as_of(block=block, at=at)
-    steps = _steps(_known(dataset, as_of.block), _Sought.of(dataset, question, as_of))
+    rules = _of_participants(_known(dataset, as_of.block), dataset, question, as_of)
+    steps = _steps(rules, _Sought.of(dataset, question, as_of))
     granted = steps.is_open & ~steps.was_open
     window = ibis.cumulative_window(group_by=_KEY, order_by=["block", "position"])
-    spell = steps.mutate(number=granted.cast("int64").sum().over(window)).filter(ibis._.is_open | ibis._.was_open)
+    spell = steps.mutate(number=_one(granted).sum().over(window)).filter(ibis._.is_open | ibis._.was_open)
     ended = spell.filter(~spell.is_open)
     starts = spell.filter(spell.is_open & ~spell.was_open)
     lasted = starts.join(ended.select(*_KEY, "number", ended=ended.block_time), [*_KEY, "number"])
@@ -448,16 +463,42 @@ def grantees_of(party: Party) -> list[str]:
 # -- rows and their intervals -----------------------------------------------------------------------------------------
 
 
-def _known(dataset: Dataset, block: int) -> Expression:
-    """The rules as the chain knew them as of a block: later ones are not there, and have ended nothing."""
-    rules = dataset.table("rules")
+def _known(dataset: Dataset, block: int, table: str = "rules") -> Expression:
+    """The rules, or another history, as the chain knew it as of a block: what came later is not there."""
+    rows = dataset.table(table)
     if block >= dataset.block.number:
-        return rules
-    kept = rules.filter(rules.block <= block)
+        return rows
+    kept = rows.filter(rows.block <= block)
     ended = kept.until_block <= block
     return kept.mutate(
         until_block=ibis.ifelse(ended, kept.until_block, ibis.null("int64")),
         until_time=ibis.ifelse(ended, kept.until_time, ibis.null(TIME)),
+    )
+
+
+def _of_participants(rows: Expression, dataset: Dataset, question: Question | None, as_of: AsOf) -> Expression:
+    """The rules of those who take part in a question's study in the end; of all where it names none."""
+    if question is None or question.study is None:
+        return rows
+    return rows.semi_join(_opted_in(dataset, question.study, as_of).filter(ibis._.opted_to.isnull()), "subject")
+
+
+def _while_opted_in(rows: Expression, dataset: Dataset, question: Question | None, as_of: AsOf) -> Expression:
+    """The rules, as far as their subjects took part in a question's study; all where it names none."""
+    if question is None or question.study is None:
+        return rows
+    return rows.join(_opted_in(dataset, question.study, as_of), "subject")
+
+
+def _opted_in(dataset: Dataset, study: str, as_of: AsOf) -> Expression:
+    """From when until when subjects took part in a study."""
+    choices = _known(dataset, as_of.block, "participations")
+    return choices.filter((choices.study == study.lower()) & choices.opted_in).select(
+        "subject",
+        opted_from="block_time",
+        opted_from_block="block",
+        opted_to="until_time",
+        opted_to_block="until_block",
     )
 
 
@@ -483,7 +524,7 @@ def _steps(rules: Expression, sought: _Sought) -> Expression:
 def _changes(rules: Expression, sought: _Sought, until: datetime) -> Expression:
     """Each moment at which a subject came to permit what is asked, or ceased to: subject, time, block, member."""
     permit, refusal = sought.permits(rules), sought.refuses(rules)
-    rows = rules.mutate(permits=permit.cast("int64"), refuses=refusal.cast("int64")).filter(permit | refusal)
+    rows = rules.mutate(permits=_one(permit), refuses=_one(refusal)).filter(permit | refusal)
     rows = _intervals(rows)
     starts = rows.select("subject_number", "permits", "refuses", time="from_time", block="from_block")
     ends = rows.filter(rows.to_time.notnull())
@@ -504,7 +545,7 @@ def _changes(rules: Expression, sought: _Sought, until: datetime) -> Expression:
 
 
 def _intervals(rows: Expression) -> Expression:
-    """From when until when each row counts: known to the chain, in force, and within a party's spell, if any."""
+    """From when until when each row counts: known to the chain, in force, its party active, its subject opted in."""
     clock = ibis.literal(_BY_CLOCK, "int64")
     starts, ends = (
         [(rows.block_time, rows.block), (rows.valid_from, clock)],
@@ -513,9 +554,10 @@ def _intervals(rows: Expression) -> Expression:
             (rows.valid_until, clock),
         ],
     )
-    if "since" in rows.columns:
-        starts.append((rows.since, rows.since_block))
-        ends.append((rows.up_to, rows.up_to_block))
+    for name in ("active", "opted"):
+        if f"{name}_from" in rows.columns:
+            starts.append((rows[f"{name}_from"], rows[f"{name}_from_block"]))
+            ends.append((rows[f"{name}_to"], rows[f"{name}_to_block"]))
     (from_time, from_block), (to_time, to_block) = reduce(_later, starts), reduce(_sooner, ends)
     found = rows.mutate(from_time=from_time, from_block=from_block, to_time=to_time, to_block=to_block)
     lasts = (found.to_time > found.from_time) | (
@@ -534,6 +576,11 @@ def _sooner(one: _Place, other: _Place) -> _Place:
     before = (other[0] < one[0]) | ((other[0] == one[0]) & (other[1] < one[1]))
     second = other[0].notnull() & (one[0].isnull() | before)
     return ibis.ifelse(second, other[0], one[0]), ibis.ifelse(second, other[1], one[1])
+
+
+def _one(met: BooleanValue) -> Any:
+    """1 where it is so, else 0; not a cast, which PostgreSQL knows to some integers alone."""
+    return ibis.ifelse(met, 1, 0)
 
 
 def _literal(moment: datetime) -> Any:

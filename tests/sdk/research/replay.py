@@ -24,7 +24,7 @@ from medproof.policy.codes import (
 from medproof.policy.evaluation import Case
 from medproof.policy.word import FIELDS, FLAG_FIELDS, NO_END_MINUTE, Rule, encode, encode_request, from_minute, minute
 from medproof.research.cohort import Question
-from medproof.research.flows import Every
+from medproof.research.flows import Every, Period, Spread
 
 CLOCK = -1
 _DENY, _REVOKED = FLAG_FIELDS["deny"].mask, FLAG_FIELDS["revoked"].mask
@@ -212,3 +212,21 @@ def _states(mine: list[Change], asked: Asked, start: datetime, end: datetime) ->
             if change.block == block or (change.time < moment):
                 words[change.key] = change.word
         yield block, asked.member(words, moment) if words else False
+
+
+def expected(told: Replay, every: Every, until: datetime) -> list[Period]:
+    """Every period from the first in which anything happened to the last."""
+    start, found = min(told.counts, default=every.start(until)), []
+    while start <= every.start(until):
+        counted = told.counts.get(start, {})
+        found.append(Period(start, every.next(start), **counted, standing=told.standing[start]))
+        start = every.next(start)
+    return found
+
+
+def spread(lengths: list[timedelta]) -> Spread | None:
+    ranked = sorted(lengths)
+    if not ranked:
+        return None
+    at = [ranked[max(1, -(-len(ranked) * quarter // 4)) - 1] for quarter in range(5)]
+    return Spread(len(ranked), *at)

@@ -17,10 +17,10 @@ from medproof.policy.codes import PartyKind
 from medproof.policy.word import Rule
 from medproof.research import Dataset
 from medproof.research.cohort import Question, cohort
-from medproof.research.flows import Every, Lag, Period, Spread, flow, lag, sizes
+from medproof.research.flows import Every, Lag, Period, flow, lag, sizes
 from tests.sdk.research import registry
 from tests.sdk.research.registry import PARTIES, REQUESTS, fill, new_index
-from tests.sdk.research.replay import Asked, Replay, changes, replay
+from tests.sdk.research.replay import Asked, changes, expected, replay, spread
 
 QUESTIONS = (
     None,
@@ -73,16 +73,6 @@ def quick_dataset(quick: IndexedDeployment) -> Iterator[Dataset]:
 
 def last_moment(dataset: Dataset) -> datetime:
     return datetime.fromtimestamp(dataset.block.time, UTC)
-
-
-def expected(told: Replay, every: Every, until: datetime) -> list[Period]:
-    """Every period from the first in which anything happened to the last."""
-    start, found = min(told.counts, default=every.start(until)), []
-    while start <= every.start(until):
-        counted = told.counts.get(start, {})
-        found.append(Period(start, every.next(start), **counted, standing=told.standing[start]))
-        start = every.next(start)
-    return found
 
 
 # -- flow -------------------------------------------------------------------------------------------------------------
@@ -157,14 +147,6 @@ def test_periods_follow_the_calendar() -> None:
 # -- lag --------------------------------------------------------------------------------------------------------------
 
 
-def spread(lengths: list[timedelta]) -> Spread | None:
-    ranked = sorted(lengths)
-    if not ranked:
-        return None
-    at = [ranked[max(1, -(-len(ranked) * quarter // 4)) - 1] for quarter in range(5)]
-    return Spread(len(ranked), *at)
-
-
 @pytest.mark.parametrize("question", QUESTIONS, ids=("any", "treatment", "research", "terms"))
 def test_lag_is_what_the_events_tell(question: Question | None, slow: IndexedDeployment, slow_dataset: Dataset) -> None:
     told = replay(changes(slow), Asked(question), Every.MONTH, last_moment(slow_dataset))
@@ -221,6 +203,30 @@ def test_as_of_two_blocks_of_one_second(tmp_path: Path, monkeypatch: pytest.Monk
         found = sizes(dataset, question, blocks)
         assert found == tuple(cohort(dataset, question, block=block).count() for block in blocks)
         assert len(set(found)) > 2
+    index.close()
+
+
+def test_of_a_study_those_count_who_take_part_at_the_time(tmp_path: Path) -> None:
+    study = b"\xab" * 32
+    index, indexed = new_index(tmp_path / "index.db")
+    chance = fill(indexed, seed=5, blocks=120)
+    for sequence, choice in enumerate(("OptedIn", "OptedOut", "OptedIn", "OptedOut"), start=1):
+        for subject in registry.SUBJECTS[: 20 - 4 * sequence]:
+            chance.say("Studies", choice, study=study, subject=subject, sequence=sequence)
+        chance.mine()
+        chance.mine(3)
+    with Dataset.of_index(indexed) as dataset:
+        blocks = sorted(dataset.table("blocks").block.to_pyarrow().to_pylist())[-8:]
+        found = []
+        for kind in (PartyKind.PROVIDER, PartyKind.RESEARCHER):
+            question = Question(REQUESTS[0], kind=kind, groups=(3, 4), study="0x" + study.hex())
+            found.append(sizes(dataset, question, blocks))
+            assert found[-1] == tuple(cohort(dataset, question, block=block).count() for block in blocks)
+            periods = flow(dataset, question, every=Every.DAY)
+            assert periods[-1].standing == found[-1][-1]
+            assert sum(one.joined - one.withdrew - one.ran_out for one in periods) == found[-1][-1]
+        steps = {after - before for one in found for before, after in pairwise(one)}
+        assert min(steps) < 0 < max(steps)
     index.close()
 
 
