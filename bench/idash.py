@@ -53,6 +53,7 @@ from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.contract import SignedMessage
 from medproof.consents import ConsentLog
 from medproof.deployments import deploy
+from medproof.indexer import Index, Indexer
 from medproof.messages import Domain, TypedData
 from medproof.policy.codes import (
     Action,
@@ -225,11 +226,15 @@ def measure(shape: Shape) -> dict[str, Any]:
         _say(f"Sending them, {shape.batch} in a transaction, and the last {shape.one_by_one:,} one by one as well …")
         gas = _insert(meter, suite.consent_registry, shape, changes, signed)
         _say("Reading the registry …")
-        log = ConsentLog(suite.consent_registry)
         started = time.perf_counter()
+        index = Index(Path(folder) / "index.db")
+        indexer = Indexer(index, chain, suite.deployment)
+        indexer.update()
+        log = ConsentLog(indexer.indexed)
         if log.update() != len(records):
             raise BenchError("The log has another number of changes than there are records")
         reading = time.perf_counter() - started
+        index.close()
         _say(f"Asking {shape.questions:,} questions of researchers and as many of patients, {shape.runs} times …")
         queries = _query(suite, log, shape, Oracle(records))
         client = str(meter.rpc("web3_clientVersion"))

@@ -1,7 +1,8 @@
-"""What the ConsentRegistry said at any moment: who consented to a use, and what a subject consented to.
+"""Who consented to a use, and what a subject consented to, at any moment, in microseconds: an index's rules in memory.
 
-A `ConsentLog` reads the registry's events once and then only what is new, and answers from memory, without asking the
-node. It knows rules, not parties: that a party is active, its kind and its groups are what the `Registrar` says.
+A `ConsentLog` takes the rules from an index (`medproof.indexer`), and later what is new, and answers without asking the
+database or the node. It knows rules, not parties: that a party is active, its kind and its groups are what the
+`Registrar` says. It needs `medproof[index]`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from medproof.client.consent_registry import ConsentRegistry
+from eth_utils.address import to_checksum_address
+
 from medproof.client.registrar import EVERYONE
 from medproof.errors import ConsentLogError
+from medproof.indexer import IndexedDeployment, View, view
 from medproof.policy.codes import PartyKind
 from medproof.policy.evaluation import Case, in_force
 from medproof.policy.word import FIELDS, FLAG_FIELDS, Request, Rule, decode, encode_request, minute
@@ -59,17 +62,18 @@ class _Pair:
 
 
 class ConsentLog:
-    """All rules of a registry and their history, in memory.
+    """All rules of a deployment in an index and their history, in memory.
 
-    It knows the chain up to the block of its last `update`, and takes no answer back: blocks count once they have the
-    chain's confirmations. A question about a later time is refused.
+    It knows them up to the block of its last `update`; a question about a later time is refused.
     """
 
-    def __init__(self, registry: ConsentRegistry) -> None:
-        """Follow a registry from its deployment on; `update` reads."""
-        self._registry = registry
-        self._next = registry.first_block
-        self._until: int | None = None  # the time of the last block read, seconds since 1970
+    def __init__(self, indexed: IndexedDeployment) -> None:
+        """Follow a deployment in its index; `update` reads."""
+        self._indexed = indexed
+        self._forget()
+
+    def _forget(self) -> None:
+        self._state: View | None = None  # as of the last block that was read
         self._by_grantee: defaultdict[str, dict[str, _Pair]] = defaultdict(dict)
         self._by_subject: defaultdict[str, dict[str, _Pair]] = defaultdict(dict)
         self._permitting: defaultdict[str, dict[str, None]] = defaultdict(dict)  # subjects with a permit ever, in order
@@ -77,45 +81,39 @@ class ConsentLog:
     @property
     def block(self) -> int | None:
         """The last block that was read; None before the first `update`."""
-        return None if self._until is None else self._next - 1
+        return None if self._state is None else self._state.block
 
     @property
     def time(self) -> datetime | None:
         """The time of that block."""
-        return None if self._until is None else datetime.fromtimestamp(self._until, UTC)
+        return None if self._state is None else self._state.at
 
-    def update(self, *, to_block: int | None = None) -> int:
-        """Read what is new, all of it or nothing, and return how many changes of rules it was.
+    def update(self) -> int:
+        """Take over what is new in the index, all of it or nothing, and return how many changes of rules it was.
 
-        Args:
-            to_block: the last block to read; the newest that has the chain's confirmations where none is given.
+        Where the index has taken blocks back since, all is read anew.
 
         Raises:
-            NodeError: nobody answers, or the provider refuses.
+            IndexTimeError: the index has read nothing yet.
+            IndexRolledBackError: it takes blocks back at this moment; do the same again.
+            StoreError: it cannot be read.
         """
-        registry, chain = self._registry, self._registry.chain
-        last = chain.block_number() + 1 - chain.confirmations if to_block is None else to_block
-        if last < self._next:
-            return 0
-        events = [
-            event
-            for name in ("RuleSet", "RuleRevoked")
-            for event in registry.events(name, from_block=self._next, to_block=last)
-        ]
-        events.sort(key=lambda event: (event.block, event.index))
-        blocks = [*dict.fromkeys(event.block for event in events), last]
-        times = dict(zip(blocks, chain.timestamps(blocks), strict=True))
-
-        for event in events:
-            subject, grantee, word = (event.arguments[name] for name in ("subject", "grantee", "word"))
+        state = view(self._indexed)
+        anew = self._state is None or self._state.roll_backs != state.roll_backs
+        changes = list(state.changes("rules", after=-1 if self._state is None or anew else self._state.block))
+        if anew:
+            self._forget()
+        for change in changes:
+            subject, grantee = to_checksum_address(change.subject), to_checksum_address(change.grantee)
+            word = int.from_bytes(change.word, "big")
             pair = self._by_subject[subject].get(grantee)
             if pair is None:
                 pair = self._by_subject[subject][grantee] = self._by_grantee[grantee][subject] = _Pair()
-            pair.change(times[event.block], word)
+            pair.change(change.time, word)
             if not word & _DENY:
                 self._permitting[grantee][subject] = None
-        self._next, self._until = last + 1, times[last]
-        return len(events)
+        self._state = state
+        return len(changes)
 
     def subjects(
         self,

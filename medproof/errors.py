@@ -503,7 +503,9 @@ class ConsentLogError(MedProofError):
         self.at, self.until = at, until
         known = f"knows the registry until {until}" if until else "has read nothing yet"
         asked = f", and {at} is later" if at and until else ""
-        super().__init__(f"The consent log {known}{asked}. Call update() first, or ask about an earlier time.")
+        super().__init__(
+            f"The consent log {known}{asked}. Index what is new and call update(), or ask about an earlier time."
+        )
 
 
 class MessageError(MedProofError):
@@ -752,56 +754,61 @@ class MissingExtraError(MedProofError, ImportError):
         super().__init__(f"{part} needs {package}, which is not installed. Run pip install 'medproof[{extra}]'.")
 
 
+_RECORD_STORE = "record store"
+
+
 class StoreError(MedProofError):
-    """Root of what a record store refuses or cannot do; messages name pointers, never what a record says."""
+    """Root of what a record store or an index refuses or cannot do; messages never say what a record says."""
 
 
 class StoreUnavailableError(StoreError):
-    """The database of a record store does not answer, or ended a transaction that was under way."""
+    """The database of a record store or an index does not answer, or ended a transaction that was under way."""
 
-    def __init__(self, reason: str) -> None:
-        """Give the database's own name for the reason."""
+    def __init__(self, reason: str, of: str = _RECORD_STORE) -> None:
+        """Give the database's own name for the reason, and whose it is."""
         self.reason = reason  # such as "SQLITE_CANTOPEN", or an SQLSTATE
         super().__init__(
-            f"The record store's database cannot be used ({reason}). What was confirmed before is safe and nothing is "
-            "stored by halves: see that the database runs, then do the same again; a repeated put stores once."
+            f"The {of}'s database cannot be used ({reason}). What was confirmed before is safe and nothing is "
+            "stored by halves: see that the database runs, then do the same again; it is stored once."
         )
 
 
 class StoreBusyError(StoreError):
-    """Others hold the database of a record store for longer than it waits."""
+    """Others hold the database of a record store or an index for longer than it waits."""
 
-    def __init__(self, reason: str) -> None:
-        """Give the database's own name for the reason."""
+    def __init__(self, reason: str, of: str = _RECORD_STORE) -> None:
+        """Give the database's own name for the reason, and whose it is."""
         self.reason = reason  # such as "SQLITE_BUSY", or an SQLSTATE
         super().__init__(
-            f"The record store's database is held by others ({reason}), and the wait is over. Do the same again; "
+            f"The {of}'s database is held by others ({reason}), and the wait is over. Do the same again; "
             "where it happens often, look for a transaction that somebody left open."
         )
 
 
 class StoreFullError(StoreError):
-    """The database of a record store has no space left."""
+    """The database of a record store or an index has no space left."""
 
-    def __init__(self, reason: str) -> None:
-        """Give the database's own name for the reason."""
+    def __init__(self, reason: str, of: str = _RECORD_STORE) -> None:
+        """Give the database's own name for the reason, and whose it is."""
         self.reason = reason  # such as "SQLITE_FULL", or an SQLSTATE
         super().__init__(
-            f"The record store's database is full ({reason}); this record was not stored, and all others can be read. "
+            f"The {of}'s database is full ({reason}); what was being stored is not, and all else can be read. "
             "Make space, then do the same again."
         )
 
 
 class StoreDamagedError(StoreError):
-    """The database of a record store is no such database, or its file is damaged."""
+    """The database of a record store or an index is no such database, or its file is damaged."""
 
-    def __init__(self, reason: str) -> None:
-        """Give the database's own name for the reason, or the table that is not as it must be."""
+    def __init__(self, reason: str, of: str = _RECORD_STORE) -> None:
+        """Give the database's own name for the reason, or the table that is not as it must be, and whose it is."""
         self.reason = reason  # such as "SQLITE_NOTADB"
-        super().__init__(
-            f"The record store's database is damaged, or is no record store ({reason}). "
-            "Name another one, or put a copy of it back and erase again what was erased since (docs/store.md)."
+        step = (
+            "put a copy of it back and erase again what was erased since (docs/store.md)"
+            if of == _RECORD_STORE
+            else "make it anew from the chain"
         )
+        super().__init__(f"The {of}'s database is damaged, or is no {of} ({reason}). Name another one, or {step}.")
 
 
 class StoreVersionError(StoreError):

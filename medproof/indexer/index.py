@@ -94,7 +94,7 @@ class Index:
             StoreError: the database does not answer, is damaged, or is of a newer MedProof.
             ArgumentError: another kind of database.
         """
-        self.database = Database(where, connections=_CONNECTIONS, patience=_PATIENCE)
+        self.database = Database(where, connections=_CONNECTIONS, patience=_PATIENCE, of="index")
         if self.database.is_sqlite:
             event.listen(self.database.engine, "connect", _prepare_sqlite)
         with self.database.upgrading() as connection:

@@ -276,6 +276,10 @@ class Indexer:
         before, head, logs = self._node.ask(header_question(first - 1), header_question(last), logs_question)
         if head is None:
             raise NodeLagsError(self._node.origin, last)
+        if not (_is_block(head, last) and (before is None or _is_block(before, first - 1))):
+            raise UnclearAnswerError(
+                f"The node at {self._node.origin} gave no header of block {last}. Name another node."
+            )
         untimed = sorted({int(log.blockNumber, 16) for log in logs if log.blockTimestamp is None})
         *headers, again = self._node.ask(*(header_question(one) for one in untimed), header_question(last))
         if again is None or again.hash != head.hash:
@@ -417,6 +421,14 @@ def _forget(asked: deque[tuple[int, int, Future[_Part]]]) -> None:
     for _, _, answer in asked:
         answer.cancel()
     asked.clear()
+
+
+def _is_block(header: Header, number: int) -> bool:
+    """Whether a header is one, and that block's."""
+    try:
+        return header.height == number and header.time >= 0 and len(_bytes(header.hash)) == _WORD
+    except ValueError:
+        return False
 
 
 def _bytes(text: str) -> bytes:

@@ -105,6 +105,21 @@ class View:
                 transaction = "0x" + bytes(row.transaction).hex()
                 yield IndexedEvent(contract, row.block, row.position, transaction, row.name, arguments)
 
+    def changes(self, history: str, *, after: int = -1) -> Iterator[Any]:
+        """The rows of a history that began above a block and up to the view's, oldest first, still standing or not."""
+        table = schema.HISTORIES[history]
+        query = (
+            select(table)
+            .where(
+                table.c.contract.in_(tuple(self.indexed.contracts.values())),
+                table.c.block > after,
+                table.c.block <= self.block,
+            )
+            .order_by(table.c.block, table.c.position)
+        )
+        with self._snapshot() as connection:
+            yield from connection.execute(query)
+
     def standing(self, history: str) -> Select[Any]:
         """The rows of a history that stood, of this deployment: for whoever adds conditions of their own."""
         table = schema.HISTORIES[history]

@@ -1,4 +1,4 @@
-"""The database behind a record store: SQLite or PostgreSQL, durable writes, errors by name and without parameters.
+"""The database of a record store or an index: SQLite or PostgreSQL, durable writes, errors by name without parameters.
 
 Nothing of what is written or asked for gets into a message, a log or a traceback's own text.
 """
@@ -34,19 +34,23 @@ _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "42P01", "42703",
 class Database:
     """Connections to one database, and the transactions on it."""
 
-    def __init__(self, where: str | os.PathLike[str], *, connections: int, patience: float) -> None:
+    def __init__(
+        self, where: str | os.PathLike[str], *, connections: int, patience: float, of: str = "record store"
+    ) -> None:
         """Prepare it; nothing is opened yet.
 
         Args:
             where: the path of an SQLite file, or a URL: sqlite:///records.db, postgresql://user@host/records.
             connections: how many are kept at most.
             patience: seconds to wait for another's change, and for a server's answer to a new connection.
+            of: whose it is, for whoever reads an error.
 
         Raises:
             ArgumentError: another kind of database.
             MissingExtraError: the driver for PostgreSQL is not installed.
         """
-        url = _url(where)
+        self._of = of
+        url = _url(where, of)
         self.is_sqlite = url.get_backend_name() == "sqlite"
         self._file = Path(url.database or "") if self.is_sqlite else None
         arguments: dict[str, Any] = (
@@ -69,7 +73,7 @@ class Database:
                 pool_timeout=patience,
             )
         except ModuleNotFoundError as missing:
-            raise MissingExtraError("A record store in PostgreSQL", "postgres", str(missing.name)) from None
+            raise MissingExtraError(f"The {of} in PostgreSQL", "postgres", str(missing.name)) from None
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
@@ -77,7 +81,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Single statements that write nothing."""
-        with _named(), self.engine.connect() as connection:
+        with _named(self._of), self.engine.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
@@ -85,7 +89,7 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Statements that write nothing and all see the same state, whatever others write meanwhile."""
-        with _named(), self.engine.connect() as connection:
+        with _named(self._of), self.engine.connect() as connection:
             if self.is_sqlite:
                 with connection.begin():
                     connection.exec_driver_sql("BEGIN")  # the first SELECT takes the snapshot
@@ -98,7 +102,7 @@ class Database:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One change, whole or not at all, on disk when it is done."""
-        with _named(), self.engine.connect().execution_options(writing=True) as connection, connection.begin():
+        with _named(self._of), self.engine.connect().execution_options(writing=True) as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -108,7 +112,7 @@ class Database:
             try:
                 self._file.touch(mode=0o600)  # SQLite gives the files beside it the same permissions
             except OSError as error:
-                raise StoreUnavailableError(error.strerror or "the file cannot be made") from None
+                raise StoreUnavailableError(error.strerror or "the file cannot be made", self._of) from None
         with self.writing() as connection:
             if not self.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
@@ -123,11 +127,11 @@ class Database:
         Raises:
             StoreBusyError: others read at this moment.
         """
-        with _named(), self.engine.connect() as connection:
+        with _named(self._of), self.engine.connect() as connection:
             if self.is_sqlite:
                 busy, *_ = connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)")).one()
                 if busy:
-                    raise StoreBusyError("SQLITE_BUSY")
+                    raise StoreBusyError("SQLITE_BUSY", self._of)
             else:
                 connection.execution_options(isolation_level="AUTOCOMMIT")
                 connection.execute(text(f"VACUUM (FULL) {table}"))
@@ -137,22 +141,22 @@ class Database:
         self.engine.dispose()
 
 
-def _url(where: str | os.PathLike[str]) -> URL:
+def _url(where: str | os.PathLike[str], of: str) -> URL:
     if not isinstance(where, str):
         return URL.create("sqlite", database=os.fspath(where))
     try:
         url = make_url(where)
     except exc.ArgumentError:
         raise ArgumentError(
-            "The database is no URL. Give sqlite:///records.db or postgresql://user@host/name."
+            f"The {of}'s database is no URL. Give sqlite:///file.db or postgresql://user@host/name."
         ) from None
     backend = url.get_backend_name()
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite" or url.database in (None, "", ":memory:"):
         raise ArgumentError(
-            f"A database of the kind {backend} without a file or server keeps no records. "
-            "Give sqlite:///records.db or postgresql://user@host/name."
+            f"A database of the kind {backend} without a file or server is no {of}. "
+            "Give sqlite:///file.db or postgresql://user@host/name."
         )
     return url
 
@@ -170,7 +174,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _named() -> Iterator[None]:
+def _named(of: str) -> Iterator[None]:
     """Raise the store's errors instead of the database's, which carry what was written."""
     found: StoreError | None = None
     try:
@@ -178,21 +182,21 @@ def _named() -> Iterator[None]:
     except exc.IntegrityError:
         raise  # two writers met: the store looks again
     except exc.DBAPIError as error:
-        found = _error(error)
+        found = _error(error, of)
     except exc.TimeoutError:
-        found = StoreBusyError("all connections are in use")
+        found = StoreBusyError("all connections are in use", of)
     if found is not None:
         raise found  # outside of the handler, so that it carries no trace of the other
 
 
-def _error(error: exc.DBAPIError) -> StoreError:
+def _error(error: exc.DBAPIError, of: str) -> StoreError:
     original = error.orig
     reason = str(getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None) or "no connection")
     family = "_".join(reason.split("_")[:2])  # SQLITE_BUSY_SNAPSHOT is a SQLITE_BUSY
     if family in _FULL:
-        return StoreFullError(reason)
+        return StoreFullError(reason, of)
     if family in _BUSY:
-        return StoreBusyError(reason)
+        return StoreBusyError(reason, of)
     if family in _DAMAGED:
-        return StoreDamagedError(reason)
-    return StoreUnavailableError(reason)
+        return StoreDamagedError(reason, of)
+    return StoreUnavailableError(reason, of)

@@ -5,39 +5,52 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from medproof.chain import Chain, Event
+from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.registrar import EVERYONE, group_grantee
 from medproof.consents import Consent, ConsentLog
-from medproof.errors import ConsentLogError, NodeError, RuleFieldError
+from medproof.errors import ConsentLogError, IndexTimeError, RuleFieldError, StoreError
+from medproof.indexer import Index, Indexer, View
 from medproof.policy.codes import DataClass, PartyKind, Purpose, ResearchUse
 from medproof.policy.word import Request, Rule
 from medproof.signing import LocalSigner
 from tests.sdk.conftest import rpc
+from tests.sdk.rule_walk import later, moment, step
 
 
 @pytest.fixture
-def log(suite: MedProof) -> ConsentLog:
-    return ConsentLog(suite.consent_registry)
+def indexer(suite: MedProof, tmp_path: Path) -> Iterator[Indexer]:
+    index = Index(tmp_path / "index.db")
+    yield Indexer(index, suite.chain, suite.deployment)
+    index.close()
 
 
-def moment(chain: Chain, block: int | str = "latest") -> datetime:
-    return datetime.fromtimestamp(chain.timestamp(block), UTC)
+class Following(ConsentLog):
+    """A log that has its index read the chain first."""
+
+    def __init__(self, indexer: Indexer) -> None:
+        super().__init__(indexer.indexed)
+        self.indexer = indexer
+
+    def update(self, *, to_block: int | None = None) -> int:
+        self.indexer.update(to_block=to_block)
+        return super().update()
 
 
-def later(chain: Chain, delay: timedelta = timedelta(minutes=1)) -> None:
-    """Let time pass, so that each block has a time of its own."""
-    rpc(chain, "evm_increaseTime", int(delay.total_seconds()))
+@pytest.fixture
+def log(indexer: Indexer) -> Following:
+    return Following(indexer)
 
 
 def test_who_consented_and_what_a_subject_consented_to(
     suite: MedProof,
     chain: Chain,
-    log: ConsentLog,
+    log: Following,
     patient: LocalSigner,
     clinic: LocalSigner,
     rule: Rule,
@@ -73,7 +86,7 @@ def test_who_consented_and_what_a_subject_consented_to(
 def test_it_decides_as_the_contract_as_of_every_block(
     suite: MedProof,
     chain: Chain,
-    log: ConsentLog,
+    log: Following,
     admin: LocalSigner,
     patient: LocalSigner,
     stranger: LocalSigner,
@@ -86,27 +99,9 @@ def test_it_decides_as_the_contract_as_of_every_block(
     group = suite.registrar.create_group("cardiology", sender=admin)
     suite.registrar.join_group(group, clinic.address, sender=admin)
     signers, grantees = (patient, stranger, fresh_account), (clinic.address, EVERYONE, group_grantee(group))
-    start = moment(chain).replace(second=0)
+    begin = moment(chain).replace(second=0)
     for _ in range(40):
-        signer, grantee = draw.choice(signers), draw.choice(grantees)
-        standing = registry.rules(signer.address, grantee)
-        index = draw.randrange(min(len(standing) + 1, 3))
-        live = index < len(standing) and not standing[index].revoked
-        if live and draw.random() < 0.5:
-            registry.revoke(grantee, index=index, sender=signer)
-        else:
-            written = dataclasses.replace(
-                rule,
-                index=index,
-                deny=draw.random() < 0.3,
-                purposes=draw.choice((Purpose.TREAT, Purpose.TREAT | Purpose.PUBHLTH)),
-                classes=draw.choice((DataClass.ALL, DataClass.LABORATORY, DataClass.NOTE)),
-                valid_from=start + timedelta(minutes=draw.choice((-60, 20))),
-                valid_until=draw.choice((None, start + timedelta(minutes=30))),
-                party_kinds=draw.choice((PartyKind.ALL, PartyKind.PROVIDER, PartyKind.PAYER)),
-            )
-            (registry.change if live else registry.grant)(grantee, written, sender=signer)
-        later(chain)
+        step(registry, draw, signers, grantees, rule, begin)
 
     log.update()
     answers = set()
@@ -135,7 +130,7 @@ def test_it_decides_as_the_contract_as_of_every_block(
 
 
 def test_changes_of_one_block_count_in_their_order(
-    suite: MedProof, log: ConsentLog, patient: LocalSigner, clinic: LocalSigner, rule: Rule, request_inside: Request
+    suite: MedProof, log: Following, patient: LocalSigner, clinic: LocalSigner, rule: Rule, request_inside: Request
 ) -> None:
     registry = suite.consent_registry
     further = dataclasses.replace(rule, index=1, purposes=Purpose.HPAYMT)
@@ -150,7 +145,7 @@ def test_changes_of_one_block_count_in_their_order(
 def test_it_reads_only_what_is_new(
     suite: MedProof,
     chain: Chain,
-    log: ConsentLog,
+    log: Following,
     patient: LocalSigner,
     stranger: LocalSigner,
     clinic: LocalSigner,
@@ -165,72 +160,75 @@ def test_it_reads_only_what_is_new(
     assert (log.block, log.update(to_block=first.block), log.block) == (first.block, 0, first.block)
 
     asked = []
-    events = chain.events
+    changes = View.changes
 
-    def watched(*arguments: object, from_block: int, **options: object) -> Iterator[Event]:
-        asked.append(from_block)
-        return events(*arguments, from_block=from_block, **options)  # type: ignore[arg-type]
+    def watched(state: View, history: str, *, after: int = -1) -> Iterator[object]:
+        asked.append(after)
+        return changes(state, history, after=after)
 
-    monkeypatch.setattr(chain, "events", watched)
+    monkeypatch.setattr(View, "changes", watched)
     assert log.update() == 1
-    assert set(asked) == {first.block + 1}
+    assert asked == [first.block]
     assert log.block == second.block
     assert log.subjects(clinic.address, request_inside, kind=PartyKind.PROVIDER) == (
         patient.address,
         stranger.address,
     )
     assert log.update() == 0
-    assert ConsentLog(registry).update() == 2
+    assert ConsentLog(log.indexer.indexed).update() == 2
 
 
 def test_a_failed_update_leaves_it_as_it_was(
-    suite: MedProof,
-    chain: Chain,
-    log: ConsentLog,
-    patient: LocalSigner,
-    clinic: LocalSigner,
-    rule: Rule,
-    monkeypatch: pytest.MonkeyPatch,
+    suite: MedProof, log: Following, patient: LocalSigner, clinic: LocalSigner, rule: Rule
 ) -> None:
-    registry = suite.consent_registry
     log.update()
     before = log.block
-    registry.grant(clinic.address, rule, sender=patient)
-
-    def fail(blocks: object) -> list[int]:
-        raise NodeError("The node does not answer.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(chain, "timestamps", fail)
-        with pytest.raises(NodeError):
-            log.update()
+    suite.consent_registry.grant(clinic.address, rule, sender=patient)
+    log.indexer.update()
+    database = log.indexer.indexed.database
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE rules RENAME TO elsewhere")
+    with pytest.raises(StoreError, match="index"):
+        log.update()
     assert (log.block, log.consents(patient.address)) == (before, ())
+    with database.writing() as connection:
+        connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO rules")
     assert log.update() == 1
     assert [type(one) for one in log.consents(patient.address)] == [Consent]
 
 
-def test_blocks_count_once_they_are_confirmed(
-    suite: MedProof, chain: Chain, log: ConsentLog, patient: LocalSigner, clinic: LocalSigner, rule: Rule
+def test_what_the_index_took_back_is_forgotten(
+    suite: MedProof,
+    chain: Chain,
+    log: Following,
+    patient: LocalSigner,
+    stranger: LocalSigner,
+    clinic: LocalSigner,
+    rule: Rule,
+    request_inside: Request,
 ) -> None:
-    granted = suite.consent_registry.grant(clinic.address, rule, sender=patient)
-    suite.chain.confirmations = 3
-    try:
-        assert log.update() == 0
-        assert log.block == granted.block - 2
-        for _ in range(2):
-            rpc(chain, "evm_mine")
-        assert log.update() == 1
-        assert log.block == granted.block
-    finally:
-        suite.chain.confirmations = 1
+    registry, kind = suite.consent_registry, PartyKind.PROVIDER
+    registry.grant(clinic.address, rule, sender=stranger)
+    fork = rpc(chain, "evm_snapshot")
+    registry.grant(clinic.address, rule, sender=patient)
+    assert log.update() == 2
+    rpc(chain, "evm_revert", fork)
+    for _ in range(3):
+        rpc(chain, "evm_mine")
+    assert log.update() == 1
+    assert log.subjects(clinic.address, request_inside, kind=kind) == (stranger.address,)
+    assert log.consents(patient.address) == ()
+    assert log.update() == 0
 
 
 def test_what_is_not_read_is_not_answered(
-    chain: Chain, log: ConsentLog, patient: LocalSigner, clinic: LocalSigner, request_inside: Request
+    chain: Chain, log: Following, patient: LocalSigner, clinic: LocalSigner, request_inside: Request
 ) -> None:
     with pytest.raises(ConsentLogError, match="has read nothing yet"):
         log.consents(patient.address)
     assert (log.block, log.time) == (None, None)
+    with pytest.raises(IndexTimeError, match="has read nothing"):
+        ConsentLog.update(log)
     log.update()
     after = moment(chain) + timedelta(seconds=1)
     with pytest.raises(ConsentLogError, match="is later") as refused:
@@ -241,7 +239,7 @@ def test_what_is_not_read_is_not_answered(
 
 
 def test_a_question_that_contradicts_itself_is_refused(
-    log: ConsentLog, clinic: LocalSigner, request_inside: Request
+    log: Following, clinic: LocalSigner, request_inside: Request
 ) -> None:
     log.update()
     contradiction = dataclasses.replace(request_inside, research=ResearchUse.HMB)

@@ -23,21 +23,13 @@ from medproof.errors import (
     IndexTimeError,
 )
 from medproof.indexer import Index, Indexer, schema, view
-from medproof.policy.codes import DataClass, PartyKind, Purpose
+from medproof.policy.codes import Purpose
 from medproof.policy.emergency import OverrideReason
 from medproof.policy.word import Request, Rule, encode
 from medproof.signing import LocalSigner
 from tests.sdk.conftest import rpc
 from tests.sdk.indexer.contents import contents
-
-
-def moment(chain: Chain, block: int | str = "latest") -> datetime:
-    return datetime.fromtimestamp(chain.timestamp(block), UTC)
-
-
-def later(chain: Chain, delay: timedelta = timedelta(minutes=1)) -> None:
-    """Let time pass, so that each block has a time of its own."""
-    rpc(chain, "evm_increaseTime", int(delay.total_seconds()))
+from tests.sdk.rule_walk import later, moment, step
 
 
 def test_every_event_is_kept_as_the_clients_read_it(
@@ -151,10 +143,7 @@ def test_it_decides_as_the_contract_as_of_every_block(
     joined: set[int] = set()
     suspended = broken = False
     for _ in range(30):
-        signer, grantee, what = draw.choice(signers), draw.choice(grantees), draw.random()
-        standing = registry.rules(signer.address, grantee)
-        place = draw.randrange(min(len(standing) + 1, 3))
-        live = place < len(standing) and not standing[place].revoked
+        what = draw.random()
         if what < 0.1:
             (registrar.reinstate if suspended else registrar.suspend)(clinic.address, sender=admin)
             suspended = not suspended
@@ -163,25 +152,13 @@ def test_it_decides_as_the_contract_as_of_every_block(
             (registrar.leave_group if group in joined else registrar.join_group)(group, clinic.address, sender=admin)
             joined ^= {group}
         elif what < 0.3 and not broken:
-            if registry.is_permitted(stranger.address, second_clinic.address, request_inside) is not None:
-                broken = True
-                registry.break_glass(
-                    stranger.address, next(iter(OverrideReason)), justification=b"\x01" * 32, sender=second_clinic
-                )
-        elif live and draw.random() < 0.4:
-            registry.revoke(grantee, index=place, sender=signer)
-        else:
-            written = dataclasses.replace(
-                rule,
-                index=place,
-                deny=draw.random() < 0.2,
-                purposes=draw.choice((Purpose.TREAT, Purpose.TREAT | Purpose.PUBHLTH)),
-                classes=draw.choice((DataClass.ALL, DataClass.LABORATORY, DataClass.NOTE)),
-                valid_from=begin + timedelta(minutes=draw.choice((-60, 20))),
-                valid_until=draw.choice((None, begin + timedelta(minutes=30))),
-                party_kinds=draw.choice((PartyKind.ALL, PartyKind.PROVIDER, PartyKind.PAYER)),
+            broken = True
+            registry.break_glass(
+                stranger.address, next(iter(OverrideReason)), justification=b"\x01" * 32, sender=second_clinic
             )
-            (registry.change if live else registry.grant)(grantee, written, sender=signer)
+        else:
+            step(registry, draw, signers, grantees, rule, begin)
+            continue
         later(chain)
     suite.registrar.remove(second_clinic.address, sender=admin)
 
