@@ -14,8 +14,8 @@ from medproof.cli.hands import ActingHands, tell_sent
 from medproof.cli.options import ActorOptions, ChainListOptions, ChainOptions, KeyOptions, SendingOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.rules import moment
-from medproof.cli.session import account, hash_of, open_suite, party, read_text
-from medproof.cli.study_files import WhichStudy, find_study, read_result
+from medproof.cli.session import account, open_suite, party, read_text
+from medproof.cli.study_files import WhichStudy, find_study, is_id, read_result
 from medproof.client import MedProof
 from medproof.client.incentives import Bounty, Payee
 from medproof.client.token import Token
@@ -30,7 +30,12 @@ app = typer.Typer()
 
 _PAYEES = {"custodians": Payee.CUSTODIAN, "subjects": Payee.SUBJECTS}
 
-WhichBounty = Annotated[str, Argument(metavar="BOUNTY", help="The bounty's id.", show_default=False)]
+WhichBounty = Annotated[
+    str,
+    Argument(
+        metavar="BOUNTY|STUDY", help="The bounty's id, or the file of a study that has one bounty.", show_default=False
+    ),
+]
 To = Annotated[str | None, Option(metavar="ADDRESS", help="Who receives the tokens; the one who acts by default.")]
 
 
@@ -150,7 +155,15 @@ def refund(which: WhichBounty, who: KeyOptions, chain: ChainOptions, to: To = No
 
 
 def _bounty(suite: MedProof, which: str) -> Bounty:
-    return suite.incentives.bounty(hash_of("BOUNTY", which))
+    """A bounty by its id, or by the file of the study that it is for, where there is no other."""
+    if is_id(which):
+        return suite.incentives.bounty(bytes.fromhex(which[2:]))
+    study, _ = find_study(suite, which)
+    found = [*suite.incentives.bounties(study=study.id)]
+    if len(found) != 1:
+        known = ", ".join(hex_text(one.id) for one in found) or "none at all"
+        raise OptionError(which, f"is of a study with {len(found)} bounties ({known})", "Name one by its id.")
+    return found[0]
 
 
 def _pays(bounty: Bounty) -> str:

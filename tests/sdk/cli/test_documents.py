@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partialmethod
 from pathlib import Path
@@ -20,6 +20,7 @@ from medproof.claims.plan import Plan
 from medproof.client import MedProof
 from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
+from scripts.demo_token import deploy_token
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.cli.test_exchange import LAB, permitting
@@ -136,6 +137,36 @@ def test_the_sessions_of_the_manual(
     }
 
     assert replay("docs/cli.md", session, names, monkeypatch) == 60
+
+
+def test_the_session_of_a_study(
+    session: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: Path,
+    here: Path,
+    suite: MedProof,
+    clinic: LocalSigner,
+    payer: LocalSigner,
+    researcher: LocalSigner,
+    pseudonym: LocalSigner,
+    stranger: LocalSigner,
+) -> None:
+    shutil.copy(keys / "5.json", here / "institute.json")
+    (here / "use.json").write_text('{"diseases": ["MONDO:0005148"], "ethics_approval": true}')
+    (here / "protocol.pdf").write_bytes(b"what the study does")
+    (here / "letter.pdf").write_bytes(b"approved")
+    (here / "answer.json").write_text('{"mean": 6.1, "unit": "%"}')
+    monkeypatch.setenv("MEDPROOF_RELAY_AS", "relayer.json")
+    names = {
+        "CLINIC": clinic.address,
+        "INSTITUTE": researcher.address,
+        "PATIENT": pseudonym.address,
+        "FRESH": stranger.address,
+        "TOKEN": deploy_token(suite.chain, payer).address,
+        "UNTIL": datetime.fromtimestamp(suite.chain.timestamp() + 86400, UTC).date().isoformat(),
+    }
+
+    assert replay("docs/studies.md", session, names, monkeypatch) == 14
 
 
 def test_the_first_steps(

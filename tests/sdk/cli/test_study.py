@@ -449,7 +449,8 @@ def test_a_bounty_pays_once_and_the_rest_goes_back(
     for words, part in (
         (("study", "claim", share, "--result", answered, *as_clinic), "This bounty pays subjects: give --membership"),
         (("study", "claim", answer, *as_clinic), "This bounty pays custodians: give --result"),
-        (("study", "claim", "0x12", "--result", answered, *as_clinic), "BOUNTY is no hash"),
+        (("study", "claim", "0x12", "--result", answered, *as_clinic), "0x12 cannot be read"),
+        (("study", "claim", study, "--result", answered, *as_clinic), f"study with 2 bounties ({share}, {answer})"),
         (("study", "claim", "0x" + "07" * 32, "--result", answered, *as_clinic), "was never funded"),
         ((*fund, "--pay", "everyone", "--payment", "1"), "Name one of custodians, subjects"),
         ((*fund, "--pay", "subjects", "--payment", "0"), "has no amount '0'"),
