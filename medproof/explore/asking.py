@@ -324,13 +324,15 @@ def _python(asked: _Asked, found: AsOf) -> str:
     times = [name for name, used in (("date", days), ("datetime", asked.moment or found.at)) if used]
     return "\n".join(
         [
-            *([f"from datetime import {', '.join(times)}", ""] if times else []),
+            *([f"from datetime import {', '.join(times)}"] if times else []),
+            "from pathlib import Path",
+            "",
             "from medproof.indexer import Index",
             *([f"from medproof.policy.codes import {', '.join(kinds)}"] if kinds else []),
             "from medproof.policy.word import Request",
             "from medproof.research import Dataset, Question, cohort",
             "",
-            'index = Index("index.db")',
+            'index = Index(Path("index.db"))',
             "dataset = Dataset.of_index(index.deployments()[0])",
             "request = Request(",
             *fields,

@@ -66,15 +66,16 @@ def evidence(registry: Registry, site: Site, pairs: Pairs) -> Shown:
     """How anybody checks what the pages say."""
     parameters = Parameters(pairs, single=AS_OF)
     found = as_of(registry, parameters)
-    block, hash_ = found.block, found.hash or "0x…"
+    block, hash_ = found.block, found.hash
+    active = [one.party for one in registry.parties(found) if one.standing == "active" and one.kind is PartyKind.RESEARCHER]
     values = {
         "asof": moments(registry, found, parameters),
         "index": "medproof index --index index.db --network https://node.example --check https://another.example",
-        "prove": f"medproof research evidence --index index.db --network https://node.example --block {block} "
-        "--purpose HRESCH --class genomics --out evidence.json",
-        "verify": f"medproof verify evidence.json --block-hash {hash_}",
-        "export": f"medproof research export registry --index index.db --block {block}\n"
-        "medproof research check registry",
+        "prove": f"medproof research evidence {next(iter(active), '0x…')} --purpose HRESCH --class genomics \\\n"
+        f"  --block {block} --index index.db --network https://node.example --out evidence.jsonl",
+        "verify": f"medproof verify evidence.jsonl --block-hash {hash_}",
+        "export": f"medproof research export registry --tables rules,parties --block {block} --index index.db\n"
+        "medproof research check registry --index index.db",
     }
     return Shown("evidence", "How to check all this", values, parameters.errors)
 

@@ -211,6 +211,12 @@ class Registry:
         rows.sort(key=lambda row: (-row["block"], row["study"]))
         return [(_study(row, as_of.time.date()), self.suppression.count(sizes.get(row["study"], 0))) for row in rows]
 
+    def registered(self, study: str) -> int | None:
+        """The block in which a study was registered; None where it never was."""
+        rows = self.dataset.table("studies")
+        found = rows.filter(rows.study == study).block.min().to_pyarrow().as_py()
+        return None if found is None else int(found)
+
     def taking_part(self, study: StudyRow, as_of: AsOf) -> list[tuple[datetime, Count]]:
         """How many subjects took part in a study as each month began, and as of the moment itself."""
         choices = self.dataset.table("participations")

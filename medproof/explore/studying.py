@@ -44,9 +44,11 @@ def study(registry: Registry, site: Site, pairs: Pairs) -> Shown:
         "study": None,
     }
     if not parameters.errors and kept is None:
-        known = next((one for one, _ in registry.studies(registry.last) if one.id == id_), None)
-        step = f"It was registered in block {known.since:,}: choose that, or a later one" if known else "Choose one from the list"
-        parameters.errors["block" if known else ""] = f"No study {id_ or 'at all'} is known as of block {found.block:,}. {step}."
+        known = registry.registered(id_)
+        step = f"It was registered in block {known:,}: choose a later one" if known else "Choose one from the list"
+        parameters.errors["block" if known else ""] = (
+            f"No study {id_ or 'at all'} is known as of block {found.block:,}. {step}."
+        )
         return Shown("study", "A study", values, parameters.errors, 404)
     if kept is not None and not parameters.errors:
         one, size = kept
@@ -105,4 +107,3 @@ def _details(registry: Registry, site: Site, one: StudyRow, found: AsOf) -> dict
 def _chosen(codes: Any) -> Any:
     """The codes of a set; none where it is all of them, which a question leaves out."""
     return () if codes == type(codes)["ALL"] else codes
-
