@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser coverage lint format build bench bench-claims bench-cohorts bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,7 +41,7 @@ fuzz: ## Fuzz the gatekeeper's HTTP interface from its OpenAPI document (MEDPROO
 
 test-engines: ## The research queries on Spark, in an environment of its own (needs Java 17)
 	@$(PYTHON3) scripts/setup.py --engines
-	@exec $(TOOLS) .cache/engines/bin/python -m pytest tests/engines -q --tb=short $(ARGS)
+	@exec $(TOOLS) .cache/engines/bin/python -m pytest tests/engines --confcutdir=tests/engines -q --tb=short $(ARGS)
 
 test-browser: setup ## The pages in a real Chromium, with axe, by keyboard, without scripts (needs Chromium)
 	@exec $(TOOLS) $(PYTHON) -m pytest tests/browser -q -rs -p no:pytest-brownie $(ARGS)
@@ -79,6 +79,9 @@ bench-exports: setup ## Export a million rows, with the Merkle root of all, in e
 
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)
+
+bench-evidence: setup ## Evidence of consent made and verified, on Anvil and Ganache (some minutes)
+	@exec $(PYTHON) bench/evidence.py $(ARGS)
 
 bench-indexing: setup ## Events indexed a second beside a plain loop of web3's, on Anvil and Ganache (some minutes)
 	@exec $(PYTHON) bench/indexing.py $(ARGS)
