@@ -23,7 +23,7 @@ _SYSTEMS = {"Linux": "linux", "Darwin": "darwin", "Windows": "win32"}
 _MACHINES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 # The chain ends with whoever holds its guard's standard input, even where that one is killed.
-_GUARD = """
+GUARD = """
 exec 3<&0
 "$@" 3<&- & child=$!
 (read -r _; kill -KILL $child 2>/dev/null) <&3 & watch=$!
@@ -65,7 +65,7 @@ class LocalAnvil:
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         self._process = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", *self._command, "--port", str(port)],
+            ["/bin/sh", "-c", GUARD, "sh", *self._command, "--port", str(port)],
             cwd=ROOT,
             env={"PATH": os.defpath, "HOME": str(ROOT / ".cache" / "home")},
             stdin=subprocess.PIPE,

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
 VENV = ROOT / ".venv"
+GETH = "1.13.15"  # the last with Clique, for the network of tests/network
 # Environments that are made only where they are asked for, by their groups in pyproject.toml: what each is for.
 FURTHER = {
     "fuzz": "fuzzing",  # Brownie pins what schemathesis needs a newer version of
@@ -74,7 +75,8 @@ def main() -> int:
         check_python()
         CACHE.mkdir(exist_ok=True)
         with lock():
-            done = run_steps([group for group in FURTHER if f"--{group}" in sys.argv[1:]])
+            asked = sys.argv[1:]
+            done = run_steps([group for group in FURTHER if f"--{group}" in asked], network="--network" in asked)
     except SetupError as error:
         if error.output:
             print(indent(error.output), file=sys.stderr)
@@ -123,8 +125,8 @@ def lock() -> Iterator[None]:
 # The steps
 
 
-def steps(groups: Sequence[str] = ()) -> list[Step]:
-    """All steps, in order; each of the groups adds an environment of its own."""
+def steps(groups: Sequence[str] = (), *, network: bool = False) -> list[Step]:
+    """All steps, in order; each of the groups adds an environment of its own, `network` a geth where Go is."""
     requirements = ROOT / "scripts" / "setup-requirements.txt"
     uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
     package_lock = ROOT / "package-lock.json"
@@ -151,7 +153,9 @@ def steps(groups: Sequence[str] = ()) -> list[Step]:
             wrap_solc,
         ),
     ]
-    return [*common, *(further_step(group, [ROOT / "pyproject.toml", uv_lock]) for group in groups)]
+    geth = Step("geth " + GETH, [], lambda: [CACHE / "bin" / "geth"], install_geth)
+    further = [further_step(group, [ROOT / "pyproject.toml", uv_lock]) for group in groups]
+    return [*common, *further, *([geth] if network and shutil.which("go") and not shutil.which("geth") else [])]
 
 
 def further_step(group: str, inputs: list[Path]) -> Step:
@@ -165,10 +169,10 @@ def further_step(group: str, inputs: list[Path]) -> Step:
     )
 
 
-def run_steps(groups: Sequence[str] = ()) -> int:
+def run_steps(groups: Sequence[str] = (), *, network: bool = False) -> int:
     """Run every step that is due. Returns how many ran."""
     record = read_record()
-    all_steps = steps(groups)
+    all_steps = steps(groups, network=network)
     ran = 0
     for number, step in enumerate(all_steps, 1):
         digest = digest_of(step)
@@ -246,6 +250,16 @@ def install_group(group: str, environment: Path) -> None:
         "else check that the Python package index is reachable",
         environment=environment,
     )
+
+
+def install_geth() -> None:
+    """Compile the last geth with Clique, from the sources that Go's checksum database knows; takes some minutes."""
+    run(
+        ["go", "install", "-ldflags=-checklinkname=0", "github.com/ethereum/go-ethereum/cmd/geth@v" + GETH],
+        advice=f"is the Go module proxy reachable? Or put geth {GETH} on the PATH",
+    )
+    for cache in ("go", "go-build"):
+        shutil.rmtree(CACHE / cache, ignore_errors=True)
 
 
 def link_node() -> None:
@@ -381,6 +395,10 @@ def tool_environment(virtual: Path = VENV) -> dict[str, str]:
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_NO_PROGRESS": "1",
             "VIRTUAL_ENV": str(virtual),
+            "GOBIN": str(CACHE / "bin"),
+            "GOCACHE": str(CACHE / "go-build"),
+            "GOFLAGS": "-modcacherw",  # else nobody could remove what it brings
+            "GOPATH": str(CACHE / "go"),
             "npm_config_cache": str(CACHE / "npm"),
             "npm_config_update_notifier": "false",
         }

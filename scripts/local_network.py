@@ -1,0 +1,311 @@
+"""A network of several real geth nodes on this machine: Clique proof of authority, the kind of network MedRec ran on.
+
+In Python::
+
+    with LocalNetwork() as network:
+        connect(network.nodes[0].url)
+
+Four nodes, three of them signers, a block a second, chain 7777. A node can be killed and started again, and the network
+parted into groups that do not hear each other. Nothing outlives the process that made it, and everything lies in a
+folder of its own that goes with it. geth 1.13.15 is the last with Clique: it is taken from PATH, or from `.cache/bin`,
+where ``scripts/setup.py --network`` puts it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from eth_account import Account
+from eth_keys.datatypes import PrivateKey
+
+from scripts.local_anvil import GUARD
+from scripts.local_chain import CACHE, ROOT, START_SECONDS, STOP_SECONDS, ChainError
+
+CHAIN_ID = 7777
+PERIOD = 1  # seconds between two blocks
+VERSION = "1.13.15"
+_PASSWORD = "local"
+_RICH = 10**24  # wei; a million ether
+_MODULES = "admin,clique,debug,eth,miner,net,txpool,web3"
+
+
+def geth() -> Path:
+    """Where the executable is.
+
+    Raises:
+        ChainError: there is none, or it is a later one, which knows no Clique.
+    """
+    own = CACHE / "bin" / "geth"
+    found = str(own) if own.exists() else shutil.which("geth")
+    if found is None:
+        raise ChainError(f"geth {VERSION} is not here; scripts/setup.py --network installs it where Go is")
+    said = subprocess.run([found, "version"], capture_output=True, text=True, check=False).stdout
+    if f"Version: {VERSION}" not in said:
+        raise ChainError(f"{found} is not geth {VERSION}, the last with Clique; put that one on the PATH")
+    return Path(found)
+
+
+def _key(number: int) -> PrivateKey:
+    """A key that everybody knows: these networks hold nothing."""
+    return PrivateKey(number.to_bytes(32, "big"))
+
+
+@dataclass
+class Node:
+    """One of the nodes."""
+
+    number: int  # from 0 on
+    folder: Path
+    port: int  # where other nodes find it
+    url: str  # where it answers
+    address: str  # its account: a signer's, or one that signs no blocks
+    process: subprocess.Popen[bytes] | None = None
+    peers: set[int] = field(default_factory=set)  # whom it is to hear
+
+    @property
+    def enode(self) -> str:
+        """How other nodes name it."""
+        return f"enode://{_key(1000 + self.number).public_key.to_bytes().hex()}@127.0.0.1:{self.port}"
+
+    def rpc(self, method: str, *parameters: Any) -> Any:
+        """Ask it.
+
+        Raises:
+            ChainError: it does not answer, or refuses.
+        """
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                said = json.load(answer)
+        except (OSError, ValueError) as error:
+            raise ChainError(f"node {self.number} does not answer {method}: {error}") from None
+        if "error" in said:
+            raise ChainError(f"node {self.number} refuses {method}: {said['error']['message']}")
+        return said["result"]
+
+    def block(self) -> int:
+        """The number of its newest block."""
+        return int(self.rpc("eth_blockNumber"), 16)
+
+    def block_hash(self, number: int) -> str | None:
+        """The hash of one of its blocks; None where it has none of this number."""
+        found = self.rpc("eth_getBlockByNumber", hex(number), False)
+        return None if found is None else str(found["hash"])
+
+
+class LocalNetwork:
+    """Several geth nodes, as a context manager."""
+
+    def __init__(self, nodes: int = 4, *, signers: int = 3, funded: Sequence[str] = ()) -> None:
+        """Prepare them; `funded` are further accounts with ether from the first block on."""
+        self._count, self._signers, self._funded = nodes, signers, tuple(funded)
+        self.nodes: list[Node] = []
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._geth = Path()
+
+    def __enter__(self) -> Self:
+        """Start all of them, and wait until they hear each other and seal blocks.
+
+        Raises:
+            ChainError: geth is not here, or a node does not start.
+        """
+        self._geth = geth()
+        (CACHE / "tmp").mkdir(parents=True, exist_ok=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="network-", dir=CACHE / "tmp")
+        try:
+            self._prepare(Path(self._folder.name))
+            for node in self.nodes:
+                self.start(node)
+            self.heal()
+            self.wait(2)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End them all, and remove what they wrote."""
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.terminate()
+        for node in self.nodes:
+            self.kill(node, patience=STOP_SECONDS)
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    # -- nodes --------------------------------------------------------------------------------------------------
+
+    def start(self, node: Node) -> None:
+        """Start a node, the first time or again, and wait until it answers.
+
+        Raises:
+            ChainError: it does not.
+        """
+        log = (node.folder / "geth.log").open("ab")
+        options = ["--datadir", str(node.folder), "--networkid", str(CHAIN_ID), "--port", str(node.port)]
+        options += ["--nodiscover", "--nodekey", str(node.folder / "node.key"), "--syncmode", "full", "--nat", "none"]
+        options += ["--http", "--http.addr", "127.0.0.1", "--http.port", node.url.rpartition(":")[2]]
+        options += ["--http.api", _MODULES, "--authrpc.addr", "127.0.0.1", "--authrpc.port", "0", "--ipcdisable"]
+        options += ["--gcmode", "archive", "--cache", "64", "--verbosity", "2", "--rpc.allow-unprotected-txs"]
+        if node.number < self._signers:
+            options += ["--mine", "--miner.etherbase", node.address, "--unlock", node.address]
+            options += ["--password", str(node.folder / "password"), "--allow-insecure-unlock"]
+        with log:
+            node.process = subprocess.Popen(
+                ["/bin/sh", "-c", GUARD, "sh", str(self._geth), *options],
+                cwd=ROOT,
+                env={"PATH": os.defpath, "HOME": str(node.folder)},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                node.rpc("eth_chainId")
+                break
+            except ChainError as error:
+                if node.process.poll() is not None or time.monotonic() > deadline:
+                    said = (node.folder / "geth.log").read_text(errors="replace")[-2000:]
+                    raise ChainError(f"node {node.number} did not start: {error}\n{said}") from None
+                time.sleep(0.1)
+        for other in self.nodes:
+            if other.number in node.peers and other.process is not None:
+                self._connect(node, other)
+
+    def kill(self, node: Node, *, patience: float = 0.0) -> None:
+        """End a node at once, as a power cut does; with patience, once that many seconds are over."""
+        process, node.process = node.process, None
+        if process is None:
+            return
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            assert process.stdin is not None
+            process.stdin.close()  # its guard kills it
+            process.wait()
+        if process.stdin is not None and not process.stdin.closed:
+            process.stdin.close()
+
+    # -- who hears whom -----------------------------------------------------------------------------------------
+
+    def part(self, *groups: Sequence[int]) -> None:
+        """Part the network: nodes hear those of their own group alone."""
+        for node in self.nodes:
+            [group] = [one for one in groups if node.number in one]
+            self._hear(node, set(group) - {node.number})
+        for node in self.nodes:
+            self._await(lambda node=node: len(node.rpc("admin_peers")) <= len(node.peers), "is parted")
+
+    def heal(self) -> None:
+        """Let all hear all."""
+        everybody = {node.number for node in self.nodes}
+        for node in self.nodes:
+            self._hear(node, everybody - {node.number})
+        for node in self.nodes:
+            if node.process is not None:
+                self._await(lambda node=node: bool(node.rpc("admin_peers")), "hears others")
+
+    def wait(self, blocks: int) -> int:
+        """Wait until every running node has that many further blocks; return the number that all have."""
+        running = [node for node in self.nodes if node.process is not None]
+        target = max(node.block() for node in running) + blocks
+        self._await(lambda: all(node.block() >= target for node in running), f"has block {target}")
+        return target
+
+    def agree(self) -> int:
+        """Wait until all running nodes have what is the newest block now, or another in its place, and the same one."""
+        target = self.wait(0)
+        running = [node for node in self.nodes if node.process is not None]
+        self._await(lambda: len({node.block_hash(target) for node in running}) == 1, f"agrees on block {target}")
+        return target
+
+    def _hear(self, node: Node, others: set[int]) -> None:
+        gone, node.peers = node.peers - others, others
+        if node.process is None:
+            return
+        for other in self.nodes:
+            if other.number in gone:
+                node.rpc("admin_removePeer", other.enode)
+                node.rpc("admin_removeTrustedPeer", other.enode)
+            elif other.number in others:
+                self._connect(node, other)
+
+    def _connect(self, node: Node, other: Node) -> None:
+        node.rpc("admin_addPeer", other.enode)
+
+    def _await(self, condition: Any, what: str) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise ChainError(f"the network never {what}: {[node.block() for node in self.nodes if node.process]}")
+            time.sleep(0.1)
+
+    # -- what they start from -----------------------------------------------------------------------------------
+
+    def _prepare(self, folder: Path) -> None:
+        addresses = [_key(1 + number).public_key.to_checksum_address() for number in range(self._count)]
+        genesis = folder / "genesis.json"
+        genesis.write_text(json.dumps(self._genesis(addresses)))
+        for number, address in enumerate(addresses):
+            place = folder / f"node-{number}"
+            (place / "keystore").mkdir(parents=True)
+            key = Account.encrypt(_key(1 + number).to_bytes(), _PASSWORD, kdf="pbkdf2", iterations=1)
+            (place / "keystore" / f"{address}.json").write_text(json.dumps(key))
+            (place / "password").write_text(_PASSWORD)
+            (place / "node.key").write_text(_key(1000 + number).to_bytes().hex())
+            ports = _free_ports(2)
+            self.nodes.append(Node(number, place, ports[0], f"http://127.0.0.1:{ports[1]}", address))
+            made = subprocess.run(
+                [str(self._geth), "init", "--datadir", str(place), str(genesis)],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise ChainError(f"node {number} cannot be prepared: {made.stderr[-2000:]}")
+
+    def _genesis(self, addresses: Sequence[str]) -> dict[str, Any]:
+        """EIP-225's: the signers stand in the first block's extra data; all forks of London from the first block on."""
+        forks = ("homestead", "eip150", "eip155", "eip158", "byzantium", "constantinople", "petersburg", "istanbul")
+        signers = sorted(addresses[: self._signers], key=str.lower)
+        rich = {address: {"balance": str(_RICH)} for address in (*addresses, *self._funded)}
+        return {
+            "config": {
+                "chainId": CHAIN_ID,
+                **{f"{fork}Block": 0 for fork in (*forks, "berlin", "london")},
+                "clique": {"period": PERIOD, "epoch": 30000},
+            },
+            "difficulty": "1",
+            "gasLimit": "30000000",
+            "extradata": "0x" + "00" * 32 + "".join(address[2:].lower() for address in signers) + "00" * 65,
+            "alloc": rich,
+        }
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
