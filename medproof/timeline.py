@@ -33,12 +33,12 @@ _ANSWERS = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that happened to a patient's records or rules."""
+    """One thing that happened to a patient's records, rules or choices about studies."""
 
     when: datetime  # time of the block, UTC
     custodian: str  # the identity of the party that the relationship is with
     relationship: int  # which with this custodian, from 0
-    event: Event  # as the contract says it: PointerPosted, BatchPosted, RuleSet, GlassBroken, …
+    event: Event  # as the contract says it: PointerPosted, BatchPosted, RuleSet, GlassBroken, OptedIn, …
     pointer: PointerKey | None  # the record, where it is about one
     data_class: DataClass | None  # of the record
 
@@ -95,6 +95,9 @@ def _entries(
         batch = {"custodian": pointer.key.origin, "root": pointer.place.root}
         for event in pointers.events("BatchPosted", filters=batch):
             yield found, event, pointer.key, pointer.data_class
-    registry = suite.consent_registry
-    for event in (*found.history, *registry.opening_history(found.subject)):
+    registry, studies = suite.consent_registry, suite.studies
+    choices = (
+        event for name in ("OptedIn", "OptedOut") for event in studies.events(name, filters={"subject": found.subject})
+    )
+    for event in (*found.history, *registry.opening_history(found.subject), *choices):
         yield found, event, None, None

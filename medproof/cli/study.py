@@ -98,19 +98,21 @@ def register(
 def list_studies(
     chain: ChainListOptions,
     researcher: Annotated[str | None, Option(metavar="ADDRESS", help="Those of one researcher.")] = None,
+    subject: Annotated[str | None, Option(metavar="ADDRESS", help="Those that one subject takes part in.")] = None,
 ) -> None:
     """List the studies that were registered, oldest first."""
     output, suite = Output(as_json=chain.as_json, as_csv=chain.as_csv), open_suite(chain)
     by = None if researcher is None else identity(suite, "--researcher", researcher)
+    choices = None if subject is None else suite.studies.choices(account("--subject", subject))
+    known = [one for one in suite.studies.studies(researcher=by) if choices is None or choices.get(one.id)]
     found = [
-        study_files.study_document(one, suite.studies.state(one.id))
-        for one in output.each([*suite.studies.studies(researcher=by)], "Reading studies")
+        study_files.study_document(one, suite.studies.state(one.id)) for one in output.each(known, "Reading studies")
     ]
     output.document({"studies": [*found]})
     output.table(
         ("study", "state", "researcher", "from", "until"),
         (tuple(str(one[name]) for name in ("study", "state", "researcher", "first_day", "last_day")) for one in found),
-        empty="No study was registered.",
+        empty="There is no such study.",
     )
 
 

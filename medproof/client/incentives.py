@@ -44,6 +44,17 @@ class Bounty:
     payment: int  # how much each is paid, in the token's unit
     accept_until: datetime  # the last time at which results are accepted; aware, whole seconds
 
+    def __post_init__(self) -> None:
+        """Refuse what no bounty is.
+
+        Raises:
+            BountyError: the time has no zone or parts of a second, or a payment does not fit.
+        """
+        if self.accept_until.tzinfo is None or self.accept_until.microsecond:
+            raise BountyError(f"ends at {self.accept_until!r}", "Give a time with its zone, in whole seconds")
+        if not 0 <= self.payment < 1 << 128:
+            raise BountyError(f"pays {self.payment} to each", "Give an amount of 128 bits at most")
+
     @property
     def id(self) -> bytes:
         """Its id, 32 bytes: the hash of all of it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +14,7 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from medproof import messages
-from medproof.chain import Receipt, Sender
+from medproof.chain import Receipt, Sender, UnclearAnswerError
 from medproof.client.contract import SENDER, Agreement, ContractClient, SignedMessage, agree, day_number
 from medproof.decoding import Event
 from medproof.errors import StudyError
@@ -28,6 +29,9 @@ __all__ = ["Choice", "FixedCohortRecord", "Result", "Studies", "Study", "StudySt
 _HOUR = 3600
 _LAST_SEQUENCE = 0xFFFF  # kept for opting out
 _CALLS_AT_ONCE = 100  # in one request; providers limit it
+_CHOICES = ("OptedIn", "OptedOut")
+_EVENTS = ("StudyRegistered", *_CHOICES, "CohortFixed", "ResultPublished", "StudyClosed", "ApprovalWithdrawn")
+_BOOLEAN = re.compile("0x0{63}[01]", re.ASCII)
 _STUDY = "(address,uint256,bytes32,bytes32,uint16,uint16,address[])"
 _CHOICE_TIMES, _TIME = 17, 40  # where the times of a choice begin, and how many bits each has
 _IN = 1 << 16
@@ -346,14 +350,16 @@ class Studies(ContractClient):
 
     def participants(self, study: bytes, *, block: int | None = None) -> tuple[str, ...]:
         """The subjects that had opted in and not out again, as of a block; the newest by default."""
-        events = [
-            event
-            for name in ("OptedIn", "OptedOut")
-            for event in self.events(name, filters={"study": study}, to_block=block)
-        ]
+        events = [event for name in _CHOICES for event in self.events(name, filters={"study": study}, to_block=block)]
         events.sort(key=lambda event: (event.block, event.index))
         newest = {str(event.arguments["subject"]): event.name for event in events}
         return tuple(sorted((one for one, name in newest.items() if name == "OptedIn"), key=str.lower))
+
+    def choices(self, subject: str) -> dict[bytes, bool]:
+        """The studies about which a subject chose, by their ids, oldest first, and whether it takes part."""
+        events = [event for name in _CHOICES for event in self.events(name, filters={"subject": subject})]
+        events.sort(key=lambda event: (event.block, event.index))
+        return {bytes(event.arguments["study"]): event.name == "OptedIn" for event in events}
 
     def permitted(
         self, study: bytes, *, block: int, progress: Callable[[int, int], object] = lambda done, of: None
@@ -372,7 +378,7 @@ class Studies(ContractClient):
             calls = [self.chain.call_data(self.contract, "isParticipant", (study, one)) for one in part]
             asked = [("eth_call", [{"to": self.address, "data": data}, hex(block)]) for data in calls]
             answers = zip(part, self.chain.ask(asked), strict=True)
-            found += [subject for subject, answer in answers if int(answer, 16)]
+            found += [subject for subject, answer in answers if _is_true(answer)]
             progress(start + len(part), len(subjects))
         return tuple(found)
 
@@ -394,10 +400,7 @@ class Studies(ContractClient):
 
     def history(self, study: bytes) -> Sequence[Event]:
         """All that happened to a study, oldest first."""
-        names = ("StudyRegistered", "OptedIn", "OptedOut", "CohortFixed", "ResultPublished", "StudyClosed")
-        events = [
-            event for name in (*names, "ApprovalWithdrawn") for event in self.events(name, filters={"study": study})
-        ]
+        events = [event for name in _EVENTS for event in self.events(name, filters={"study": study})]
         return sorted(events, key=lambda event: (event.block, event.index))
 
     # -- helpers ------------------------------------------------------------------------------------------------
@@ -435,6 +438,13 @@ def cohort_from(said: Any) -> Cohort:
     """A cohort from the struct in its event."""
     size, block = int(said["size"]), int(said["blockNumber"])
     return Cohort(bytes(said["study"]), bytes(said["root"]), size, block, bytes(said["blockHash"]))
+
+
+def _is_true(answer: object) -> bool:
+    """A boolean, as a node gives it."""
+    if not isinstance(answer, str) or not _BOOLEAN.fullmatch(answer):
+        raise UnclearAnswerError("The node gave no yes or no. Name another node, one that keeps old blocks' state.")
+    return answer.endswith("1")
 
 
 def _time(seconds: int) -> datetime | None:

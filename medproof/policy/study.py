@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, fields
 from datetime import date, timedelta
 from typing import Any
 
+from eth_utils.address import is_checksum_address
+
 from medproof import hashing
 from medproof.errors import DataUseError, MedProofError, StudyError
 from medproof.hashing import Json, JsonObject
@@ -106,6 +108,9 @@ class StudyDocument:
         """
         if self.ends < self.starts:
             raise StudyError("period", f"ends on {self.ends}, before it starts on {self.starts}", _MEND)
+        for address in (self.researcher, *self.custodians):
+            if not is_checksum_address(address):
+                raise StudyError("researcher or a custodian", f"is {address!r}, no checksummed address", _MEND)
         object.__setattr__(self, "custodians", tuple(sorted(set(self.custodians), key=str.lower)))
         if not 0 < len(self.custodians) <= _MOST_CUSTODIANS:
             rule = f"are {len(self.custodians)}, and a study names 1 to {_MOST_CUSTODIANS}"
@@ -116,6 +121,8 @@ class StudyDocument:
             ("title", self.title),
             ("committee", self.approval.committee),
             ("reference", self.approval.reference),
+            ("protocol's name", self.protocol.name),
+            ("approval's name", self.approval.file.name),
         ):
             if not 0 < len(line) <= _LONGEST_LINE or not line.isprintable() or line != line.strip():
                 raise StudyError(name, f"is no line of 1 to {_LONGEST_LINE} characters that can be printed", _MEND)

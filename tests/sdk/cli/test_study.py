@@ -130,7 +130,7 @@ def test_a_study_is_registered_once_and_shown(
     listed = run("study", "list", "--json").document["studies"]
     assert [one["study"] for one in listed] == [identifier]
     assert run("study", "list", "--researcher", researcher.address, "--csv").out.count("\n") == 2
-    assert "No study was registered" in run("study", "list", "--researcher", funded(8).address).out
+    assert "There is no such study" in run("study", "list", "--researcher", funded(8).address).out
     closed = run("study", "close", study, *as_researcher)
     assert closed.code == 0
     assert suite.studies.state(bytes.fromhex(identifier[2:])) is StudyState.CLOSED
@@ -216,11 +216,14 @@ def test_joining_and_leaving(
     may = run(*check, "--json").document
     assert (may["permitted"], may["use"], may["state"]) == (True, "permitted", "open")
     assert run(*check, "--block", may["block"] - 1).code in (0, 1)
+    mine = ("study", "list", "--subject", pseudonym.address, "--json")
+    assert [one["study"] for one in run(*mine).document["studies"]] == [_id(suite)]
     signed = run("study", "opt-out", _id(suite), *me, "--json")
     assert signed.document["messages"][0]["function"] == "optOut"
     assert suite.studies.participants(bytes.fromhex(_id(suite)[2:])) == (pseudonym.address,)
     assert run("study", "opt-out", study, *me, *relayed).code == 0
     assert "takes no part" in run(*check).out
+    assert run(*mine).document["studies"] == []
     again = run("study", "opt-out", study, *me, *relayed)
     assert (again.code, "Nothing needs doing" in again.err) == (2, True)
     assert run("study", "opt-out", study, "--sequence", 65535, *me, *relayed).code == 0
@@ -250,6 +253,27 @@ def test_a_cohort_is_fixed_proved_and_verified(
     (here / "forged.json").write_text(json.dumps(content))
     forged = run("study", "cohort", "verify", "forged.json")
     assert (forged.code, "does not show that" in forged.err) == (2, True)
+
+
+def test_a_cohort_that_was_written_and_not_sent_goes_on(
+    run: Run,
+    here: Path,
+    study: str,
+    joins: Callable[[], None],
+    as_researcher: Words,
+    suite: MedProof,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    joins()
+    fix = ("study", "cohort", "fix", study, "--save", "cohort.json", *as_researcher)
+    with monkeypatch.context() as patch:
+        patch.setattr("medproof.client.studies.Studies.fix_cohort", _stop)
+        assert run(*fix).code == 130
+    kept = (here / "cohort.json").read_bytes()
+    rpc(suite.chain, "evm_mine")
+    assert run(*fix).code == 0
+    assert (here / "cohort.json").read_bytes() == kept
+    assert len(suite.studies.cohorts(bytes.fromhex(_id(suite)[2:]))) == 1
 
 
 def test_a_padded_cohort_is_found_out(

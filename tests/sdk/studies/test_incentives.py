@@ -263,6 +263,20 @@ def test_ids_are_those_of_the_contract(incentives: Incentives, bounty: Bounty, s
         assert incentives.chain.call(incentives.contract, "bountyId", (one.as_tuple(),)) == one.id
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"accept_until": datetime(2027, 1, 1)}, "Give a time with its zone"),
+        ({"accept_until": datetime(2027, 1, 1, 0, 0, 0, 1, UTC)}, "in whole seconds"),
+        ({"payment": 1 << 128}, "of 128 bits at most"),
+        ({"payment": -1}, "of 128 bits at most"),
+    ],
+)
+def test_what_no_bounty_is(bounty: Bounty, change: dict[str, Any], words: str) -> None:
+    with pytest.raises(BountyError, match=words):
+        replace(bounty, **change)
+
+
 # -- tokens --------------------------------------------------------------------------------------------------------
 
 

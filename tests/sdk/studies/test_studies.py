@@ -29,7 +29,7 @@ from medproof.contract_errors import (
     StudyExists,
     StudyNotReady,
 )
-from medproof.errors import FixedCohortError, MessageError, StudyError
+from medproof.errors import FixedCohortError, MessageError, NodeError, StudyError
 from medproof.fixed_cohort import FixedCohort, leaf_of
 from medproof.messages import MESSAGE_TYPES
 from medproof.policy.delegation import DelegateKind, Delegation, Scope
@@ -378,3 +378,41 @@ def test_another_document_is_another_study() -> None:
     first = Study.of(document())
     assert Study.of(document(title="Another")).id != first.id
     assert Study.of(document()).id == first.id
+
+
+@pytest.mark.parametrize("answer", ["0x", "0x1", "", None, 7, "0x" + "0" * 63 + "2", "no"])
+def test_a_node_that_says_neither_yes_nor_no(
+    studies: Studies, study: Study, taking_part: TakingPart, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taking_part(10)
+    monkeypatch.setattr(Chain, "ask", lambda self, questions: [answer for _ in questions])
+    with pytest.raises(NodeError, match="gave no yes or no"):
+        studies.permitted(study.id, block=studies.chain.block_number())
+
+
+def test_a_node_that_shows_another_study_under_the_id(
+    studies: Studies, study: Study, protocol: StudyDocument, researcher: LocalSigner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Study.of(replace(protocol, title="Another"))
+    studies.register(other, sender=researcher)
+    shown = [event for event in studies.history(other.id) if event.name == "StudyRegistered"]
+    monkeypatch.setattr(Studies, "events", lambda self, name, filters: iter(shown))
+    with pytest.raises(StudyError, match="is not registered"):
+        studies.study(study.id)
+
+
+def test_a_subject_finds_its_choices(
+    suite: MedProof,
+    studies: Studies,
+    study: Study,
+    protocol: StudyDocument,
+    researcher: LocalSigner,
+    taking_part: TakingPart,
+) -> None:
+    other = Study.of(replace(protocol, title="Another"))
+    studies.register(other, sender=researcher)
+    subject = taking_part(10)
+    studies.opt_in(other, sender=subject)
+    studies.opt_out(study.id, sender=subject)
+    assert studies.choices(subject.address) == {study.id: False, other.id: True}
+    assert studies.choices(funded(11).address) == {}

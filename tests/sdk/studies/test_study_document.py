@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from eth_utils.address import to_checksum_address
 
 from medproof import hashing
 from medproof.errors import DataUseError, StudyError
@@ -107,7 +108,13 @@ def test_the_sentence_names_what_is_asked_and_how_to_leave() -> None:
         ({"starts": date(1969, 1, 1)}, "is not within 1970-01-01 and 2149-06-06"),
         ({"ends": date(2149, 6, 7)}, "is not within 1970-01-01 and 2149-06-06"),
         ({"custodians": ()}, "are 0, and a study names 1 to 100"),
-        ({"custodians": tuple(f"0x{n:040x}" for n in range(101))}, "are 101, and a study names 1 to 100"),
+        (
+            {"custodians": tuple(to_checksum_address(f"0x{n:040x}") for n in range(101))},
+            "are 101, and a study names 1 to 100",
+        ),
+        ({"researcher": CUSTODIAN.lower()}, "no checksummed address"),
+        ({"custodians": ("0x12",)}, "no checksummed address"),
+        ({"protocol": FileDigest.of("a\nb.pdf", b"")}, "protocol's name of the study is no line"),
         ({"title": ""}, "title of the study is no line"),
         ({"title": "a\x1b[2Jb"}, "title of the study is no line"),
         ({"title": "a\nb"}, "title of the study is no line"),
