@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from medproof import messages
-from medproof.chain import Receipt, Sender
+from medproof.chain import Receipt, Sender, UnclearAnswerError
 from medproof.client.contract import ContractClient, Place, SignedMessage
 from medproof.errors import ArgumentError, MerkleProofError
 from medproof.merkle import verify_inclusion
@@ -20,6 +21,7 @@ from medproof.signing import Signer
 __all__ = ["Place", "Pointer", "PointerKey", "RecordPointers", "Status"]
 
 _HOUR = 3600
+_POINTER_OF, _POINTER_WORDS = keccak(text="pointerOf(bytes32)")[:4], 5
 _FIRST_SEQUENCE = 1  # of a pointer that has just been posted or opened
 
 
@@ -228,10 +230,18 @@ class RecordPointers(ContractClient):
 
     def pointer(self, key: PointerKey, *, block: int | str = "latest") -> Pointer | None:
         """A pointer as it stands; None where there is none."""
-        custodian, data_class, status, version, sequence = self._call("pointerOf", key.id, block=block)
-        if status == Status.NONE:
-            return None
-        return Pointer(key, custodian, DataClass(1 << data_class), Status(status), version, sequence)
+        return _pointer(key, *self._call("pointerOf", key.id, block=block))
+
+    def pointers(self, keys: Sequence[PointerKey], *, block: int | None = None) -> tuple[Pointer | None, ...]:
+        """Each of many pointers as it stands, all as of one block, the newest by default; None where there is none.
+
+        Raises:
+            NodeError: nobody answers, or the node has no such block or state.
+        """
+        at = self.chain.block_number() if block is None else block
+        calls = [_POINTER_OF + key.id for key in keys]
+        found = self.chain.read_each(self.contract, calls, answer=_POINTER_WORDS * 32, block=at) if calls else []
+        return tuple(_pointer(key, *_words(said)) for key, said in zip(keys, found, strict=True))
 
     def previous(self, key: PointerKey) -> bytes | None:
         """The id of the version that a pointer replaced."""
@@ -254,6 +264,29 @@ class RecordPointers(ContractClient):
         _require_subject(key, signer)
         pointer = self.pointer(key)
         return pointer.sequence if pointer else _FIRST_SEQUENCE
+
+
+def _words(said: bytes) -> tuple[str, int, int, int, int]:
+    """What `pointerOf` returned."""
+    custodian, *numbers = (int.from_bytes(said[at : at + 32], "big") for at in range(0, len(said), 32))
+    data_class, status, version, sequence = numbers
+    try:
+        return to_checksum_address(custodian.to_bytes(20, "big")), data_class, status, version, sequence
+    except OverflowError:
+        raise UnclearAnswerError(f"The node gave 0x{said.hex()} for a pointer. Name another node.") from None
+
+
+def _pointer(
+    key: PointerKey, custodian: str, data_class: int, status: int, version: int, sequence: int
+) -> Pointer | None:
+    if status == Status.NONE:
+        return None
+    try:
+        return Pointer(key, custodian, DataClass(1 << data_class), Status(status), version, sequence)
+    except (ValueError, OverflowError, MemoryError):
+        raise UnclearAnswerError(
+            f"The node gave no class and status of a pointer ({status}). Name another node."
+        ) from None
 
 
 def _number(data_class: DataClass) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from medproof.client.record_pointers import PointerKey
 from medproof.errors import RecordError
 from medproof.fhir import Resource, care_setting, conditions, data_class, record_tags, records, sensitivities
 from medproof.fhir.period import data_period
@@ -114,6 +116,22 @@ class Consents:
             **dict.fromkeys(plain_terms),
             **{found.hash: found for found in documents},
         }
+
+    @staticmethod
+    def prepare(moment: Moment, account: str, stored: Iterable[tuple[PointerKey, Resource]], claims: Claims) -> None:
+        """Ask the chain at once for all that `decide` will ask of several records, and for their pointers.
+
+        Raises:
+            GatekeeperRefusalError: the chain cannot be asked now.
+        """
+        keys, asked = [], []
+        for key, record in stored:
+            keys.append(key)
+            with suppress(RecordError):  # no rule can speak of it
+                request = request_for(record, claims)
+                encode_request(request)
+                asked.append((key.subject, account, request))
+        moment.prepare(keys, [one for one in asked if one[0] != account])
 
     def decide(self, moment: Moment, subject: str, account: str, record: Resource, claims: Claims) -> Verdict:
         """Decide whether an account may have a record of a subject.

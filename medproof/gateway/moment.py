@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
 from medproof.chain import Block
@@ -74,6 +74,23 @@ class Moment:
             (subject, account, request), lambda: registry.decide(subject, account, request, block=self.block.number)
         )
 
+    def prepare(self, pointers: Sequence[PointerKey], requests: Sequence[tuple[str, str, Request]]) -> None:
+        """Ask for many pointers and decisions at once: of each decision the subject, the account, and its request.
+
+        What it learns `pointer` and `decide` give; what they would refuse, they refuse.
+        """
+        number, suite = self.block.number, self._suite
+        keys = [key for key in dict.fromkeys(pointers) if ("alone", key) not in self._known]
+        asked = [one for one in dict.fromkeys(requests) if one not in self._known]
+        stand = self._try(lambda: suite.record_pointers.pointers(keys, block=number))
+        decisions = self._try(lambda: suite.consent_registry.decide_each(asked, block=number))
+        found: dict[Hashable, object] = {("alone", key): one for key, one in zip(keys, stand, strict=True)}
+        found.update(zip(asked, decisions, strict=True))
+        with self._lock:
+            self._answers += len(found)
+            if len(self._known) + len(found) <= _MOST_REMEMBERED:
+                self._known.update(found)
+
     def is_delegate(self, subject: str, account: str) -> bool:
         """Whether an account may see for a subject what the subject sees: its delegate, with the scope VIEW."""
         delegations = self._suite.delegations
@@ -105,7 +122,7 @@ class Moment:
         return self._ask(("pointer", key), lambda: self._find(key))
 
     def _find(self, key: PointerKey) -> Pointer | None:
-        alone = self._suite.record_pointers.pointer(key, block=self.block.number)
+        alone = self._ask(("alone", key), lambda: self._suite.record_pointers.pointer(key, block=self.block.number))
         known = self._places(key.id) if alone is None else None
         if known is None:
             return alone

@@ -303,7 +303,7 @@ class Gatekeeper:
         page: list[tuple[StoredRecord, Pointer, Verdict]] = []
         last: tuple[str | None, int] | None = None  # where the last one of the page stands in the store's own pages
         more = False
-        for place, stored in self._scan(query, cursor):
+        for place, stored in self._scan(moment, caller, query, cursor):
             pointer = self._held(moment, stored.entry.pointer)
             verdict = self._decide(moment, caller, stored) if pointer is not None else None
             if verdict is not None and verdict.hopeless:  # else a question to the node for each record, for nothing
@@ -331,12 +331,20 @@ class Gatekeeper:
             moment,
         )
 
-    def _scan(self, query: Query, cursor: str | None) -> Iterator[tuple[tuple[str | None, int], StoredRecord]]:
-        """Yield what a query finds, each with the store's cursor before its page and its place in that page."""
+    def _scan(
+        self, moment: Moment, caller: Caller, query: Query, cursor: str | None
+    ) -> Iterator[tuple[tuple[str | None, int], StoredRecord]]:
+        """Yield what a query finds, each with the store's cursor before its page and its place in that page.
+
+        The chain is asked about the first by itself, which may say enough of all; about the others of a page at once.
+        """
         while True:
             page = self._store.search(query, limit=_SCAN, cursor=cursor)
             opened = {stored.entry.pointer.id: stored for stored in self._store.open(page.entries)}
             for index, entry in enumerate(page.entries):
+                if index == (1 if cursor is None else 0):
+                    others = [(one.entry.pointer, one.resource) for one in opened.values()]
+                    self._consents.prepare(moment, caller.account, others, caller.claims)
                 stored = opened.get(entry.pointer.id)
                 if stored is not None:
                     yield (cursor, index), stored

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from medproof import hashing
+from medproof.chain import Chain
 from medproof.client.consent_registry import ConsentRegistry
 from medproof.client.record_pointers import Status
 from medproof.errors import GatekeeperRefusalError
@@ -68,6 +69,30 @@ def test_pages_hold_what_is_permitted_and_end_with_it(
     found = list(reader.search("Observation", patient.address, count=2))
     assert [one.record.id for one in found] == ids[::2]
     assert [len(page["entry"]) for page in bodies] == [2, 1]  # no page for those that are hidden after the last
+
+
+@both_stores
+def test_the_chain_is_asked_once_for_many_records(
+    reader: GatekeeperClient,
+    post_all: PostAll,
+    granted: Rule,
+    patient: LocalSigner,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden = observation(meta=labelled("HIV"))
+    ids = post_all(*(observation(), hidden) * 8)
+    asked: list[str] = []
+    call = Chain.call
+
+    def watched(chain: Chain, contract: Any, function: str, *arguments: Any, **options: Any) -> Any:
+        asked.append(function)
+        return call(chain, contract, function, *arguments, **options)
+
+    monkeypatch.setattr(Chain, "call", watched)
+    found = list(reader.search("Observation", patient.address, count=50))
+    assert [one.record.id for one in found] == ids[::2]
+    assert asked.count("decide") <= 1
+    assert asked.count("pointerOf") <= 1 + len(found)  # the reader looks for each that it was served
 
 
 def test_a_search_without_any_rule_finds_nothing(
