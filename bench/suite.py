@@ -14,6 +14,7 @@ from tiny_keccak import keccak256
 
 from bench.claim_steps import ClaimSteps
 from bench.meter import CHAIN_ID, OVERDUE, BenchError, Contract, Cost, Meter, fixed_account, fixed_hash, signed
+from bench.study_steps import StudySteps
 from medproof import messages
 from medproof.artifacts import CONTRACTS
 from medproof.client.prescriptions import Prescription
@@ -33,9 +34,10 @@ from medproof.policy.delegation import DelegateKind, Delegation, Scope, encode_d
 from medproof.policy.device import Device, encode_device
 from medproof.policy.emergency import OverrideReason, Review
 from medproof.policy.word import Request, Rule, encode, encode_request
+from scripts.demo_token import compiled as demo_token
 from scripts.local_chain import ROOT
 
-PROVIDER, PAYER, PHARMACY = 1, 2, 3  # Registrar kinds
+PROVIDER, PAYER, PHARMACY, RESEARCHER = 1, 2, 3, 4  # Registrar kinds
 NOBODY = "0x" + "00" * 20
 EVERYONE, EMERGENCY = "0x" + "00" * 19 + "01", "0x" + "00" * 19 + "02"  # groups, as grantees
 EMERGENCY_GROUP = 2
@@ -46,6 +48,7 @@ LAST_FILL = 20_970  # prescriptions are filled until this day since 1970, in the
 OPENING_MINUTES = 240  # how long the glass stays broken
 GUARDIAN_UNTIL = datetime(2035, 12, 31, tzinfo=UTC)
 PROOF_DEPTH = 20  # hashes in a proof from a log of a million leaves
+FORGOTTEN = 300  # blocks: more than those of which the chain knows the hash
 LEAVES, BATCH = 1_000_001, 1_000  # a log of odd size, whose proofs are long, and what each further batch adds to it
 
 # A treating provider may read and use most of the record for a year, except what carries a sensitivity label.
@@ -125,6 +128,7 @@ def measure_suite(meter: Meter) -> dict[str, Cost]:
     suite.claims()
     suite.logs()
     suite.devices()
+    suite.studies()
     return dict(sorted(suite.costs.items(), key=lambda item: item[0].startswith("deploy_")))
 
 
@@ -170,6 +174,8 @@ class _Suite:
             "BatchAnchor": ("Registrar",),
             "AccessLog": ("Registrar", "BatchAnchor"),
             "Devices": ("Delegations",),
+            "Studies": ("Authority", "Registrar", "Delegations", "ConsentRegistry"),
+            "Incentives": ("Registrar", "Delegations", "Studies"),
         }
         for name in CONTRACTS:
             given = [self._contracts[other].address for other in arguments[name]]
@@ -627,6 +633,29 @@ class _Suite:
         of_patient = (patient.address, device.address)
         self._run("register_device", patient, "Devices", "setDevice", *of_patient, encode_device(registration), 0, b"")
         self._run("revoke_device", patient, "Devices", "revokeDevice", *of_patient, 2, 0, b"")
+
+    # -- studies ----------------------------------------------------------------------------------------------
+
+    def studies(self) -> None:
+        """A study, who takes part in it, its cohort and its answers, and bounties that pay for them."""
+        researcher = fixed_account("researcher")
+        self._accredit("", researcher, RESEARCHER)
+        funder = fixed_account("funder", deployments=1)
+        self._contracts["Token"], _ = self._meter.deploy(funder, demo_token())
+        self._meter.rpc("evm_mine", {"blocks": FORGOTTEN})
+        StudySteps(
+            self._run,
+            self._run_each,
+            self._prepare,
+            self._domain,
+            studies=self._contracts["Studies"],
+            incentives=self._contracts["Incentives"],
+            token=self._contracts["Token"],
+            clinic=self._clinic,
+            researcher=researcher,
+            relayer=self._relayer,
+            funder=funder,
+        ).run()
 
 
 def _prescription_id(one: tuple[str, str, bytes, int]) -> bytes:

@@ -71,6 +71,7 @@ class StateMachine:
         }
         self.letters: list[Signed] = []
         self.cohorts: list[tuple[int, Cohort, Any, list[bool]]] = []
+        self.do("optIn", 0, 0, 1)
 
     # -- the model ----------------------------------------------------------------------------------------------
 
@@ -123,27 +124,31 @@ class StateMachine:
             one = self.letters[st_pick % len(self.letters)]
             self.do(one.function, one.study, one.subject, one.sequence, one.deadline, one.signature)
 
-    def rule_fix(self, st_study, st_pick):
+    def rule_fix(self, st_study):
         study = self.studies[st_study]
         chain.mine(timestamp=chain[-1].timestamp + 1)
         log = members(study.id, self.subjects)
-        cohort = Cohort(study.id, log.root(), len(log), 0, (st_pick + 1).to_bytes(32))
-        if chain[-1].number <= 256:  # the first block is still known
-            cohort = cohort._replace(block_hash=bytes(chain[0].hash), block=0)
+        cohort = Cohort(study.id, log.root(), len(log), chain[-2].number, bytes(chain[-2].hash))
         if self.state(st_study) != OPEN:
             with reverts("StudyNotReady", study.id, self.state(st_study)):
                 self.contract.fixCohort.call(cohort, {"from": self.researcher})
             return
-        if self.contract.cohortAt(cohort.id):
-            with reverts("CohortExists", cohort.id):
-                self.contract.fixCohort.call(cohort, {"from": self.researcher})
-            return
         tx = self.contract.fixCohort(cohort, {"from": self.researcher})
+        with reverts("CohortExists", cohort.id):
+            self.contract.fixCohort.call(cohort, {"from": self.researcher})
         then = [
             sum(time <= tx.timestamp for time in self.choices[st_study, who][1]) % 2 == 1 for who in range(SUBJECTS)
         ]
         self.cohorts.append((st_study, cohort, log, then))
         chain.mine(timestamp=tx.timestamp + 1)
+
+    def rule_come_and_go(self, st_study, st_subject):
+        """Several steps of one rule, so that short runs go far as well: in, a cohort, out, another, in again."""
+        for function in ("optIn", "optOut", "optIn"):
+            sequence = self.choices[st_study, st_subject][0] + 1
+            if sequence < LAST:
+                self.do(function, st_study, st_subject, sequence)
+            self.rule_fix(st_study)
 
     def rule_end(self, st_study, st_end):
         if st_end is None:

@@ -34,7 +34,9 @@ class Till:
             domain or self.domain, bounty=bounty.id, study=bounty.study, result=result.id, deadline=deadline
         )
 
-    def claiming(self, bounty: Bounty, answer: bytes, payee: Any, to: Any, deadline: int, /, **changes: Any) -> TypedData:
+    def claiming(
+        self, bounty: Bounty, answer: bytes, payee: Any, to: Any, deadline: int, /, **changes: Any
+    ) -> TypedData:
         """What a payee signs."""
         said: dict[str, Any] = {
             "bounty": bounty.id,
