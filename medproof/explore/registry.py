@@ -91,7 +91,7 @@ class Registry:
         self.dataset, self.suppression = dataset, suppression
         self.chain, self.authority = dataset.chain, dataset.authority
         self.contracts = sorted(dataset.contracts.items())
-        self.first = dataset.first
+        self.first = self._numbers[0]  # the first block in which something happened
 
     @property
     def last(self) -> AsOf:
@@ -122,10 +122,9 @@ class Registry:
         if block is None:
             return self.last
         if block not in self._blocks:
-            newest = bisect(self._numbers, block) - 1
-            if not self.first <= block <= self.dataset.block.number or newest < 0:
+            if not self.first <= block <= self.dataset.block.number:
                 raise IndexTimeError(block, None, self.dataset.block.number)
-            block = self._numbers[newest]
+            block = self._numbers[bisect(self._numbers, block) - 1]
         return self._of(block)
 
     @cached_property
@@ -156,7 +155,7 @@ class Registry:
 
     def trend(self, question: Question, as_of: AsOf) -> list[tuple[datetime, Count]]:
         """How many subjects permitted something as each month began, and as of the moment itself."""
-        first = self._of(min(self._blocks)).time
+        first = self._of(self.first).time
         points = [one for one in _months(first, as_of.time) if one > first] + [as_of.time]
         found = sizes(self.dataset, question, points)
         return [(point, self.suppression.count(size)) for point, size in zip(points, found, strict=True)]
