@@ -1,14 +1,15 @@
-"""`medproof research export`, `check` and `prove`: files for others, and whether they are what they say."""
+"""`medproof research export`, `check` and `row`: files for others, and whether they are what they say."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from typer import Argument, Option
 
+from medproof import hashing
 from medproof.cli.datasets import open_dataset
 from medproof.cli.options import (
     DatasetOptions,
@@ -18,7 +19,7 @@ from medproof.cli.options import (
     SuppressionOptions,
     expanded,
 )
-from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.output import ANSWER_NO, Output, harmless
 from medproof.cli.questions import as_of, cohort_of, suppression_of
 from medproof.errors import ExportError, OptionError
 from medproof.hashing import JsonObject
@@ -27,7 +28,7 @@ from medproof.json_reader import hex_text
 if TYPE_CHECKING:
     from medproof.research.manifest import Manifest
 
-__all__ = ["app"]
+__all__ = ["app", "check_row"]
 
 app = typer.Typer()
 
@@ -105,9 +106,7 @@ def check(
         with opened as dataset, output.rate("Checking", "rows") as show:
             found = check_export(folder, dataset=dataset, progress=lambda _, done, total: show(done, total, done))
     except ExportError as error:
-        output.document({"verified": False, "part": error.part, "why": str(error)})
-        output.say(str(error), style="red")
-        raise typer.Exit(ANSWER_NO) from None
+        _say_not(output, error)
     manifest, digest = found.manifest, hex_text(found.sha256)
     output.document({"verified": True, "same_bytes": found.same_bytes, **_document(manifest, digest)})
     output.say(f"{folder} is what its manifest says, SHA-256 {digest}.", style="green")
@@ -118,6 +117,50 @@ def check(
         output.say("Exported again, it has the same bytes.")
     else:
         output.say("Exported again, it has the same rows; other versions wrote its files, so bytes were not compared.")
+
+
+@app.command(epilog="Example: medproof research row cancer rules 17 --out row.json")
+@expanded
+def row(
+    folder: Annotated[Path, Argument(metavar="FOLDER", help="An export.", show_default=False)],
+    table: Annotated[str, Argument(metavar="TABLE", help="Of its tables, this one.", show_default=False)],
+    index: Annotated[int, Argument(metavar="NUMBER", help="The row, counted from 0.", show_default=False)],
+    out: Annotated[Path, Option(metavar="FILE", help="Where the proof goes.", show_default=False)],
+    form: JsonOptions,
+) -> None:
+    """Prove one row of an export by itself, for whoever knows the manifest's SHA-256 (medproof verify)."""
+    from medproof.research.row_proof import RowProof
+
+    output, found = Output(as_json=form.as_json), RowProof.of(folder, table, index)
+    output.write(out, hashing.canonical(found.to_json()))
+    output.document({"file": str(out), "manifest_sha256": hex_text(found.manifest.sha256)})
+    output.say(f"Written to {out}: row {index} of {table}, under manifest {hex_text(found.manifest.sha256)}.")
+
+
+def check_row(file: Path, form: JsonOptions) -> None:
+    """Verify a row's proof, and say what it shows: exit code 0, or 1 with what does not hold."""
+    from medproof.research.row_proof import RowProof
+
+    output = Output(as_json=form.as_json)
+    try:
+        found = RowProof.from_json(file.read_bytes())
+        found.verify()
+    except ExportError as error:
+        _say_not(output, error)
+    manifest, digest = found.manifest, hex_text(found.manifest.sha256)
+    output.document(
+        {"verified": True, "table": found.table, "index": found.index, "row": found.row, **_document(manifest, digest)}
+    )
+    output.say(f"Verified: row {found.index} of {found.table} stands in the export.", style="green")
+    output.say(f"It is of chain {manifest.chain}, authority {manifest.authority}, as of block {manifest.block.number}.")
+    output.say(harmless(hashing.canonical(found.row).decode()))
+    output.say(f"It rests on the manifest: compare its SHA-256, {digest}, with the exporter's.")
+
+
+def _say_not(output: Output, error: ExportError) -> NoReturn:
+    output.document({"verified": False, "part": error.part, "why": str(error)})
+    output.say(harmless(str(error)), style="red")
+    raise typer.Exit(ANSWER_NO)
 
 
 def _names(given: list[str] | None) -> list[str]:

@@ -9,7 +9,7 @@ import typer
 from typer import Argument, Option
 
 from medproof import hashing
-from medproof.cli import anchor, evidence, receipts
+from medproof.cli import anchor, evidence, receipts, research_export
 from medproof.cli.documents import time_text
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
@@ -61,6 +61,8 @@ def verify(
         raise OptionError("--block-hash", f"is given, and {file} is no evidence that rests on it", "Leave it out.")
     if "receipt_id" in content:
         receipts.check(file, chain)
+    elif kind == "medproof-export-row":
+        research_export.check_row(file, chain)
     elif {"leaf", "index", "path", "root"} <= content.keys():
         anchor.check(file, chain)
     elif content.keys() == {"reading", "leaf"} or content.keys() == {"event", "leaf"}:

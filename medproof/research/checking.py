@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from medproof import hashing
 from medproof.errors import ExportError
+from medproof.hashing import JsonObject
 from medproof.json_reader import JsonReader
 from medproof.merkle import MerkleLog
 from medproof.research import rows
@@ -30,11 +32,12 @@ from medproof.research.manifest import MANIFEST, ExportedFile, ExportedTable, Ma
 from medproof.research.question_json import read_question
 from medproof.research.suppression import Suppression
 
-__all__ = ["CheckedExport", "check_export"]
+__all__ = ["EXPORTED", "CheckedExport", "check_export", "json_rows", "read_leaves"]
 
 _LEAF = 32
 _RUN = 1 << 16  # leaves that are read at a time
-_TABLES = {**TABLES, COHORT.name: COHORT, CONSENTS.name: CONSENTS}
+EXPORTED = {**TABLES, COHORT.name: COHORT, CONSENTS.name: CONSENTS}
+"""Every table that an export may hold, by name."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,16 @@ def _check_files(root: Path, manifest: Manifest) -> dict[str, list[ExportedFile]
             raise ExportError(name, "is missing")
     found: dict[str, list[ExportedFile]] = {}
     for entry in manifest.tables:
-        if entry.name not in _TABLES:
+        if entry.name not in EXPORTED:
             raise ExportError(f"table {entry.name!r}", "is none that this MedProof knows", "Update MedProof")
-        if entry.schema != rows.schema_hash(_TABLES[entry.name]):
+        if entry.schema != rows.schema_hash(EXPORTED[entry.name]):
             raise ExportError(f"table {entry.name}", "has other columns than this MedProof's", "Update MedProof")
         kinds = ("json",) if entry.name == CONSENTS.name else FORMATS
         wanted = {f"{entry.name}.{kind}" for kind in kinds}
         found[entry.name] = [one for one in manifest.files if one.name in wanted]
         if not found[entry.name] or f"{entry.name}.{LEAVES}" not in listed:
             raise ExportError(f"table {entry.name}", "has no file of rows, or none of leaves")
-    expected = dictionary_files(_TABLES[entry.name] for entry in manifest.tables)
+    expected = dictionary_files(EXPORTED[entry.name] for entry in manifest.tables)
     for one in manifest.files:
         if one.name in expected:
             if (root / one.name).read_bytes() != expected[one.name].encode():
@@ -118,6 +121,27 @@ def _check_bytes(path: Path, file: ExportedFile) -> None:
         raise ExportError(file.name, "has other bytes than the manifest says, though its rows are the same")
 
 
+def read_leaves(root: Path, table: str) -> Iterator[bytes]:
+    """What stands for each row of a table, as an export keeps it."""
+    return _leaves(root / f"{table}.{LEAVES}")
+
+
+def json_rows(root: Path, manifest: Manifest, table: str) -> Iterator[JsonObject]:
+    """The rows of a table of an export, by column, as the canonical form has their values."""
+    if table == CONSENTS.name:
+        for consent, _ in read_consents(root / f"{table}.json"):
+            yield consent
+        return
+    names = [column.name for column in EXPORTED[table].columns]
+    kept = {one.name for one in manifest.files}
+    place = next(root / name for kind in FORMATS if (name := f"{table}.{kind}") in kept)
+    for batch in read_rows(place, EXPORTED[table]):
+        for line in rows.lines(batch).to_pylist():
+            values = hashing.parse(line)
+            assert isinstance(values, list)
+            yield dict(zip(names, values, strict=True))
+
+
 # -- rows ---------------------------------------------------------------------------------------------------------
 
 
@@ -128,7 +152,7 @@ def _check_table(
     files: dict[str, list[ExportedFile]],
     progress: Progress | None,
 ) -> None:
-    table, kept = _TABLES[entry.name], root / f"{entry.name}.{LEAVES}"
+    table, kept = EXPORTED[entry.name], root / f"{entry.name}.{LEAVES}"
     size = kept.stat().st_size
     if size != entry.rows * _LEAF:
         raise ExportError(kept.name, f"has {size} bytes, and {entry.rows} rows have {entry.rows * _LEAF}")
@@ -254,7 +278,7 @@ def _compare(root: Path, again: Path, said: ExportedTable, now: ExportedTable) -
     """Name the first row, and its column, that is not the index's."""
     if said == now:
         return
-    table = _TABLES[said.name]
+    table = EXPORTED[said.name]
     pairs = zip_longest(_leaves(root / f"{said.name}.{LEAVES}"), _leaves(again / f"{said.name}.{LEAVES}"))
     for number, (ours, theirs) in enumerate(pairs):
         if ours != theirs:

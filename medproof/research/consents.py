@@ -66,7 +66,7 @@ def bundle(chain: int, authority: str, time: str, consents: Iterable[JsonObject]
     yield b"}\n" if before[0:2] == b',"' else b"\n]}\n"
 
 
-def read_consents(path: Path) -> Iterator[tuple[Json, bytes]]:
+def read_consents(path: Path) -> Iterator[tuple[JsonObject, bytes]]:
     """Read a bundle's Consents again, each with its leaf.
 
     Raises:
@@ -79,10 +79,11 @@ def read_consents(path: Path) -> Iterator[tuple[Json, bytes]]:
             try:
                 entry = hashing.parse(line.rstrip(b",\n"))
                 consent = entry["resource"] if isinstance(entry, dict) else None
-                leaf = _leaf(consent)
             except (JsonError, KeyError):
+                consent = None
+            if not isinstance(consent, dict):
                 raise ExportError(f"{path.name}, row {number}", "is no entry of a FHIR Bundle") from None
-            yield consent, leaf
+            yield consent, _leaf(consent)
             number += 1
 
 

@@ -92,7 +92,7 @@ class Manifest:
                 for one in self.files
             ],
         }
-        return json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(said, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
     @property
     def sha256(self) -> bytes:
@@ -112,7 +112,16 @@ class Manifest:
             raise ExportError(rule.partition(" ")[0], rule.partition(" ")[2], "It is half-written, or no export at all")
         if place.stat().st_size > _LONGEST:
             raise ExportError(MANIFEST, f"has more than {_LONGEST} bytes")
-        said = JsonReader.document(place.read_bytes(), _wrong, format=_FORMAT, version=_VERSION, longest=_LONGEST)
+        return cls.parse(place.read_bytes())
+
+    @classmethod
+    def parse(cls, text: bytes) -> Manifest:
+        """Read what `to_text` gave.
+
+        Raises:
+            ExportError: it is none; the message names the member.
+        """
+        said = JsonReader.document(text, _wrong, format=_FORMAT, version=_VERSION, longest=_LONGEST)
         block, tables, files = said.object("block"), said.items("tables", _MOST), said.items("files", _MOST)
         found = cls(
             medproof=said.line("medproof", _LONGEST_LINE),

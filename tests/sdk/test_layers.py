@@ -127,6 +127,7 @@ LAYERS = (
     {"access.promise"},
     {"access.entry"},
     {"research"},
+    {"research.row_proof"},
     {"research.checking"},
     {"research.export"},
     {"research.consents", "research.formats", "research.question_json"},
