@@ -43,6 +43,7 @@ from medproof.errors import (
     ConfirmationTimeoutError,
     ContractError,
     NodeError,
+    StateUnavailableError,
     TransactionFailedError,
     UnknownRevertError,
     WrongChainError,
@@ -74,6 +75,7 @@ _PACKED = 250  # calls in one eth_call, which is then far below what nodes let o
 _PACKED_AT_ONCE = 10  # such in one request
 _TOO_MUCH = (400, 413)  # statuses with which a request is refused for its length
 _ANSWER_TOO_LONG = -32003  # geth's
+_NO_STATE = "The block may be in the future, or its state forgotten: ask as of another, or a node that keeps old states"
 _LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled again
 _LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
 
@@ -244,7 +246,8 @@ class Chain:
 
         Raises:
             ContractError: the contract refused one of them.
-            NodeError: nobody answers, or there is no such contract, or the node has no such block or state.
+            StateUnavailableError: the node has no such block, or no longer its state.
+            NodeError: nobody answers, or there is no such contract.
         """
         if self._packs and len(calls) > 1:
             at_once = self._at_once
@@ -257,7 +260,10 @@ class Chain:
                 self._at_once = at_once
         found = []
         for said in self._ask_each([_call_question(data, block, contract.address) for data in calls]):
-            refused = _refusal(said)
+            try:
+                refused = _refusal(said)
+            except NodeError as error:
+                raise StateUnavailableError(block, str(error), _NO_STATE) from error
             if refused is not None:
                 raise refused
             found += _cut(said.get("result"), 1, answer)

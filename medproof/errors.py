@@ -1057,12 +1057,12 @@ class DisclosureError(MedProofError):
 
 
 class StateUnavailableError(NodeError):
-    """A node does not prove what the chain's state was at a block."""
+    """A node does not say or prove what the chain's state was at a block."""
 
     def __init__(self, block: int, said: str, step: str) -> None:
         """Name the block, what the node says, and the next step."""
         self.block = block
-        super().__init__(f"The node gives no proof of the state at block {block}: {said}. {step}.")
+        super().__init__(f"The node does not give the state at block {block}: {said.rstrip('.')}. {step}.")
 
 
 class EvidenceError(MedProofError):

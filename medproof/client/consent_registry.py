@@ -227,7 +227,8 @@ class ConsentRegistry(BreakGlass):
         Raises:
             ArgumentError: a subject or an account is no address.
             RuleFieldError: a request holds what its field cannot.
-            NodeError: nobody answers, or the node has no such block or state.
+            StateUnavailableError: the node has no such block, or no longer its state.
+            NodeError: nobody answers.
         """
         _, answers = self._ask_each("isPermitted", asked, _WORD, block)
         try:

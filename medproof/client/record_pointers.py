@@ -236,7 +236,8 @@ class RecordPointers(ContractClient):
         """Each of many pointers as it stands, all as of one block, the newest by default; None where there is none.
 
         Raises:
-            NodeError: nobody answers, or the node has no such block or state.
+            StateUnavailableError: the node has no such block, or no longer its state.
+            NodeError: nobody answers.
         """
         at = self.chain.block_number() if block is None else block
         calls = [_POINTER_OF + key.id for key in keys]

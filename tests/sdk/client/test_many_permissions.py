@@ -14,7 +14,7 @@ from medproof.chain import Chain, UnclearAnswerError, address_bytes
 from medproof.client import MedProof
 from medproof.client.registrar import EVERYONE
 from medproof.deployments import Deployment
-from medproof.errors import ArgumentError, MedProofError, NodeError, RuleFieldError
+from medproof.errors import ArgumentError, MedProofError, NodeError, RuleFieldError, StateUnavailableError
 from medproof.packed_calls import most_calls, packed
 from medproof.policy.codes import DataClass, Purpose
 from medproof.policy.word import Request, Rule
@@ -233,14 +233,15 @@ def test_a_single_call_that_is_refused_is_named(through: Any, asked: Asked) -> N
         return json.dumps(answers).encode()
 
     registry, _ = through(answer)
-    with pytest.raises(NodeError, match="missing trie node"):
+    with pytest.raises(StateUnavailableError, match="missing trie node"):
         registry.are_permitted(asked[:9])
 
 
 def test_a_block_in_the_future_and_one_before_the_contract(suite: MedProof, asked: Asked) -> None:
     registry, newest = suite.consent_registry, suite.chain.block_number()
-    with pytest.raises(NodeError):
+    with pytest.raises(StateUnavailableError, match="may be in the future") as refused:
         registry.are_permitted(asked, block=newest + 1000)
+    assert refused.value.block == newest + 1000
     with pytest.raises(NodeError, match="no such contract"):
         registry.are_permitted(asked, block=0)
 
