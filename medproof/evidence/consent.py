@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from eth_utils.address import to_checksum_address
 
@@ -46,6 +47,14 @@ class Asking:
     at: datetime  # the block's time
     study: bytes | None = None  # for which study, by its id
     state: StudyState | None = None  # what that study is at the time
+
+    @cached_property
+    def grantees(self) -> tuple[str, ...]:
+        """Under whom rules for the party stand: itself, everyone, its groups."""
+        if self.party is None:
+            return ()
+        found = (self.party.id, EVERYONE, *map(group_grantee, self.party.groups))
+        return tuple(map(to_checksum_address, found))
 
 
 @dataclass(frozen=True)
@@ -127,8 +136,7 @@ def _decided(by: Asking, subject: str) -> Reading[ProvedDecision]:
     if party is None or (complete := normalize(request)) is None:
         refused = decide((), None if party is None else party.kind, at, request)
         return ProvedDecision(subject, refused.reason, None, 0)
-    grantees = (party.id, EVERYONE, *map(group_grantee, party.groups))
-    rules = yield from _rules(subject, tuple(map(to_checksum_address, grantees)))
+    rules = yield from _rules(subject, by.grantees)
     broken = False
     if _EMERGENCY in party.groups and is_break_glass(complete):
         broken = (yield from _open_until(subject, party.id)) > minute(at)
