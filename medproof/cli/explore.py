@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +12,7 @@ from typer import Option
 from medproof.cli.datasets import indexed_deployment, open_dataset
 from medproof.cli.options import DatasetOptions, JsonOptions, SuppressionOptions, expanded
 from medproof.cli.output import Output
+from medproof.cli.questions import suppression_of
 
 if TYPE_CHECKING:
     from medproof.explore import Explorer
@@ -50,16 +51,14 @@ def explore(
 @contextmanager
 def _explorer(source: DatasetOptions, small: SuppressionOptions, output: Output, *, once: bool) -> Iterator[Explorer]:
     from medproof.explore import Explorer, OfDataset, OfIndex
-    from medproof.research.suppression import Suppression
 
-    suppression = Suppression(threshold=small.threshold, off=small.no_suppression)
+    suppression = suppression_of(small)
     if once or source.dataset is not None:
         with open_dataset(source, output) as dataset:
             yield Explorer(OfDataset(dataset, suppression=suppression))
     else:
-        with indexed_deployment(source) as indexed:
-            explorer = Explorer(OfIndex(indexed, suppression=suppression))
-            try:
-                yield explorer
-            finally:
-                explorer.close()
+        with (
+            indexed_deployment(source) as indexed,
+            closing(Explorer(OfIndex(indexed, suppression=suppression))) as explorer,
+        ):
+            yield explorer

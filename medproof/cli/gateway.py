@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Argument, Option
 
 from medproof import hashing
 from medproof.chain import Sender
-from medproof.cli.options import ChainOptions, KeyOptions, expanded
+from medproof.cli.datasets import indexed_deployment
+from medproof.cli.options import ChainOptions, IndexOptions, KeyOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.session import account, open_suite, party, password
 from medproof.client import MedProof
 from medproof.errors import OptionError
 from medproof.policy.document import PolicyDocument
 from medproof.signing import LocalSigner
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
 __all__ = ["app"]
 
@@ -77,6 +83,10 @@ def serve(
     ] = 600,
     batch_size: Annotated[int, Option(min=1, help="The most pointers that are posted together.")] = 256,
     batch_wait: Annotated[float, Option(min=0, metavar="SECONDS", help="How long a pointer waits for others.")] = 2.0,
+    explore: Annotated[
+        str | None,
+        Option(metavar="FILE|URL", help="An index of this deployment, whose pages are shown below /explore."),
+    ] = None,
     host: Annotated[str, Option(metavar="ADDRESS", help="Where to listen; put TLS in front of it.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Where to listen.")] = 8080,
 ) -> None:
@@ -128,11 +138,29 @@ def serve(
             trouble=lambda error: log("posting", trouble=type(error).__name__),
         )
         said = f"Serving {origin} on {host}:{port}. Ctrl-C stops."
-        serve(gatekeeper, host=host, port=port, ready=lambda: Output(as_json=chain.as_json).aside(said))
+        with _pages(suite, explore) as routers:
+            ready = Output(as_json=chain.as_json)
+            serve(gatekeeper, host=host, port=port, routers=routers, ready=lambda: ready.aside(said))
     finally:
         records.close()
         if entries is not None:
             entries.close()
+
+
+@contextmanager
+def _pages(suite: MedProof, index: str | None) -> Iterator[list[APIRouter]]:
+    """The pages of the registry, from an index, until the end of the work."""
+    if index is None:
+        yield []
+        return
+    # Here, so that gatekeepers without them run without the extra.
+    from medproof.explore import Explorer, OfIndex, explore_routes
+    from medproof.research.suppression import Suppression
+
+    deployment = suite.deployment
+    of = IndexOptions(index, deployment.chain_id, deployment.contracts["Authority"].address)
+    with indexed_deployment(of) as indexed, closing(Explorer(OfIndex(indexed, suppression=Suppression()))) as explorer:
+        yield [explore_routes(explorer)]
 
 
 def _identity(suite: MedProof, sender: Sender) -> str:

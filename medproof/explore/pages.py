@@ -67,7 +67,9 @@ def evidence(registry: Registry, site: Site, pairs: Pairs) -> Shown:
     parameters = Parameters(pairs, single=AS_OF)
     found = as_of(registry, parameters)
     block, hash_ = found.block, found.hash
-    active = [one.party for one in registry.parties(found) if one.standing == "active" and one.kind is PartyKind.RESEARCHER]
+    active = [
+        one.party for one in registry.parties(found) if one.standing == "active" and one.kind is PartyKind.RESEARCHER
+    ]
     values = {
         "asof": moments(registry, found, parameters),
         "index": "medproof index --index index.db --network https://node.example --check https://another.example",

@@ -42,7 +42,7 @@ class Parameters:
         self._values: dict[str, list[str]] = {}
         if len(given) > _MOST_PARAMETERS or sum(len(name) + len(value) for name, value in given) > MOST_CHARACTERS:
             self.errors[""] = (
-                f"The address is too long: it has {_MOST_PARAMETERS} parameters and {MOST_CHARACTERS:,} characters at most."
+                f"The address is too long: {_MOST_PARAMETERS} parameters, {MOST_CHARACTERS:,} characters are the most."
             )
             return
         for name, value in given:

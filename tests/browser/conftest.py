@@ -87,7 +87,11 @@ class Watched:
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
         found = self.page.evaluate("tags => axe.run({runOnly: tags, preload: false})", tags)
-        return [f"{one['id']}: {node['html']} {node['failureSummary']}" for one in found["violations"] for node in one["nodes"]]
+        return [
+            f"{one['id']}: {node['html']} {node['failureSummary']}"
+            for one in found["violations"]
+            for node in one["nodes"]
+        ]
 
 
 @pytest.fixture

@@ -127,7 +127,8 @@ def test_everything_is_reached_by_keyboard_and_seen(watched: Watched) -> None:
     for _ in range(80):
         page.keyboard.press("Tab")
         found = page.evaluate(
-            """() => { const one = document.activeElement, box = one.getBoundingClientRect(), style = getComputedStyle(one);
+            """() => { const one = document.activeElement, style = getComputedStyle(one);
+            const box = one.getBoundingClientRect();
             const at = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 5));
             return [one.tagName, one.id || one.textContent.trim().slice(0, 20), style.outlineStyle, style.outlineWidth,
               one.contains(at) || at?.contains(one) || !at]; }"""

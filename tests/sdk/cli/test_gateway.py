@@ -70,6 +70,8 @@ def test_it_serves_until_it_is_ended(
     command = [sys.executable, str(PROGRAM), "gateway", "serve", "--origin", origin, "--port", str(port)]
     command += ["--store", "records.db", "--master-key", "master.key", "--max-block-age", "0", "--batch-wait", "0"]
     command += ["--keystore", str(keys / "1.json"), "--writer", relayer.address, "--log-key", str(keys / "3.json")]
+    assert run("index", "--index", "index.db", "--finality", "1").code == 0
+    command += ["--explore", "index.db"]
     environment = {"PATH": os.defpath, "HOME": str(here), "MEDPROOF_NETWORK": node.url, "MEDPROOF_PASSWORD": PASSWORD}
     environment["MEDPROOF_LOG_PASSWORD"] = PASSWORD
     assert run("access", "open", payer.address, "--keystore", keys / "1.json").code == 0
@@ -80,6 +82,10 @@ def test_it_serves_until_it_is_ended(
     try:
         assert process.stderr.readline() == f"Serving {origin} on 127.0.0.1:{port}. Ctrl-C stops.\n"
         assert httpx.get(f"{origin}/health/live").status_code == 200
+        shown = httpx.get(f"{origin}/explore/")
+        assert shown.status_code == 200
+        assert suite.deployment.contracts["ConsentRegistry"].address.lower() in shown.text
+        assert shown.headers["content-security-policy"].startswith("default-src 'self';")
         limit = time.monotonic() + 30
         # What was signed before the start does not count: a clock that is ahead is as good as waiting.
         ahead = types.SimpleNamespace(time=lambda: time.time() + 5)

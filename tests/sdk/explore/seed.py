@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from eth_abi.abi import encode as encode_abi
-
 from eth_utils.abi import collapse_if_tuple
 
 from medproof.artifacts import artifact
@@ -37,7 +36,17 @@ START = datetime(2024, 10, 1, tzinfo=UTC)
 MONTHS = 26
 BLOCKS_A_DAY = 24
 NAMES = ("Cancer genomics network", "Rare disease consortium", "University hospitals")
-CONTRACTS = ("Authority", "Registrar", "Delegations", "ConsentRegistry", "RecordPointers", "BatchAnchor", "ClaimAnchor", "Studies", "Incentives")
+CONTRACTS = (
+    "Authority",
+    "Registrar",
+    "Delegations",
+    "ConsentRegistry",
+    "RecordPointers",
+    "BatchAnchor",
+    "ClaimAnchor",
+    "Studies",
+    "Incentives",
+)
 END = START + timedelta(days=MONTHS * 30 - 2)
 _DAY = timedelta(days=1)
 _Flag = TypeVar("_Flag", bound=CodedFlag)

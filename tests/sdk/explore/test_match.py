@@ -11,7 +11,16 @@ import httpx
 import pytest
 
 from medproof.explore.matching import _STATEMENTS
-from medproof.policy.codes import Action, CareSetting, Condition, DataClass, PartyKind, Purpose, ResearchUse, Sensitivity
+from medproof.policy.codes import (
+    Action,
+    CareSetting,
+    Condition,
+    DataClass,
+    PartyKind,
+    Purpose,
+    ResearchUse,
+    Sensitivity,
+)
 from medproof.policy.duo import StudyUse
 from medproof.policy.word import Rule, encode
 from tests.sdk.explore.reading import Page

@@ -15,7 +15,7 @@ from medproof.explore.matching import EXAMPLE
 from medproof.indexer import IndexedDeployment, view
 from medproof.policy.codes import Condition, DataClass, PartyKind, Purpose, ResearchUse, Sensitivity
 from medproof.policy.evaluation import decide
-from medproof.policy.word import Action, FLAG_FIELDS, Request, encode_request
+from medproof.policy.word import FLAG_FIELDS, Action, Request, encode_request
 from medproof.research import Dataset
 from tests.sdk.explore.conftest import HOSTILE
 from tests.sdk.explore.reading import Page
@@ -63,7 +63,7 @@ def test_a_page_is_whole_and_leads_to_the_others(http: httpx.Client, path: str) 
     page = read(http, path)
     [html] = page.all("html")
     assert html["lang"] == "en"
-    assert page.title.endswith(" – MedProof")
+    assert page.title.endswith(" \N{EN DASH} MedProof")
     assert len(page.all("h1")) == len(page.all("main")) == 1
     ids = [found["id"] for _, found in page.elements if "id" in found]
     assert len(ids) == len(set(ids))
@@ -76,7 +76,9 @@ def test_a_page_is_whole_and_leads_to_the_others(http: httpx.Client, path: str) 
 
 
 @pytest.mark.parametrize("path", [*EVERY, "cohort?block=x", "nope"])
-def test_a_page_may_load_nothing_from_elsewhere_and_has_no_script_or_style_inside(http: httpx.Client, path: str) -> None:
+def test_a_page_may_load_nothing_from_elsewhere_and_has_no_script_or_style_inside(
+    http: httpx.Client, path: str
+) -> None:
     answer = http.get(f"/{path}")
     policy = answer.headers["content-security-policy"]
     assert policy.split("; ")[0] == "default-src 'self'"
@@ -128,7 +130,13 @@ def test_a_group_and_a_party_are_asked_for(http: httpx.Client, indexed: IndexedD
         research=ResearchUse.DS | ResearchUse.MODIFIERS,
     )
     every = [("research", str(one.name)) for one in ResearchUse.DS | ResearchUse.MODIFIERS]
-    pairs = [("purpose", "HRESCH"), ("class", "laboratory"), ("sensitivity", "NONE_LABELLED"), ("action", "access"), *every]
+    pairs = [
+        ("purpose", "HRESCH"),
+        ("class", "laboratory"),
+        ("sensitivity", "NONE_LABELLED"),
+        ("action", "access"),
+        *every,
+    ]
     with_group = oracle(indexed, request, PartyKind.RESEARCHER, (3,), indexed.block)
     answer = http.get(f"/cohort?{urlencode([*pairs, ('kind', 'researcher'), ('group', '3')])}")
     assert size(Page(answer.text), answer.text) == str(with_group)
@@ -370,7 +378,9 @@ def test_empty_parameters_are_no_part_of_an_address(http: httpx.Client) -> None:
     assert http.get("/?block=").headers["location"] == "./"
 
 
-@pytest.mark.parametrize("path", ["nope", "a/b/c", "assets/../app.py", "assets/site.py", "assets/nope.js", ".git/config"])
+@pytest.mark.parametrize(
+    "path", ["nope", "a/b/c", "assets/../app.py", "assets/site.py", "assets/nope.js", ".git/config"]
+)
 def test_other_addresses_have_a_page_that_leads_back(http: httpx.Client, path: str) -> None:
     page = read(http, path, 404)
     [home] = [link["href"] for link in page.all("a") if link.get("href", "").endswith("./")][:1]

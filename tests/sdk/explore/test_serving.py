@@ -147,7 +147,9 @@ def test_the_command_writes_a_copy(
     assert "is there already" in err
 
 
-def test_the_command_refuses_what_is_no_registry(tmp_path: Path, capsys: pytest.CaptureFixture[str], index: Index) -> None:
+def test_the_command_refuses_what_is_no_registry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], index: Index
+) -> None:
     wrong = {
         (): "--index is missing",
         ("--index", str(tmp_path / "nowhere.db")): "not there",
