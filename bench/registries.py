@@ -202,8 +202,8 @@ def party(number: int) -> str:
 def tables(drawn: Drawn, groups: dict[int, Sequence[int]]) -> Tables:
     """All tables; `groups` says of each party by its number which groups it is in. Parties are researchers."""
     known = about(drawn)
-    rules, grantees = _rows(drawn).tables(known.chain, known.authority)
-    made = {"rules": rules, "grantees": grantees, "parties": _parties(known, groups), "blocks": _blocks(drawn, known)}
+    made = _rows(drawn).tables(known.chain, known.authority)
+    made |= {"parties": _parties(known, groups), "blocks": _blocks(drawn, known)}
     for name, table in TABLES.items():
         yield table, made.get(name) or in_parts(table, _nothing(table), 0, known.chain, known.authority)
 

@@ -76,41 +76,50 @@ class RuleRows:
     word: Bytes  # big-endian
     history: Mapping[str, Numbers]  # block, position, time, until_block and until_time, which are -1 where it stands
 
-    def tables(self, chain: int, authority: str) -> tuple[Iterator[pa.Table], Iterator[pa.Table]]:
-        """The rules, sorted, what ended before what stands, and no part of both; and the grantees."""
+    def tables(self, chain: int, authority: str) -> dict[str, Iterator[pa.Table]]:
+        """The rules, sorted, what ended before what stands, and no part of both; the grantees; and the scopes."""
+        words = _words(self.word)
         subjects, subject_numbers = _numbered(self.subject)
         grantees, grantee_numbers = _numbered(self.grantee)
+        scopes, scope_numbers = _numbered((words & _SCOPE).view(np.uint8).reshape(-1, 32))
         names = {
             "subject": hexadecimal(subjects),
             "grantee": hexadecimal(grantees),
             "grantee_type": pa.array([_grantee_type(int.from_bytes(one, "big")) for one in grantees], pa.string()),
         }
-        numbers = np.arange(len(grantees))
-        kept = {"grantee_number": numbers, "grantee": names["grantee"], "grantee_type": names["grantee_type"]}
-        return (
-            self._rules(subject_numbers, grantee_numbers, names, chain, authority),
-            in_parts(TABLES["grantees"], kept, len(grantees), chain, authority),
-        )
+        numbers = {"subject": subject_numbers, "grantee": grantee_numbers, "scope": scope_numbers}
+        kept = {
+            "grantee_number": np.arange(len(grantees)),
+            **{name: names[name] for name in ("grantee", "grantee_type")},
+        }
+        said = {"scope_number": np.arange(len(scopes)), **_rule_columns(scopes.view(np.uint64).reshape(-1, 4))}
+        return {
+            "rules": self._rules(words, numbers, names, chain, authority),
+            "grantees": in_parts(TABLES["grantees"], kept, len(grantees), chain, authority),
+            "scopes": in_parts(TABLES["scopes"], said, len(scopes), chain, authority),
+        }
 
     def _rules(
-        self, subjects: Numbers, grantees: Numbers, names: Mapping[str, pa.Array], chain: int, authority: str
+        self,
+        words: Words,
+        numbers: Mapping[str, Numbers],
+        names: Mapping[str, pa.Array],
+        chain: int,
+        authority: str,
     ) -> Iterator[pa.Table]:
-        words = np.ascontiguousarray(self.word.view(">u8").astype(np.uint64)[:, ::-1])
         standing = self.history["until_block"] < 0
         deny = _field(words, FLAG_FIELDS["deny"])
         # The sort is stable, and rows come in the chain's order: of one rule, the older first.
-        order = np.lexsort((subjects << 4 | self.index, grantees, deny, standing))
+        order = np.lexsort((numbers["subject"] << 4 | self.index, numbers["grantee"], deny, standing))
         boundary = int((~standing).sum())
         for whole in (order[:boundary], order[boundary:]):
             for start in range(0, len(whole), ROW_GROUP):
                 rows = whole[start : start + ROW_GROUP]
-                grantee = pa.array(grantees[rows])
                 found = {
-                    "subject_number": subjects[rows],
-                    "subject": names["subject"].take(pa.array(subjects[rows])),
-                    "grantee_number": grantee,
-                    "grantee": names["grantee"].take(grantee),
-                    "grantee_type": names["grantee_type"].take(grantee),
+                    **{f"{name}_number": values[rows] for name, values in numbers.items()},
+                    "subject": names["subject"].take(pa.array(numbers["subject"][rows])),
+                    "grantee": names["grantee"].take(pa.array(numbers["grantee"][rows])),
+                    "grantee_type": names["grantee_type"].take(pa.array(numbers["grantee"][rows])),
                     "rule_index": self.index[rows],
                     "standing": standing[rows],
                     "word": hexadecimal(self.word[rows], prefix=""),
@@ -118,6 +127,21 @@ class RuleRows:
                     **history_columns({name: values[rows] for name, values in self.history.items()}),
                 }
                 yield _table(TABLES["rules"], found, len(rows), chain, authority)
+
+
+def _words(joined: Bytes) -> Words:
+    return np.ascontiguousarray(joined.view(">u8").astype(np.uint64)[:, ::-1])
+
+
+# The bits of a word that say what it speaks of, in its four integers.
+_SCOPE = _words(
+    np.frombuffer(
+        sum(field.mask for field in LAYOUT if field.codes or field.name in ("dataFrom", "dataUntil")).to_bytes(
+            32, "big"
+        ),
+        np.uint8,
+    ).reshape(1, 32)
+)
 
 
 def _numbered(values: Bytes) -> tuple[Bytes, Numbers]:

@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any
 
 import ibis
@@ -29,6 +30,7 @@ __all__ = ["Cohort", "Question", "cohort"]
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 _HASH = re.compile("0x[0-9a-fA-F]{64}")
 _LAST_GROUP = (1 << 16) - 1
+_LIST = 3  # numbers in a list: DuckDB makes a join of a longer one
 _NOBODY = -1  # no grantee's number
 _PARTY_AND_GROUPS = 6  # grantees that a party's request is decided by at most: itself, everyone, four groups
 
@@ -146,14 +148,15 @@ class _Statement:
         """Subject for subject a permit that covers the request, where no deny touches it."""
         asked = Asked(**{**_NOTHING_ASKED, **{name: values[name] for name in self.asked}})
         permits, denies = self._standing(dataset, values, deny=False), self._standing(dataset, values, deny=True)
-        permits = permits.filter(covers(permits, asked))
+        scopes = dataset.table("scopes")  # far fewer than rules: what they speak of is looked at once
+        permits = permits.semi_join(scopes.filter(covers(scopes, asked)), "scope_number")
+        denies = denies.semi_join(scopes.filter(touches(scopes, asked)), "scope_number")
         if self.terms:
             permits = permits.filter(permits.terms == values["terms"])
         if self.study:
             permits = permits.semi_join(self._participants(dataset, values), "subject")
         permits = permits.select("subject_number", "subject")
-        denies = denies.filter(touches(denies, asked)).select("subject_number")
-        return permits.anti_join(denies, "subject_number")
+        return permits.anti_join(denies.select("subject_number"), "subject_number")
 
     def _participants(self, dataset: Dataset, values: Mapping[str, Any]) -> Expression:
         choices = dataset.table("participations")
@@ -167,7 +170,7 @@ class _Statement:
         numbers = [values[f"grantee_{place}"] for place in range(self.grantees)]
         return rules.filter(
             rules.deny if deny else ~rules.deny,
-            rules.grantee_number.isin(numbers),
+            reduce(or_, (rules.grantee_number.isin(numbers[at : at + _LIST]) for at in range(0, self.grantees, _LIST))),
             stood(rules, values["block"] if self.block else None),
             in_force(rules, values["moment"]),
         )

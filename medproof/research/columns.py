@@ -117,6 +117,29 @@ _GRANTEE_NUMBER = Column(
 _GRANTEE = _address("grantee", "for whom: a party's identity, or the number of a group", "RuleSet, RuleRevoked")
 _GRANTEE_TYPE = Column("grantee_type", "string", "party, group or everyone", "grantee", "party | group | everyone")
 
+_SCOPE_NUMBER = Column(
+    "scope_number", "int32", "the scope as a number, from 0 in the order of first rules", "counted", "number"
+)
+_CODES = tuple(_field(name) for name, field in FIELDS.items() if field.codes)
+_DATA_PERIOD = (
+    Column(
+        "data_from",
+        "date",
+        "first day of the data; empty for 1970-01-01 and earlier",
+        "rule word, dataFrom",
+        "day",
+        True,
+    ),
+    Column(
+        "data_until",
+        "date",
+        "last day of the data, inclusive; empty for no end",
+        "rule word, dataUntil",
+        "day",
+        True,
+    ),
+)
+
 _RULES = Table(
     "rules",
     "a change of a rule: what stood from a block until the next change of the same rule",
@@ -137,8 +160,9 @@ _RULES = Table(
         Column("rule_index", "int32", FIELDS["index"].meaning, _bits("index", FIELDS["index"].offset, 4), "number"),
         _field("sequence"),
         _field("terms"),
+        _SCOPE_NUMBER,
         *(_flag(name) for name in FLAG_FIELDS),
-        *(_field(name) for name, field in FIELDS.items() if field.codes),
+        *_CODES,
         Column(
             "valid_from",
             "timestamp('UTC')",
@@ -154,22 +178,7 @@ _RULES = Table(
             TIME,
             True,
         ),
-        Column(
-            "data_from",
-            "date",
-            "first day of the data; empty for 1970-01-01 and earlier",
-            "rule word, dataFrom",
-            "day",
-            True,
-        ),
-        Column(
-            "data_until",
-            "date",
-            "last day of the data, inclusive; empty for no end",
-            "rule word, dataUntil",
-            "day",
-            True,
-        ),
+        *_DATA_PERIOD,
         Column("word", "string", "the rule word as stored", "RuleSet, RuleRevoked", "64 hex digits"),
         *_HISTORY,
     ),
@@ -187,6 +196,12 @@ TABLES: dict[str, Table] = {
             "a grantee that any rule ever named",
             (*PARTITIONS, _GRANTEE_NUMBER, _GRANTEE, _GRANTEE_TYPE),
             ("grantee_number",),
+        ),
+        Table(
+            "scopes",
+            "what a rule speaks of: codes and data period, which many rules share",
+            (*PARTITIONS, _SCOPE_NUMBER, *_CODES, *_DATA_PERIOD),
+            ("scope_number",),
         ),
         _history(
             "terms",

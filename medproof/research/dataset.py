@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -27,6 +28,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import ibis
 import numpy as np
 import pyarrow as pa
@@ -47,6 +49,7 @@ from medproof.research.statement import Build, Value, compiled, executed
 __all__ = ["AsOf", "Dataset", "datasets", "schema_hash", "write_dataset"]
 
 FORMAT = 1  # of the folder; a newer MedProof counts it up where an older one cannot read it
+_FILE = r"(/standing=(true|false))?/[0-9]+-[0-9a-f]{8}\.parquet"  # below the folder of its table and deployment
 _MANIFESTS = "_manifests"  # engines pass over folders that begin with an underscore
 _ENGINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
@@ -80,6 +83,7 @@ class Dataset:
         chain: int | None = None,
         authority: str | None = None,
         engine: BaseBackend | None = None,
+        check: bool = False,
     ) -> Dataset:
         """Open a folder that `write_dataset` wrote.
 
@@ -88,6 +92,7 @@ class Dataset:
             chain: the chain's id, where the folder keeps several.
             authority: the address of the deployment's Authority, where it keeps several of a chain.
             engine: an Ibis backend that reads Parquet; DuckDB, embedded, where none is given.
+            check: whether to read every file and compare its hash with the manifest's; else its size is compared.
 
         Raises:
             DatasetError: there is no such data set, or more than one; it is half-written, damaged, or of a newer
@@ -95,8 +100,8 @@ class Dataset:
         """
         root = Path(folder)
         manifest = _choose(root, chain, None if authority is None else authority.lower())
-        for entry in _files(manifest):
-            _check_file(root, entry)
+        for file in _files(manifest):
+            _check_file(root, file, whole=check)
         own = engine is None
         backend = _embedded() if engine is None else engine
         about = _about(manifest)
@@ -206,18 +211,18 @@ class Dataset:
     @cached_property
     def parties(self) -> Parties:
         """Every party that was ever accredited."""
-        return Parties(self._tables["parties"].order_by("block", "position").to_pyarrow().to_pylist())
+        return Parties(self._rows(self._tables["parties"].order_by("block", "position")).to_pylist())
 
     @cached_property
     def grantee_numbers(self) -> Mapping[str, int]:
         """The number of each grantee, 0x and lower-case digits, that any rule ever named."""
-        kept = self._tables["grantees"].select("grantee", "grantee_number").to_pyarrow()
+        kept = self._rows(self._tables["grantees"].select("grantee", "grantee_number"))
         return dict(zip(kept["grantee"].to_pylist(), kept["grantee_number"].to_pylist(), strict=True))
 
     @cached_property
     def _blocks(self) -> tuple[Numbers, Numbers]:
         """The blocks that are kept, rising, and their times."""
-        kept = self._tables["blocks"].order_by("block").select("block", "block_time").to_pyarrow()
+        kept = self._rows(self._tables["blocks"].order_by("block").select("block", "block_time"))
         times = kept["block_time"].cast(pa.timestamp("s", "UTC")).cast(pa.int64())
         return kept["block"].to_numpy(), times.to_numpy()
 
@@ -237,8 +242,23 @@ class Dataset:
         cursor = getattr(self._own, "cursor", None)  # a connection for each thread
         if cursor is None:
             cursor = self._own.cursor = self.engine.con.cursor()
-        [[found]] = cursor.execute(statement, values).fetchall()
+        with self._reading():
+            [[found]] = cursor.execute(statement, values).fetchall()
         return int(found)
+
+    def _rows(self, table: Expression) -> pa.Table:
+        with self._reading():
+            return table.to_pyarrow()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """A file that is gone or changed since the data set was opened is told so."""
+        try:
+            yield
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
+            rule = f"can no longer be read ({_reason(error)})"
+            step = "Open it again; where that fails, write it again from the index"
+            raise DatasetError(f"Data set {self.deployment}", rule, step) from None
 
     def close(self) -> None:
         """Leave the engine."""
@@ -292,7 +312,7 @@ def write_tables(about: About, tables: Tables, folder: Path | str) -> dict[str, 
         DatasetError: the folder cannot be written.
     """
     root = Path(folder)
-    with _writing(root) as draft:
+    with _writing(root, about) as draft:
         written = {table.name: _write_table(draft, table, parts, about) for table, parts in tables}
         block = about.block
         manifest = {
@@ -326,23 +346,32 @@ def datasets(folder: Path | str) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def _writing(root: Path) -> Iterator[Path]:
+def _writing(root: Path, about: About) -> Iterator[Path]:
     """A folder beside the data, gone at the end whatever happens."""
-    draft = root / f"_writing-{secrets.token_hex(4)}"
+    draft = root / f"_writing-{about.chain}-{about.authority}"
     try:
-        draft.mkdir(parents=True)
+        root.mkdir(parents=True, exist_ok=True)
+        draft.mkdir()
+    except FileExistsError:
+        rule = "is being written by another, or by one that was ended while it did"
+        raise DatasetError(str(root), rule, f"Remove {draft} if nobody does") from None
+    except OSError as error:
+        raise _unwritable(root, error) from None
+    try:
         yield draft
     except OSError as error:
-        raise DatasetError(
-            str(root), f"cannot be written ({error.strerror})", "Check the folder and the disk"
-        ) from None
+        raise _unwritable(root, error) from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _unwritable(root: Path, error: OSError) -> DatasetError:
+    return DatasetError(str(root), f"cannot be written ({error.strerror or error})", "Check the folder and the disk")
+
+
 def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], about: About) -> dict[str, Any]:
     name = f"{about.block.number}-{about.block.hash[:4].hex()}.parquet"
-    place = Path(table.name, f"chain={about.chain}", f"authority={about.authority}")
+    place = _place(table.name, about.chain, about.authority)
     folders = ("chain", "authority", "standing") if "standing" in table.types else ("chain", "authority")
     shape = arrow_schema(table, without=folders)
     files: list[dict[str, Any]] = []
@@ -368,16 +397,8 @@ def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], about: Ab
             writer.close()
     for path in sorted(writers):
         whole = draft / path
-        with whole.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        files.append(
-            {
-                "path": path.as_posix(),
-                "rows": counts.get(path, 0),
-                "size": whole.stat().st_size,
-                "sha256": f"0x{digest}",
-            }
-        )
+        size, digest = whole.stat().st_size, _digest(whole)
+        files.append({"path": path.as_posix(), "rows": counts.get(path, 0), "size": size, "sha256": digest})
     return {"rows": sum(counts.values()), "files": files}
 
 
@@ -388,7 +409,7 @@ def _writer(path: Path, shape: pa.Schema) -> pq.ParquetWriter:
 
 def _put_in_place(root: Path, draft: Path, manifest: dict[str, Any]) -> None:
     """Move the tables where they belong; the manifest goes first and comes last."""
-    name = f"{manifest['chain']}-{manifest['authority']}.json"
+    name = _manifest_name(_about(manifest))
     written = draft / name
     with written.open("w", encoding="utf-8") as file:
         json.dump(manifest, file, indent=2, sort_keys=True)
@@ -399,7 +420,7 @@ def _put_in_place(root: Path, draft: Path, manifest: dict[str, Any]) -> None:
     final.parent.mkdir(exist_ok=True)
     final.unlink(missing_ok=True)
     for number, table in enumerate(TABLES):
-        place = Path(table, f"chain={manifest['chain']}", f"authority={manifest['authority']}")
+        place = _place(table, manifest["chain"], manifest["authority"])
         (root / place).parent.mkdir(parents=True, exist_ok=True)
         if (root / place).exists():
             (root / place).rename(draft / f"old-{number}")
@@ -429,14 +450,21 @@ def _manifest(place: Path) -> dict[str, Any]:
             raise DatasetError(
                 str(place), f"is of format {said['format']}, and this MedProof reads {FORMAT}", "Update MedProof"
             )
-        _about(said)
+        about = _about(said)
         if said["schema"] != schema_hash():
             raise DatasetError(str(place), "has other columns than this MedProof", "Write it again from the index")
         manifest: dict[str, Any] = said
-        _files(manifest)
+        if place.name != _manifest_name(about):
+            raise ValueError(place.name)
+        for file in _files(manifest):
+            int(file["size"]), str(file["sha256"])
         return manifest
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise DatasetError(str(place), "is no manifest of a data set", "Write it again from the index") from None
+
+
+def _manifest_name(about: About) -> str:
+    return f"{about.chain}-{about.authority}.json"
 
 
 def _about(manifest: Mapping[str, Any]) -> About:
@@ -450,19 +478,36 @@ def _about(manifest: Mapping[str, Any]) -> About:
     )
 
 
-def _files(manifest: Mapping[str, Any]) -> list[tuple[str, int]]:
-    return [(str(file["path"]), int(file["size"])) for name in TABLES for file in manifest["tables"][name]["files"]]
+def _files(manifest: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every file that a manifest lists, each in its table's folder."""
+    for name in TABLES:
+        place = _place(name, manifest["chain"], manifest["authority"]).as_posix()
+        for file in manifest["tables"][name]["files"]:
+            if not re.fullmatch(re.escape(place) + _FILE, file["path"]):
+                raise ValueError(file["path"])
+            yield file
 
 
-def _check_file(root: Path, entry: tuple[str, int]) -> None:
-    """A file that is missing or cut short is found at once; what it says is `medproof research check`'s to look at."""
-    path, size = entry
+def _check_file(root: Path, file: Mapping[str, Any], *, whole: bool) -> None:
+    path = root / file["path"]
     try:
-        found = (root / path).stat().st_size
+        size = path.stat().st_size
+        digest = _digest(path) if whole else file["sha256"]
     except OSError:
-        raise DatasetError(str(root / path), "is missing, though its manifest lists it", "Write it again") from None
-    if found != size:
-        raise DatasetError(str(root / path), f"has {found} bytes, and its manifest says {size}", "Write it again")
+        raise DatasetError(str(path), "is missing, though its manifest lists it", "Write it again") from None
+    if size != file["size"]:
+        raise DatasetError(str(path), f"has {size} bytes, and its manifest says {file['size']}", "Write it again")
+    if digest != file["sha256"]:
+        raise DatasetError(str(path), "is not the file that was written: its hash is another", "Write it again")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"0x{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _place(table: str, chain: int, authority: str) -> Path:
+    return Path(table, f"chain={chain}", f"authority={authority}")
 
 
 def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[str, Any]], about: About) -> Expression:
@@ -474,9 +519,8 @@ def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[st
         fixed: dict[str, Any] = {"chain": about.chain, "authority": about.authority}
         if "standing" in table.types:
             fixed["standing"] = "standing=true" in file["path"]
-        parts.append(
-            found.mutate(**{name: ibis.literal(value, table.types[name].lstrip("!")) for name, value in fixed.items()})
-        )
+        columns = {name: ibis.literal(value).cast(table.types[name].lstrip("!")) for name, value in fixed.items()}
+        parts.append(found.mutate(**columns))
     whole = (ibis.union(*parts) if len(parts) > 1 else parts[0]).select(*table.types)
     return backend.create_view(table.name, whole) if backend.name == "duckdb" else whole
 

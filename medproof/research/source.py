@@ -84,9 +84,9 @@ class Source:
             )
             if kept is None or bytes(kept) != self.about.block.hash:
                 raise IndexTimeError(self.about.block.number, None, self.indexed.block)
-            rules, grantees = self._rules(connection).tables(self.about.chain, self.about.authority)
+            counted = self._rules(connection).tables(self.about.chain, self.about.authority)
             for name, table in TABLES.items():
-                parts = {"rules": rules, "grantees": grantees}.get(name) or self._others(connection, table)
+                parts = counted.get(name) or self._others(connection, table)
                 yield table, _told(parts, name, progress)
 
     def _rules(self, connection: Connection) -> RuleRows:
