@@ -9,9 +9,10 @@ from typing import Any
 
 from medproof.client import MedProof
 from medproof.client.incentives import Bounty, Payee
-from medproof.client.studies import Result, Study
-from medproof.indexer import Index, Indexer
-from medproof.research import Dataset, write_dataset
+from medproof.client.studies import Result, Study, StudyState
+from medproof.indexer import Index, Indexer, view
+from medproof.indexer.studies import permitted_subjects
+from medproof.research import Dataset, Question, cohort, write_dataset
 from medproof.signing import LocalSigner
 from scripts.demo_token import deploy_token
 from tests.sdk.conftest import funded
@@ -28,12 +29,12 @@ def test_what_the_index_keeps_is_in_the_data_set(
     tmp_path: Path,
 ) -> None:
     subject, other = taking_part(10), taking_part(11)
-    cohort = cohort_now(suite, study).cohort
-    suite.studies.fix_cohort(cohort, sender=researcher)
+    fixed = cohort_now(suite, study).cohort
+    suite.studies.fix_cohort(fixed, sender=researcher)
     suite.studies.opt_out(study.id, sender=other)
-    result = Result(cohort.id, clinic.address, b"\x09" * 32)
+    result = Result(fixed.id, clinic.address, b"\x09" * 32)
     answer = suite.studies.sign_result(clinic, study.id, result)
-    suite.studies.publish_result(study, cohort, result, answer, sender=researcher)
+    suite.studies.publish_result(study, fixed, result, answer, sender=researcher)
     until = datetime.fromtimestamp(suite.chain.timestamp() + 86400, UTC)
     token = deploy_token(suite.chain, payer).address
     bounty = Bounty(payer.address, study.id, token, Payee.CUSTODIAN, 2**70, until)
@@ -60,7 +61,7 @@ def test_what_the_index_keeps_is_in_the_data_set(
             standing = {row["subject"]: row["opted_in"] for row in rows["participations"] if row["until_block"] is None}
             assert standing == {subject.address.lower(): True, other.address.lower(): False}
             [found] = rows["cohorts"]
-            assert (found["cohort"], found["size"], found["as_of"]) == (f"0x{cohort.id.hex()}", 2, cohort.block)
+            assert (found["cohort"], found["size"], found["as_of"]) == (f"0x{fixed.id.hex()}", 2, fixed.block)
             assert found["block_checked"] is True
             [found] = rows["results"]
             assert (found["custodian"], found["commitment"]) == (clinic.address.lower(), "0x" + "09" * 32)
@@ -68,4 +69,44 @@ def test_what_the_index_keeps_is_in_the_data_set(
             assert (found["payment"], found["free"], found["paid"]) == (str(2**70), str(2**79), "0")
             assert (found["accept_until"], found["token"]) == (until, token.lower())
     assert funded(10).address == subject.address
+    index.close()
+
+
+def test_chain_index_and_data_set_name_the_same_subjects_at_every_block(
+    suite: MedProof,
+    study: Study,  # noqa: F811
+    taking_part: Any,  # noqa: F811
+    researcher: LocalSigner,
+    admin: LocalSigner,
+    tmp_path: Path,
+) -> None:
+    client, registrar = suite.studies, suite.registrar
+    start = suite.chain.block_number()
+    for number, permits, opts_in in ((10, True, True), (11, True, False), (12, False, True), (13, True, True)):
+        taking_part(number, permits=permits, opts_in=opts_in)
+    client.opt_out(study.id, sender=funded(10))
+    suite.consent_registry.revoke(researcher.address, sender=funded(13))
+    client.opt_in(study, sender=funded(10))
+    registrar.suspend(researcher.address, sender=admin)
+    registrar.reinstate(researcher.address, sender=admin)
+    client.close(study.id, sender=researcher)
+    last = suite.chain.block_number()
+
+    index = Index(tmp_path / "index.db")
+    indexer = Indexer(index, suite.chain, suite.deployment)
+    indexer.update()
+    question = Question(study.asks, party=researcher.address, study=f"0x{study.id.hex()}")
+    seen = set()
+    with Dataset.of_index(indexer.indexed) as dataset:
+        for block in range(start, last + 1):
+            moment = datetime.fromtimestamp(suite.chain.timestamp(block), UTC)
+            on_chain = client.permitted(study.id, block=block)
+            assert permitted_subjects(view(indexer.indexed, block=block, at=moment), study.id) == on_chain
+            found = cohort(dataset, question, block=block, moment=moment).subjects().to_pyarrow().to_pylist()
+            if client.state(study.id, block=block) is StudyState.OPEN:  # a question is asked of an ended study, too
+                assert sorted(row["subject"] for row in found) == sorted(one.lower() for one in on_chain), block
+            else:
+                assert on_chain == ()
+            seen.add(len(on_chain))
+    assert seen == {0, 1, 2}
     index.close()

@@ -43,6 +43,8 @@ def test_three_custodians_in_one_order(
     pointers.take_custody(kept, sender=second_clinic)
     suite.registrar.join_group(2, second_clinic.address, sender=admin)
     registry.break_glass(kept.subject, OverrideReason.EMERGENCY_TREATMENT, sender=second_clinic)
+    study = b"\x07" * 32  # to refuse one is possible before it is registered
+    suite.relay(suite.studies.sign_opt_out(subjects[clinic.address], study, sequence=1), sender=relayer)
 
     steps: list[tuple[int, int]] = []
     found = list(timeline(suite, wallet, progress=lambda done, total: steps.append((done, total))))
@@ -62,6 +64,7 @@ def test_three_custodians_in_one_order(
         told(clinic, "CustodyOffered", kept),
         told(clinic, "CustodyTransferred", kept),
         told(clinic, "GlassBroken"),
+        told(clinic, "OptedOut"),
     ]
     assert [entry.data_class for entry in found[:2]] == [DataClass.LABORATORY, DataClass.IMAGING]
     assert all(first.when <= second.when for first, second in pairwise(found))
