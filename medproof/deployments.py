@@ -17,14 +17,27 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import rlp
 from eth_utils.abi import function_signature_to_4byte_selector
-from eth_utils.address import is_checksum_address
+from eth_utils.address import is_checksum_address, to_canonical_address, to_checksum_address
+from eth_utils.crypto import keccak
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, Sender
 from medproof.errors import ContractError, DeploymentError, TransactionFailedError, UnknownRevertError
 
-__all__ = ["ADMIN_ROLE", "ROLES", "Deployed", "Deployment", "Role", "deploy", "verify"]
+__all__ = [
+    "ADMIN_ROLE",
+    "ROLES",
+    "Deployed",
+    "Deployment",
+    "Planned",
+    "Role",
+    "contract_address",
+    "deploy",
+    "plan",
+    "verify",
+]
 
 ADMIN_ROLE = 0
 """The number of AccessManager's own role, whose holders grant all others."""
@@ -201,6 +214,47 @@ def _doubtful(deployment: Deployment) -> Iterator[tuple[str, object]]:
         for argument in entry.arguments:
             if not is_checksum_address(argument):
                 yield f"an argument of {name}", argument
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A contract that is to be deployed."""
+
+    name: str
+    address: str  # that results, if the sender sends nothing else before
+    gas: int  # that its creation may take, with a margin
+
+
+def plan(
+    chain: Chain, sender: Sender, *, manifest: Path | str, admin: str | None = None, overwrite: bool = False
+) -> tuple[Planned, ...]:
+    """What `deploy` would create now, in order; the transactions that set the roles come after it.
+
+    Args and errors are those of `deploy`; nothing is sent or written.
+    """
+    state = _resume(chain, Path(manifest), sender.address, _account(admin or sender.address), overwrite)
+    nonce = chain.transaction_count(sender.address)
+    planned: list[Planned] = []
+    for name in CONTRACTS:
+        entry = state.contracts.get(name)
+        if entry is not None and entry.address:
+            continue
+        sent = None if entry is None else chain.ask([("eth_getTransactionByHash", [entry.transaction])])[0]
+        if entry is not None and sent is not None:  # on its way
+            entry = replace(entry, address=contract_address(sender.address, int(sent["nonce"], 16)))
+            state = replace(state, contracts={**state.contracts, name: entry})
+            continue
+        address = contract_address(sender.address, nonce + len(planned))
+        arguments = _arguments(name, state, sender)
+        creation = chain.creation(artifact(name).bytecode, artifact(name).abi, arguments)
+        planned.append(Planned(name, address, chain.gas({**creation, "from": sender.address})))
+        state = replace(state, contracts={**state.contracts, name: Deployed(arguments, "", address)})
+    return tuple(planned)
+
+
+def contract_address(sender: str, nonce: int) -> str:
+    """The address of what an account creates by its transaction of this nonce."""
+    return str(to_checksum_address(keccak(rlp.encode([to_canonical_address(sender), nonce]))[12:]))
 
 
 def deploy(

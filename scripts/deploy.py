@@ -21,7 +21,7 @@ if __package__ in (None, ""):  # started as a file, or by Brownie
 
 from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain
-from medproof.deployments import deploy, verify
+from medproof.deployments import deploy, plan, verify
 from medproof.errors import MedProofError
 from scripts.demo import brownie_url, payer_of
 from scripts.local_chain import ROOT
@@ -40,9 +40,16 @@ def run(network: str, *, keystore: str | None, admin: str | None, overwrite: boo
     chain = Chain.connect(network)
     payer = payer_of(chain, keystore)
     manifest = manifest_of(chain.chain_id)
-    balance = chain.balance(payer.address) / 10**18
-    print(f"Chain {chain.chain_id}. {payer.address} pays and has {balance:.4f} ether; the contracts and their roles")
-    print(f"take about 21 million gas. Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
+    planned = plan(chain, payer, manifest=manifest, admin=admin, overwrite=overwrite)
+    for one in planned:
+        print(f"{one.name:16} {one.address} {one.gas:>11,} gas")
+    fees = chain.fees()
+    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    gas, balance = sum(one.gas for one in planned), chain.balance(payer.address) / 10**18
+    most = f"at most {gas:,} gas or {gas * price / 10**18:.4f} ether"
+    print(f"Chain {chain.chain_id}: {len(planned)} contracts, {most}, and their roles.")
+    print(f"{payer.address} pays and has {balance:.4f} ether.")
+    print(f"Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
     if chain.chain_id not in DEVELOPMENT and not yes:
         answer = input("Deploy? [y/N] ") if sys.stdin.isatty() else ""
         if answer.strip().lower() not in ("y", "yes"):

@@ -19,7 +19,7 @@ from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, Sender
 from medproof.client import MedProof
 from medproof.contract_errors import AccessManagedUnauthorized, AccessManagerUnauthorizedAccount
-from medproof.deployments import ROLES, Deployed, Deployment, deploy, verify
+from medproof.deployments import ROLES, Deployed, Deployment, deploy, plan, verify
 from medproof.errors import DeploymentError, MedProofError
 from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
@@ -27,7 +27,7 @@ from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.conftest import CREDENTIAL, funded, rpc
 
 NOBODY = "0x" + "00" * 20
-STEPS = len(CONTRACTS) + 4 * 3 + 2  # contracts; label, functions and grant of each role; the admin's two
+STEPS = len(CONTRACTS) + 3 * len(ROLES) + 2  # contracts; label, functions and grant of each role; the admin's two
 
 
 class Counting(Chain):
@@ -65,7 +65,7 @@ def shape(path: Path) -> dict[str, Any]:
     for entry in content["contracts"].values():
         assert entry["block"] > 0
         assert entry["gas_used"] > 0
-        assert len(entry["arguments"]) <= 3
+        assert len(entry["arguments"]) <= 4
         entry |= {"transaction": "", "address": "", "block": 0, "gas_used": 0, "arguments": []}
     return content
 
@@ -121,6 +121,36 @@ def test_deploys_once(counting: Counting, stranger: LocalSigner, admin: LocalSig
             counting.transact(authority, "grantRole", (1, one.address, 0), sender=one)
 
 
+def test_the_plan_is_what_comes_of_it(counting: Counting, stranger: LocalSigner, manifest: Path) -> None:
+    planned = plan(counting, stranger, manifest=manifest)
+    assert (counting.sent, manifest.exists()) == (0, False)
+    made = deploy(counting, stranger, manifest=manifest)
+    assert [(one.name, one.address) for one in planned] == [(name, made.address(name)) for name in CONTRACTS]
+    assert all(made.contracts[one.name].gas_used <= one.gas < 2 * made.contracts[one.name].gas_used for one in planned)
+    assert plan(counting, stranger, manifest=manifest) == ()
+
+
+@pytest.mark.parametrize("killed", ["break_before", "break_after"])
+def test_the_plan_goes_on_where_a_deployment_stopped(
+    killed: str, counting: Counting, stranger: LocalSigner, manifest: Path
+) -> None:
+    setattr(counting, killed, 3)
+    with pytest.raises(InterruptedError):
+        deploy(counting, stranger, manifest=manifest)
+    planned = plan(counting, stranger, manifest=manifest)
+    assert [one.name for one in planned] == list(CONTRACTS[3:])
+    counting.break_before = counting.break_after = None
+    made = deploy(counting, stranger, manifest=manifest)
+    assert [one.address for one in planned] == [made.address(name) for name in CONTRACTS[3:]]
+
+
+def test_a_plan_is_refused_where_the_deployment_would_be(counting: Counting, recorded: Path) -> None:
+    with pytest.raises(DeploymentError, match="checksummed"):
+        plan(counting, funded(3), manifest=recorded.with_name("other.json"), admin="0x1234")
+    with pytest.raises(DeploymentError, match="overwrite"):
+        plan(counting, funded(3), manifest=recorded)
+
+
 def test_sender_is_admin_where_none_is_named(
     counting: Counting, admin: LocalSigner, manifest: Path, far_day: Any
 ) -> None:
@@ -152,7 +182,7 @@ def test_killed_after_every_step(
     assert counting.sent == STEPS
     assert shape(manifest) == shape(whole)
     assert roles_of(counting, finished, stranger.address) == set()
-    assert roles_of(counting, finished, admin.address) == {0, 1, 2, 3, 4}
+    assert roles_of(counting, finished, admin.address) == {0, *(role.number for role in ROLES)}
 
 
 def test_interrupted_while_reporting(counting: Counting, admin: LocalSigner, manifest: Path) -> None:

@@ -48,7 +48,11 @@ def test_deploys_and_goes_on(
     admin = funded(11).address
     assert command_line(["--url", node.url, "--admin", admin]) == 0
     output = capsys.readouterr().out
-    assert "take about 21 million gas" in output
+    made = json.loads((tmp_path / "deployments" / "local" / "1337.json").read_text())["contracts"]
+    planned, done = output.split("and their roles.")
+    for name, entry in made.items():
+        assert f"{name:16} {entry['address']} " in planned  # said before it was sent
+        assert f"{name:16} {entry['address']}\n" in done
     assert "deploy Authority" in output
     assert f"Recorded in deployments/local/1337.json, admin {admin}." in output
     blocks = chain.block_number()
