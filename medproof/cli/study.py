@@ -149,10 +149,7 @@ def show(
     output.say(f"{state.plain.capitalize()}, from {study.first_day} until {study.last_day}: {hex_text(study.id)}.")
     if document is not None:
         output.say(describe_study(document))
-    said = (
-        f"{len(participants)} subjects take part, {len(cohorts)} cohorts were fixed, {len(results)} answers published."
-    )
-    output.say(said)
+    output.say(f"Subjects: {len(participants)}. Cohorts: {len(cohorts)}. Answers: {len(results)}.")
     if state is not StudyState.OPEN:
         raise typer.Exit(ANSWER_NO)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -74,7 +73,7 @@ def fix(
         cohort = _cohort(suite, study.id, known_block(suite, block), source, output)
         output.write(save, pretty(cohort.to_json()))
     about = _about(cohort, save)
-    output.aside(f"{len(cohort.subjects)} subjects as of block {cohort.block}, written to {save}.")
+    output.aside(f"{_subjects(len(cohort.subjects))} as of block {cohort.block}, written to {save}.")
     if suite.studies.cohort_fixed(cohort.cohort.id) is not None:
         output.document({**about, "sent": None, "unchanged": True})
         output.say("This stands already.")
@@ -103,31 +102,6 @@ def prove(
     output.say(f"Written to {out}: {membership.subject} at {membership.index} of {membership.cohort.size}.")
 
 
-@cohorts.command(epilog="Example: medproof study cohort evidence cohort.json --out cohort.jsonl")
-@expanded
-def evidence(
-    file: CohortFile,
-    chain: ChainOptions,
-    out: Annotated[Path, Option(metavar="FILE", help="Where the evidence goes.")],
-) -> None:
-    """Prove who was in a study as of a cohort's block, from the node's own proofs: medproof verify takes it off line.
-
-    Do it while the node still has that block's state.
-    """
-    # Here, so that the other commands run without the extra.
-    from medproof.evidence.consent_prover import ConsentProver
-
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    cohort = read_cohort(suite, file)
-    subjects = {*suite.studies.participants(cohort.study, block=cohort.block), *cohort.subjects}
-    prover = ConsentProver.of_study(suite, cohort.study, block=cohort.block, block_hash=hex_text(cohort.block_hash))
-    with output.counting("Proving", "subjects") as count:
-        done = itertools.count(1)
-        output.write(out, prover.lines(subjects, each=lambda _: count(next(done))))
-    output.document({"file": str(out), "subjects": len(subjects), "block": cohort.block})
-    output.say(f"Proved in {out}: {len(subjects)} subjects as of block {cohort.block}.")
-
-
 @cohorts.command(epilog="Example: medproof study cohort verify cohort.json --index index.db")
 @expanded
 def verify(
@@ -135,7 +109,8 @@ def verify(
     source: IndexOptions,
     chain: ChainOptions,
     evidence: Annotated[
-        Path | None, Option(metavar="FILE", help="What cohort evidence wrote, which asks no node for old state.")
+        Path | None,
+        Option(metavar="FILE", help="What medproof study evidence wrote, which needs no old state of a node."),
     ] = None,
 ) -> None:
     """Check a cohort against the chain, an --index, or --evidence: who should not be in it, and who should.
@@ -146,7 +121,7 @@ def verify(
     given = read_cohort_or_place(suite, file)
     if isinstance(given, FixedCohort):
         read = partial(_proved, evidence) if evidence is not None else partial(_permitted, suite, source, output)
-        _verify_cohort(suite, given, read, output)
+        _verify_cohort(suite, given, read, output, among="" if evidence is None else " that the evidence is about")
         return
     holds, about = suite.studies.in_cohort(given), given.cohort
     output.document({"cohort": hex_text(about.id), "subject": given.subject, "holds": holds})
@@ -207,7 +182,7 @@ def verify_result(file: ResultFile, chain: ChainOptions) -> None:
     if moment is None:
         output.say(str(StudyResultError("", "was not published as it stands here")), style="red")
         raise typer.Exit(ANSWER_NO)
-    output.say(f"{sealed.custodian} answered this over {sealed.cohort.size} subjects, published {time_text(moment)}.")
+    output.say(f"{sealed.custodian} answered this over {_subjects(sealed.cohort.size)}, published {time_text(moment)}.")
 
 
 # -- helpers -----------------------------------------------------------------------------------------------------
@@ -256,11 +231,13 @@ def _proved(evidence: Path, study: bytes, block: int, block_hash: str) -> tuple[
             read_lines(file), {block_hash}, each=lambda one: subjects.append(one.subject) if one.permitted else None
         )
     if proved.study != study:
-        raise OptionError("--evidence", "is of another study", "Name what cohort evidence wrote of this one.")
+        raise OptionError("--evidence", "is of another study", "Name what medproof study evidence wrote of this one.")
     return tuple(subjects)
 
 
-def _verify_cohort(suite: MedProof, cohort: FixedCohort, read: Callable[..., tuple[str, ...]], output: Output) -> None:
+def _verify_cohort(
+    suite: MedProof, cohort: FixedCohort, read: Callable[..., tuple[str, ...]], output: Output, *, among: str
+) -> None:
     """Hold a cohort against what is read of whose data the study could use: of which study, block and its hash."""
     about = cohort.cohort
     fixed = suite.studies.cohort_fixed(about.id)
@@ -288,7 +265,13 @@ def _verify_cohort(suite: MedProof, cohort: FixedCohort, read: Callable[..., tup
         output.say(finding, style="red")
     if findings:
         raise typer.Exit(ANSWER_NO)
-    output.say(f"All {about.size} subjects took part and permitted it as of block {about.block}, and nobody else did.")
+    output.say(
+        f"{_subjects(about.size)} took part and permitted it as of block {about.block}, and nobody else{among} did."
+    )
+
+
+def _subjects(count: int) -> str:
+    return "1 subject" if count == 1 else f"{count:,} subjects"
 
 
 def _about(cohort: FixedCohort, file: Path | None) -> JsonObject:

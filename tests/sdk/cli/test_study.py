@@ -91,7 +91,7 @@ def cohort(run: Run, joins: Callable[[], None], study: str, as_researcher: Words
     joins()
     said = run("study", "cohort", "fix", study, "--save", "cohort.json", *as_researcher)
     assert said.code == 0, said.err
-    assert "1 subjects as of block" in said.err
+    assert "1 subject as of block" in said.err
     return "cohort.json"
 
 
@@ -123,7 +123,7 @@ def test_a_study_is_registered_once_and_shown(
     assert shown.code == 0, shown.err
     assert "Open, from" in shown.out
     assert "research on MONDO:0005148" in shown.out
-    assert "0 subjects take part, 0 cohorts were fixed, 0 answers published" in shown.out
+    assert "Subjects: 0. Cohorts: 0. Answers: 0." in shown.out
     identifier = again.document["study"]
     told = run("study", "show", identifier, "--json").document
     assert (told["state"], told["title"], told["asks"]["classes"]) == ("open", None, ["laboratory", "genomics"])
@@ -237,7 +237,7 @@ def test_a_cohort_is_fixed_proved_and_verified(
     again = run("study", "cohort", "fix", study, "--save", cohort, *as_researcher, "--json")
     assert again.document["unchanged"] is True
     verified = run("study", "cohort", "verify", cohort)
-    assert (verified.code, "All 1 subjects took part" in verified.out) == (0, True), verified.err
+    assert (verified.code, "1 subject took part and permitted it" in verified.out) == (0, True), verified.err
     proved = run("study", "cohort", "prove", cohort, "--subject", pseudonym.address, "--out", "place.json")
     assert proved.code == 0
     place = run("study", "cohort", "verify", "place.json")
@@ -340,10 +340,12 @@ def test_a_cohort_is_proved_by_evidence(
     [registered] = suite.studies.studies()
     suite.relay(suite.studies.sign_opt_in(funded(8), registered), sender=relayer)
     assert run("study", "cohort", "fix", study, "--save", "later.json", *as_researcher).code == 0
-    proved = run("study", "cohort", "evidence", "later.json", "--out", "later.jsonl")
-    assert (proved.code, "2 subjects as of block" in proved.out) == (0, True), proved.err
+    at = FixedCohort.from_json((here / "later.json").read_text()).block
+    (here / "all.txt").write_text(f"{pseudonym.address}\n{funded(8).address}\n")
+    proved = run("study", "evidence", study, "--subjects", "all.txt", "--block", at, "--out", "later.jsonl")
+    assert proved.code == 0, proved.err
     verified = run("study", "cohort", "verify", "later.json", "--evidence", "later.jsonl")
-    assert (verified.code, "All 1 subjects took part" in verified.out) == (0, True), verified.err
+    assert (verified.code, "1 subject took part and permitted it" in verified.out) == (0, True), verified.err
     offline = run("verify", "later.jsonl", "--json")
     assert (offline.code, offline.document["permitted"]) == (0, 1), offline.err
     earlier = run("study", "cohort", "verify", cohort, "--evidence", "later.jsonl")
@@ -418,7 +420,7 @@ def test_an_answer_is_published_once_and_verified(
     assert (again.code, again.document["unchanged"]) == (0, True)
     verified = run("study", "result", "verify", answered, "--json")
     assert verified.document["published"] is not None
-    assert "answered this over 1 subjects" in run("study", "result", "verify", answered).out
+    assert "answered this over 1 subject," in run("study", "result", "verify", answered).out
     content = json.loads((here / answered).read_text())
     content["answer"]["mean"] = 7
     (here / "forged.json").write_text(json.dumps(content))
