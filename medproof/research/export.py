@@ -329,11 +329,11 @@ def _file(path: Path, tables: set[str]) -> ExportedFile:
 @contextmanager
 def written_aside(folder: Path) -> Iterator[Path]:
     """A folder beside this one, which takes its place when all went well and is gone otherwise."""
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     if folder.exists() or folder.is_symlink():
         raise ExportError(f"folder {folder}", "is there already", "Name a new one")
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
-        draft.mkdir(parents=True)
+        draft.mkdir()
         yield draft
         draft.rename(folder)
     except OSError as error:

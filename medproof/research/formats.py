@@ -33,6 +33,8 @@ ROWS = 65_536
 _FORMULA = re.compile(r"[=+\-@\t\r']")
 _GUARDED = re.compile(r"'[=+\-@\t\r']")
 _NEEDS_QUOTES = re.compile('[",\r\n]|^ | $|^$')
+_MICRO = 1_000_000  # in a second
+_LONGEST_LINE = 1 << 20  # bytes; what is longer is no row
 _CSV_BLOCK = 16 << 20  # bytes that are read at a time
 
 
@@ -163,10 +165,10 @@ def _read_json_lines(path: Path, table: Table) -> Iterator[pa.RecordBatch]:
     names = [one.name for one in table.columns]
     with path.open("rb") as file:
         start, kept = 0, []
-        for number, line in enumerate(file):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b"")):
             try:
                 row = msgspec.json.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 raise ExportError(f"{path.name}, row {number}", "is no JSON") from None
             if not isinstance(row, dict):
                 raise ExportError(f"{path.name}, row {number}", "is no JSON object")
@@ -196,8 +198,8 @@ def _check_columns(path: Path, found: list[str], wanted: list[str], *, row: int 
         if name not in wanted:
             raise ExportError(f"{where}, column {name!r}", "is none of the table's")
     if found != wanted:
-        first = next(one for one, other in zip(found, wanted, strict=False) if one != other)
-        raise ExportError(f"{where}, column {first}", "is not in its place")
+        first = next((one for one, other in zip(found, wanted, strict=False) if one != other), found[-1])
+        raise ExportError(f"{where}, column {first}", "is not in its place, or there twice")
 
 
 def _of_objects(objects: list[dict[str, Any]], table: Table, path: Path, start: int) -> pa.RecordBatch:
@@ -230,8 +232,19 @@ def _conformed(batch: pa.RecordBatch, table: Table, path: Path, start: int) -> p
         if column.null_count and not field.nullable:
             row = start + pc.index(column.is_null(), True).as_py()
             raise ExportError(f"{path.name}, column {field.name}, row {row}", "is empty, and never may be")
+        if pa.types.is_timestamp(field.type):
+            _check_times(column, field, path, start)
         arrays.append(column)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _check_times(column: pa.Array, field: pa.Field, path: Path, start: int) -> None:
+    """Refuse times that no block and no rule has: they are whole seconds since 1970."""
+    counted = column.cast(pa.int64())
+    odd = pc.or_(pc.less(counted, 0), pc.not_equal(pc.multiply(pc.divide(counted, _MICRO), _MICRO), counted))
+    if pc.any(odd).as_py():
+        row = pc.index(odd, True).as_py()
+        raise _bad_value(path, field, start + row, f"{counted[row]} microseconds")
 
 
 def _cast(column: pa.Array, field: pa.Field, path: Path, start: int) -> pa.Array:

@@ -170,6 +170,23 @@ TAMPERED: dict[str, tuple[Change, str]] = {
         edit("rules.csv", "deny,delegable", "delegable,deny"),
         "column delegable is not in its place",
     ),
+    "a column twice in CSV": (
+        lambda folder: (folder / "terms.csv").write_bytes(
+            b"\r\n".join(
+                line and line + b"," + line.split(b",")[-1]
+                for line in (folder / "terms.csv").read_bytes().split(b"\r\n")
+            )
+        ),
+        "terms.csv, column until_time is not in its place, or there twice",
+    ),
+    "a part of a second": (
+        edit("terms.csv", "T00:00:00Z", "T00:00:00.5Z"),
+        "terms.csv, column block_time, row 0 is '.* microseconds', which is no timestamp",
+    ),
+    "a time before all blocks": (
+        edit("terms.jsonl", '"block_time":"2026-', '"block_time":"1926-'),
+        "terms.jsonl, column block_time, row 0 is '-.* microseconds', which is no timestamp",
+    ),
     "a row less in CSV": (
         lambda folder: (folder / "rules.csv").write_bytes(
             b"\r\n".join((folder / "rules.csv").read_bytes().split(b"\r\n")[:-2]) + b"\r\n"
@@ -197,6 +214,18 @@ TAMPERED: dict[str, tuple[Change, str]] = {
     "a list for an object": (edit("terms.jsonl", '{"chain"', '[{"chain"'), "terms.jsonl, row 0 is no JSON"),
     "a member renamed in JSON": (edit("rules.jsonl", '"deny"', '"permit"'), "row 0, column deny is missing"),
     "white space in JSON": (edit("rules.jsonl", '"chain":1337', '"chain": 1337'), "rules.jsonl has other bytes"),
+    "an endless line": (
+        lambda folder: (folder / "terms.jsonl").write_bytes(b'{"chain":"' + b"x" * (3 << 20) + b'"}'),
+        "terms.jsonl, row 0 is no JSON",
+    ),
+    "JSON without a bottom": (
+        lambda folder: (folder / "terms.jsonl").write_bytes(b"[" * 200_000),
+        "terms.jsonl, row 0 is no JSON",
+    ),
+    "FHIR without a bottom": (
+        edit("consents.json", '"resource":', '"resource":' + "[" * 200_000),
+        "consents.json, row 0 is no entry",
+    ),
     "no UTF-8": (edit("party_groups.jsonl", "script", b"scr\xff\xfe"), "party_groups.jsonl, row 1 is no JSON"),
     "a value in Parquet": (
         parquet(lambda table: set_value(table, "purposes", 3, 1)),

@@ -365,6 +365,9 @@ def test_nothing_is_overwritten(dataset: Dataset, tmp_path: Path) -> None:
     for name in ("file", "folder", "link"):
         with pytest.raises(ExportError, match="is there already"):
             write_export(dataset, tmp_path / name)
+    for name in (".", "..", "/", "", "nowhere/at/all"):
+        with pytest.raises(ExportError, match=r"is there already|No such file"):
+            write_export(dataset, Path(name) if name in ("/", ".", "..", "") else tmp_path / name)
     assert (tmp_path / "file").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "link"]
 
