@@ -214,9 +214,12 @@ def read_word(held: bytes | None, part: str) -> bytes:
     if held is None:
         return bytes(_WORD)
     try:
-        return bytes(read_rlp(held)).rjust(_WORD, b"\0")
+        word = bytes(read_rlp(held))
     except (RLPException, TypeError):
-        raise EvidenceError(part, "holds no word") from None
+        word = b""
+    if not 0 < len(word) <= _WORD:
+        raise EvidenceError(part, "holds no word")
+    return word.rjust(_WORD, b"\0")
 
 
 def _read_slot(said: JsonReader) -> SlotProof:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import rlp
+from tiny_keccak import keccak256
+from trie.constants import BLANK_NODE_HASH
 
 from medproof.client import MedProof
 from medproof.client.registrar import EVERYONE
 from medproof.deployments import deploy
 from medproof.errors import EvidenceError
+from medproof.evidence import Header
 from medproof.evidence.consent_file import read_lines, verify_consents
 from medproof.evidence.consent_prover import ConsentProver
 from medproof.policy.evaluation import Reason
@@ -279,6 +285,68 @@ def test_a_registry_with_another_registrar_is_refused(
 def test_what_is_no_line_is_refused(lines: list[bytes], line: bytes) -> None:
     for place in (0, 1, 4):
         assert "The evidence's" in refused([*lines[:place], line, *lines[place:]])
+
+
+def test_no_byte_can_be_altered(lines: list[bytes]) -> None:
+    whole, draw = b"".join(lines), random.Random(6)
+    for place in sorted(draw.sample(range(len(whole)), 200)):
+        altered = whole[:place] + bytes([whole[place] ^ 1 << draw.randrange(7)]) + whole[place + 1 :]
+        refused(io.BytesIO(altered).readlines())
+
+
+def forged(said: Lines, node: bytes) -> list[bytes]:
+    """A block that nobody made, whose state is one node."""
+    fields = rlp.decode(bytes.fromhex(said[0]["header"][2:]))
+    header = Header(rlp.encode([*fields[:3], keccak256(node), *fields[4:]]))
+    said[0] |= {"header": f"0x{header.encoded.hex()}", "blockHash": header.hash, "nodes": [f"0x{node.hex()}"]}
+    return text(said)
+
+
+NESTED = b"\xc0"
+while len(NESTED) < 900:
+    NESTED = rlp.codec.length_prefix(len(NESTED), 0xC0) + NESTED
+
+
+@pytest.mark.parametrize(
+    "lone",
+    [
+        b"\x80",
+        b"\xc0",
+        b"\xff" * 40,
+        NESTED,
+        rlp.encode([b""] * 17),
+        rlp.encode([b""] * 18),
+        rlp.encode([b"\x00", b"\x11" * 32]),
+        rlp.encode([b"\x20", [b"\x11"]]),
+        rlp.encode([b"\x3f" * 33, b"\x11"]),
+        rlp.encode([b"", b"\x11"]),
+        rlp.encode([[], []]),
+        rlp.encode([[b""] * 17] * 17),
+        rlp.encode([b"\x11" * 31] * 17),
+    ],
+    ids=lambda lone: f"{len(lone)} bytes",
+)
+def test_a_state_that_is_none_is_refused(said: Lines, lone: bytes) -> None:
+    assert "The evidence's" in refused(forged(said, lone))
+
+
+def state_of(said: Lines, account: object) -> list[bytes]:
+    """A block that nobody made, in whose state the registry's account is this."""
+    registry = bytes.fromhex(said[0]["contracts"]["ConsentRegistry"]["address"][2:])
+    return forged(said, rlp.encode([b"\x20" + keccak256(registry), rlp.encode(account)]))
+
+
+@pytest.mark.parametrize(
+    "account",
+    [b"", [], [b""] * 4, [b"", b"", b"\x11" * 31, b"\x11" * 32], [b"", b"", [], []], [b"\x11" * 32] * 5, [[b""]] * 4],
+)
+def test_an_account_that_is_none_is_refused(said: Lines, account: object) -> None:
+    assert "account of ConsentRegistry" in refused(state_of(said, account))
+
+
+def test_another_contract_in_its_place_is_refused(said: Lines) -> None:
+    account = [b"\x01", b"", BLANK_NODE_HASH, keccak256(b"another contract")]
+    assert "is not ConsentRegistry as this MedProof knows it" in refused(state_of(said, account))
 
 
 def test_a_line_without_an_end_is_not_read_whole(tmp_path: Any) -> None:

@@ -17,4 +17,6 @@ def test_evidence_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "trie", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'medproof\[evidence\]'"):
         importlib.import_module("medproof.evidence")
+    with pytest.raises(MissingExtraError, match=r"pip install 'medproof\[evidence\]'"):
+        importlib.import_module("medproof.evidence.consent_file")
     importlib.import_module("medproof.cli")

@@ -1,0 +1,57 @@
+"""Contracts by their code, and places in arrays that grow."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from medproof.artifacts import CONTRACTS, artifact
+from medproof.client import MedProof
+from medproof.errors import ArgumentError
+from medproof.evidence import locate, prove
+from medproof.policy.emergency import OverrideReason
+from medproof.policy.word import minute
+from medproof.signing import LocalSigner
+from tests.sdk.conftest import rpc
+
+
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_a_build_and_its_immutables_are_the_code(suite: MedProof, name: str) -> None:
+    code, build = suite.chain.code(suite.deployment.address(name)), artifact(name)
+    values = build.immutables_of(code)
+    assert build.code_with(values) == code
+    for neighbour in ("registrar", "delegations"):
+        if neighbour in values:
+            meant = suite.deployment.address(neighbour.capitalize())
+            assert values[neighbour] == bytes(12) + bytes.fromhex(meant[2:])
+    for wrong in ({**values, "more": bytes(32)}, {one: value[1:] for one, value in values.items()}, {}):
+        if wrong != values:
+            with pytest.raises(ValueError, match=f"{name} has the immutables"):
+                build.code_with(wrong)
+
+
+def test_an_item_of_an_array_that_grows(
+    suite: MedProof, admin: LocalSigner, clinic: LocalSigner, patient: LocalSigner
+) -> None:
+    suite.registrar.join_group(2, clinic.address, sender=admin)
+    openings = []
+    for _ in range(2):
+        openings.append(
+            suite.consent_registry.break_glass(
+                patient.address, OverrideReason.PUBLIC_SAFETY, duration=timedelta(minutes=1), sender=clinic
+            )
+        )
+        rpc(suite.chain, "evm_increaseTime", 120)
+        rpc(suite.chain, "evm_mine")
+    for number, opening in enumerate(openings):
+        until = next(
+            one for one in locate("ConsentRegistry", "_openings", patient.address, number) if one.name == "until"
+        )
+        state = prove(suite.chain, suite.consent_registry.address, [until.slot]).verify()
+        assert until.number(state.words[until.slot]) == minute(opening.until)
+    for wrong in (-1, "0", None, 1.0):
+        with pytest.raises(ArgumentError, match="has no item"):
+            locate("ConsentRegistry", "_openings", patient.address, wrong)
+    with pytest.raises(ArgumentError, match="give a key"):
+        locate("ConsentRegistry", "_openings", patient.address)
