@@ -72,6 +72,8 @@ def codecs(contract: str) -> Mapping[str, EventCodec]:
 
 def _reader(kind: str) -> Callable[[bytes], Any] | None:
     """How a static type is read from its word; None for a type that has no place of its own."""
+    if kind.endswith("]"):
+        return None
     if kind == "address":
         return lambda word: "0x" + word[12:].hex()
     if kind == "bool":
@@ -87,6 +89,8 @@ def _reader(kind: str) -> Callable[[bytes], Any] | None:
 
 def _given(entry: Mapping[str, Any], value: Any) -> Any:
     kind = str(entry["type"])
+    if kind.endswith("[]"):
+        return [_given({**entry, "type": kind[:-2]}, one) for one in value]
     if kind == "tuple":
         return {one["name"]: _given(one, part) for one, part in zip(entry["components"], value, strict=True)}
     if kind == "string":

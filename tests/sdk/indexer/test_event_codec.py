@@ -20,6 +20,8 @@ EVENTS = {
 
 
 def a_value(kind: str, draw: Any, entry: dict[str, Any]) -> Any:
+    if kind.endswith("[]"):
+        return [a_value(kind[:-2], draw, entry) for _ in range(draw(st.integers(0, 3)))]
     if kind == "tuple":
         return tuple(a_value(one["type"], draw, one) for one in entry["components"])
     if kind == "address":
@@ -36,6 +38,8 @@ def a_value(kind: str, draw: Any, entry: dict[str, Any]) -> Any:
 
 
 def written(kind: str, value: Any, entry: dict[str, Any]) -> Any:
+    if kind.endswith("[]"):
+        return [written(kind[:-2], one, entry) for one in value]
     if kind == "tuple":
         parts = zip(entry["components"], value, strict=True)
         return {one["name"]: written(one["type"], part, one) for one, part in parts}
