@@ -344,6 +344,10 @@ class QuestionOptions(RequestOptions):
         int | None,
         Option(min=0, metavar="NUMBER", help="Under these published terms.", rich_help_panel="Codes"),
     ] = None
+    study: Annotated[
+        str | None,
+        Option(metavar="ID", help="Of those alone who opted in to this study.", rich_help_panel="Codes"),
+    ] = None
 
 
 @dataclass(frozen=True)

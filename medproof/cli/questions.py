@@ -39,6 +39,7 @@ def question_of(options: QuestionOptions) -> Question:
         kind=None if options.kind is None else PartyKind.from_code(options.kind),
         groups=tuple(_group(one) for one in options.group or ()),
         terms=options.terms,
+        study=options.study,
     )
 
 

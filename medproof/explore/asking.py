@@ -132,6 +132,7 @@ EXAMPLES: tuple[tuple[str, Pairs], ...] = (
 
 _MORE = (  # name, label, type, example
     ("terms", "Signed under terms number", "text", "1"),
+    ("study", "Takes part in the study", "text", "0x…"),
     ("moment", "In force on (UTC)", "date", ""),
     ("data-from", "Data from", "date", ""),
     ("data-until", "Data until", "date", ""),
@@ -242,9 +243,7 @@ def _question(asked: _Asked) -> Question:
     who: dict[str, Any] = {"party": asked.party} if asked.party else {"kind": asked.kind}
     if asked.group is not None and not asked.party:
         who["groups"] = (asked.group,)
-    if asked.study:
-        who["study"] = asked.study
-    return Question(asked.request, terms=asked.terms, **who)
+    return Question(asked.request, terms=asked.terms, study=asked.study or None, **who)
 
 
 # -- the question in other words -----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import ibis
@@ -24,6 +24,8 @@ from medproof.research.flows import Every, flow, sizes
 from medproof.research.suppression import Count, Suppression
 
 __all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry", "StudyRow"]
+
+_MOST_KEPT = 32  # blocks as of which lists are kept
 
 STANDINGS = {"active": "active", "suspended": "suspended", "lapsed": "lapsed"}
 """How a party stands, by the word for it in an address."""
@@ -92,6 +94,11 @@ class Registry:
         self.chain, self.authority = dataset.chain, dataset.authority
         self.contracts = sorted(dataset.contracts.items())
         self.first = self._numbers[0]  # the first block in which something happened
+        # Asked on many pages as of the same block.
+        self.groups = lru_cache(_MOST_KEPT)(self._groups)
+        self.parties = lru_cache(_MOST_KEPT)(self._parties)
+        self.studies = lru_cache(_MOST_KEPT)(self._studies)
+        self._subjects = lru_cache(_MOST_KEPT)(self._count_subjects)
 
     @property
     def last(self) -> AsOf:
@@ -182,26 +189,26 @@ class Registry:
             for size in (count(one.subjects),)
         ]
 
-    def _subjects(self, as_of: AsOf) -> int:
+    def _count_subjects(self, as_of: AsOf) -> int:
         rules = self._standing("rules", as_of)
         return int(rules.filter(~rules.revoked).subject_number.nunique().to_pyarrow().as_py())
 
     # -- who may ask ------------------------------------------------------------------------------------------------
 
-    def groups(self, as_of: AsOf) -> dict[int, str]:
+    def _groups(self, as_of: AsOf) -> dict[int, str]:
         """The groups of parties and their names."""
         said = {int(EVERYONE, 16): "everyone", int(EMERGENCY, 16): "emergency care"}
         rows = self._standing("party_groups", as_of).to_pyarrow().to_pylist()
         return said | {row["number"]: row["name"] for row in sorted(rows, key=lambda row: row["number"])}
 
-    def parties(self, as_of: AsOf) -> list[PartyRow]:
+    def _parties(self, as_of: AsOf) -> list[PartyRow]:
         """The parties as they stood, in the order of their identities."""
         rows = self._standing("parties", as_of).to_pyarrow().to_pylist()
         return sorted((_party(row, as_of.time.date()) for row in rows), key=lambda row: row.party)
 
     # -- studies ----------------------------------------------------------------------------------------------------
 
-    def studies(self, as_of: AsOf) -> list[tuple[StudyRow, Count]]:
+    def _studies(self, as_of: AsOf) -> list[tuple[StudyRow, Count]]:
         """The studies, the newest first, with how many subjects take part."""
         rows = self._standing("studies", as_of).to_pyarrow().to_pylist()
         choices = self._standing("participations", as_of)

@@ -153,6 +153,39 @@ def test_a_group_and_a_party_are_asked_for(http: httpx.Client, indexed: IndexedD
     assert size(Page(answer.text), answer.text) == str(by_party)
 
 
+def test_those_who_take_part_in_a_study_are_asked_for(http: httpx.Client, indexed: IndexedDeployment) -> None:
+    state, study = view(indexed), study_id(1)
+    opted_in: set[str] = set()
+    for event in state.events("Studies"):
+        if event.arguments.get("study") == study and event.name in ("OptedIn", "OptedOut"):
+            (opted_in.add if event.name == "OptedIn" else opted_in.discard)(event.arguments["subject"])
+    rules: dict[str, list[int]] = {}
+    for one in state.rules():
+        if int(one.grantee, 16) in (1, 3) and one.subject.lower() in opted_in:
+            rules.setdefault(one.subject, []).append(one.word)
+    request = Request(
+        Purpose.HRESCH,
+        DataClass.LABORATORY,
+        sensitivities=Sensitivity.NONE_LABELLED,
+        actions=Action.USE,
+        research=ResearchUse.DS | ResearchUse.MODIFIERS,
+    )
+    word = encode_request(request)
+    expected = sum(decide(words, PartyKind.RESEARCHER, state.at, word).permitted for words in rules.values())
+    assert expected >= 11
+    terms = [("research", str(one.name)) for one in request.research]
+    pairs = [
+        ("purpose", "HRESCH"),
+        ("class", "laboratory"),
+        ("sensitivity", "NONE_LABELLED"),
+        ("action", "use"),
+        ("group", "3"),
+        *terms,
+    ]
+    answer = http.get(f"/cohort?{urlencode([*pairs, ('study', study), ('trend', '1')])}")
+    assert size(Page(answer.text), answer.text) == str(expected)
+
+
 def test_a_small_cohort_is_not_told(http: httpx.Client, indexed: IndexedDeployment) -> None:
     # Research without any restriction is permitted by few.
     request = Request(
@@ -309,6 +342,7 @@ WRONG = {
     "cohort?group=2147483648": "is not known here",
     "cohort?terms=5000": "is no number of terms",
     "cohort?moment=tomorrow": "is no day",
+    "cohort?study=0x12": "is no study",
     "study?id=0x12": "is no study",
     "match?study=evil": "Choose from the list",
     "match?study=health&use=DS&rule=0x12": "is no word",

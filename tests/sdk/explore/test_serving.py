@@ -21,7 +21,7 @@ from medproof.indexer.index import Batch, BlockHash
 from medproof.research import Dataset, write_dataset
 from medproof.research.suppression import Suppression
 from tests.sdk.explore.reading import Page
-from tests.sdk.explore.seed import CHAIN, block_hash, deployment_of, seeded, time_of
+from tests.sdk.explore.seed import CHAIN, block_hash, deployment_of, seeded, study_id, time_of
 from tests.sdk.gateway.conftest import Bridge
 
 
@@ -174,6 +174,7 @@ def test_the_command_and_the_program_of_a_page_count_the_same(
         (*everybody, *(("research", name) for name in ("IRB", "NCU", "NPU", "PUB")), ("action", "access")),
         (*everybody, ("kind", "provider"), ("group", "3"), ("at", "2026-03-01"), ("data-from", "2020-01-01")),
         (("purpose", "TREAT"), ("class", "note"), ("moment", "2026-01-01"), ("block", "15000"), ("action", "use")),
+        (("purpose", "TREAT"), ("class", "note"), ("study", study_id(1)), ("kind", "provider"), ("action", "use")),
     )
     for pairs in asked:
         html = shown.page("cohort", pairs).text.decode()
