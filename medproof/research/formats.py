@@ -94,7 +94,7 @@ class _Csv(_Text):
         return ",".join(one.name for one in self.table.columns).encode() + b"\r\n"
 
     def lines(self, batch: pa.RecordBatch) -> pa.Array:
-        values = [_csv_cells(rows.cells(column)) for column in batch.columns]
+        values = [_csv_cells(c) if pa.types.is_string(c.type) else rows.cells(c) for c in batch.columns]
         lines = pc.binary_join_element_wise(*values, ",", null_handling="replace", null_replacement="")
         return pc.binary_join_element_wise(lines, "\r\n", "")
 

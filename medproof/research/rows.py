@@ -60,7 +60,7 @@ def quoted(column: pa.Array) -> pa.Array:
     kind, texts = column.type, cells(column)
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind):
         return texts
-    if pc.any(pc.match_substring_regex(texts, _SIGNS_TO_ESCAPE)).as_py():
+    if pa.types.is_string(kind) and pc.any(pc.match_substring_regex(texts, _SIGNS_TO_ESCAPE)).as_py():
         return pa.array(_escaped(texts.to_pylist()), pa.string())
     return pc.binary_join_element_wise('"', texts, '"', "")
 
