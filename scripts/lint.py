@@ -14,7 +14,7 @@ from scripts.local_chain import NODE, ROOT, Runner
 
 BIN = ROOT / ".venv" / "bin"
 SOLIDITY = "contracts/**/*.sol"
-FORMATTED = (SOLIDITY, "scripts/*.js")
+FORMATTED = (SOLIDITY, "scripts/*.js", "medproof/*/web/*.js")
 
 
 def npm_tool(path: str, *arguments: str) -> list[str]:
