@@ -189,10 +189,8 @@ def check(file: Path, chain: ChainOptions, known: list[str]) -> None:
     uses = [(use.name, f"{number:,}", _USES[use]) for use, number in sorted(proved.uses.items())]
     output.table(("the study", "subjects", "which means"), uses, empty="")
     if proved.cohort is not None:
-        output.say(
-            f"Those whose data it may use are cohort {hex_text(proved.cohort.id)}: medproof study show says which"
-        )
-        output.say("cohorts were fixed. One that was has just these subjects.")
+        output.say(f"Those whose data it may use are cohort {hex_text(proved.cohort.id)}.")
+        output.say("If it was fixed, medproof study show lists it (--json).")
     if meant is None:
         output.say("Whether those contracts are the ones that you mean, --deployment tells.")
     if not proved.known:

@@ -13,7 +13,7 @@ from medproof.client.studies import Study
 from medproof.policy.codes import Purpose
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
-from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.conftest import Run, Said
 from tests.sdk.conftest import funded, rpc
 from tests.sdk.studies.conftest import TakingPart, cohort_now
 
@@ -31,7 +31,7 @@ def granted(suite: MedProof, patient: LocalSigner, stranger: LocalSigner, clinic
     return block
 
 
-def prove(run: Run, clinic: LocalSigner, *options: object) -> object:
+def prove(run: Run, clinic: LocalSigner, *options: object) -> Said:
     return run("research", "evidence", clinic.address, *ASKED, *LABELS, "--out", "proof.jsonl", *options)
 
 
@@ -67,6 +67,20 @@ def test_from_the_index_to_a_stranger(run: Run, here: Path, suite: MedProof, cli
         assert document["request"]["purposes"] == ["TREAT"]
         assert (document["account"], document["party"]) == (clinic.address, clinic.address)
         assert document["contracts"]["ConsentRegistry"] == suite.consent_registry.address
+
+
+def test_from_a_data_set(run: Run, here: Path, suite: MedProof, clinic: LocalSigner, granted: int) -> None:
+    assert run("index", "--index", "index.db").code == 0
+    assert run("research", "dataset", "registry", "--index", "index.db").code == 0
+    for block, count in ((None, 1), (granted, 2)):
+        as_of = () if block is None else ("--block", block)
+        made = prove(run, clinic, "--dataset", "registry", *as_of, "--json").document
+        assert (made["subjects"], made["permitted"]) == (count, count)
+        assert made["block"] == (suite.chain.block_number() if block is None else block)
+    nobody = prove(run, clinic, "--dataset", "registry", "--purpose", "HMARKT", "--json").document
+    assert (nobody["subjects"], nobody["reasons"]) == (0, {})
+    shown = run("verify", "proof.jsonl", "--json").document
+    assert (shown["verified"], shown["subjects"], shown["permitted"]) == (True, 0, 0)
 
 
 def test_of_subjects_that_are_named(

@@ -40,7 +40,7 @@ def proved(suite: MedProof, study: Study, subjects: list[str], block: int) -> tu
 @pytest.fixture
 def subjects(taking_part: TakingPart) -> list[str]:
     """Three who take part and permit it, one who only permits it, one who only takes part."""
-    options = ({}, {}, {}, {"opts_in": False}, {"permits": False})
+    options: tuple[dict[str, bool], ...] = ({}, {}, {}, {"opts_in": False}, {"permits": False})
     return [taking_part(number, **more).address for number, more in zip(SUBJECTS, options, strict=True)]
 
 
