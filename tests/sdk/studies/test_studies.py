@@ -416,3 +416,14 @@ def test_a_subject_finds_its_choices(
     studies.opt_out(study.id, sender=subject)
     assert studies.choices(subject.address) == {study.id: False, other.id: True}
     assert studies.choices(funded(11).address) == {}
+
+
+def test_a_choice_knows_its_last_five_changes() -> None:
+    """As `Studies.inCohort` reads them: what lies before counts as no."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    times = [begin + timedelta(hours=hour) for hour in range(7)]  # in at 0, out at 1, in at 2, …
+    choice = Choice(True, 7, tuple(reversed(times[-5:])))
+    said = [choice.at(moment) for moment in times]
+    assert said == [False, False, True, False, True, False, True]
+    assert choice.at(times[-1] - timedelta(seconds=1)) is False
+    assert Choice(False, 1, ()).at(begin) is False
