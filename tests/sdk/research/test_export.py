@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ from medproof.indexer import Index, IndexedDeployment
 from medproof.merkle import MerkleLog
 from medproof.policy.word import Rule, decode
 from medproof.research import Dataset, export, rows, write_dataset
+from medproof.research.checking import check_export
 from medproof.research.columns import TABLES, Column, Table
 from medproof.research.export import write_export
 from medproof.research.formats import FORMATS, ROWS, read_rows
@@ -90,6 +92,21 @@ def test_in_another_process(kept: tuple[Path, IndexedDeployment], exported: Path
     environment = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kolkata", "LC_ALL": "C", "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, script, kept[0], tmp_path / "other"], check=True, env=environment, cwd=tmp_path)
     assert contents(tmp_path / "other") == contents(exported)
+
+
+def test_killed_half_way(kept: tuple[Path, IndexedDeployment], exported: Path, tmp_path: Path) -> None:
+    """Nothing has the export's name, and the next export is whole."""
+    script = Path(__file__).with_name("exporting.py")
+    command = [sys.executable, script, kept[0], tmp_path / "out", "kill"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    [left] = tmp_path.iterdir()
+    assert left.name.startswith(".out.")
+    with pytest.raises(ExportError, match="half-written"):
+        check_export(left)
+    with Dataset.of_index(kept[1]) as dataset:
+        write_export(dataset, tmp_path / "out", formats=ALL)
+    assert contents(tmp_path / "out") == contents(exported)
 
 
 def test_from_postgresql(exported: Path, tmp_path: Path, postgres: LocalPostgres) -> None:  # noqa: F811
