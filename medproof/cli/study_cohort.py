@@ -35,7 +35,7 @@ from medproof.hashing import JsonObject
 from medproof.json_reader import hex_text
 from medproof.study_result import SealedResult
 
-__all__ = ["cohorts", "results"]
+__all__ = ["check", "check_result", "cohorts", "results"]
 
 cohorts = typer.Typer(help="Cohorts: whose data a study uses, fixed and proved.", no_args_is_help=True)
 results = typer.Typer(
@@ -117,18 +117,7 @@ def verify(
 
     Exit code 1 if there is any. Of one subject's proof: that it stands in a cohort that was fixed, and had opted in.
     """
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    given = read_cohort_or_place(suite, file)
-    if isinstance(given, FixedCohort):
-        read = partial(_proved, evidence) if evidence is not None else partial(_permitted, suite, source, output)
-        _verify_cohort(suite, given, read, output, among="" if evidence is None else " that the evidence is about")
-        return
-    holds, about = suite.studies.in_cohort(given), given.cohort
-    output.document({"cohort": hex_text(about.id), "subject": given.subject, "holds": holds})
-    said = "is a member of" if holds else "is no member of"
-    output.say(f"{given.subject} {said} the cohort {hex_text(about.id)}.", style="" if holds else "red")
-    if not holds:
-        raise typer.Exit(ANSWER_NO)
+    check(file, chain, source, evidence)
 
 
 @results.command(
@@ -175,6 +164,30 @@ def publish(study_file: StudyFile, file: ResultFile, who: KeyOptions, chain: Cha
 @results.command("verify", epilog="Example: medproof study result verify result.json")
 @expanded
 def verify_result(file: ResultFile, chain: ChainOptions) -> None:
+    """Check that an answer is one that was published: exit code 1 where it is not."""
+    check_result(file, chain)
+
+
+# -- whatever is shown -------------------------------------------------------------------------------------------
+
+
+def check(file: Path, chain: ChainOptions, source: IndexOptions, evidence: Path | None = None) -> None:
+    """Check a cohort, or one subject's place in one: exit code 1 where it is not as it should be."""
+    output, suite = Output(as_json=chain.as_json), open_suite(chain)
+    given = read_cohort_or_place(suite, file)
+    if isinstance(given, FixedCohort):
+        read = partial(_proved, evidence) if evidence is not None else partial(_permitted, suite, source, output)
+        _verify_cohort(suite, given, read, output, among="" if evidence is None else " that the evidence is about")
+        return
+    holds, about = suite.studies.in_cohort(given), given.cohort
+    output.document({"cohort": hex_text(about.id), "subject": given.subject, "holds": holds})
+    said = "is a member of" if holds else "is no member of"
+    output.say(f"{given.subject} {said} the cohort {hex_text(about.id)}.", style="" if holds else "red")
+    if not holds:
+        raise typer.Exit(ANSWER_NO)
+
+
+def check_result(file: Path, chain: ChainOptions) -> None:
     """Check that an answer is one that was published: exit code 1 where it is not."""
     output, suite, sealed = Output(as_json=chain.as_json), open_suite(chain), read_result(file)
     moment = suite.studies.result_published(sealed.result.id)

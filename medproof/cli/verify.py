@@ -9,9 +9,9 @@ import typer
 from typer import Argument, Option
 
 from medproof import hashing
-from medproof.cli import anchor, evidence, receipts, research_export
+from medproof.cli import anchor, evidence, receipts, research_export, study_cohort
 from medproof.cli.documents import time_text
-from medproof.cli.options import ChainOptions, expanded
+from medproof.cli.options import ChainOptions, IndexOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
 from medproof.cli.session import open_suite
 from medproof.deployments import Deployment
@@ -29,9 +29,11 @@ __all__ = ["verify"]
 _LONGEST = 1 << 26  # bytes
 _ACCESS_LOG = b'{"promise":'  # how a line of a copy begins (medproof.access.export)
 _CONSENTS = b'{"format":"medproof-consent-evidence"'  # how evidence of consent begins (medproof.evidence.consent_file)
+_COHORTS = ("medproof-cohort", "medproof-cohort-membership")
 _ELSEWHERE = {  # what is verified beside another file, or by more than a file
     "medproof-read-receipt": "medproof message receipt verify",
     "medproof-envelope": "medproof message open",
+    "medproof-study": "medproof study show",
     "medproof-claim-case": "medproof claims audit, whose evidence a stranger verifies",
     "medproof-claim-agreement": "medproof claims settle, which sends it",
 }
@@ -63,6 +65,10 @@ def verify(
         receipts.check(file, chain)
     elif kind == "medproof-export-row":
         research_export.check_row(file, chain)
+    elif kind in _COHORTS:
+        study_cohort.check(file, chain, IndexOptions())
+    elif kind == "medproof-study-result":
+        study_cohort.check_result(file, chain)
     elif {"leaf", "index", "path", "root"} <= content.keys():
         anchor.check(file, chain)
     elif content.keys() == {"reading", "leaf"} or content.keys() == {"event", "leaf"}:

@@ -240,8 +240,12 @@ def test_a_cohort_is_fixed_proved_and_verified(
     assert (verified.code, "1 subject took part and permitted it" in verified.out) == (0, True), verified.err
     proved = run("study", "cohort", "prove", cohort, "--subject", pseudonym.address, "--out", "place.json")
     assert proved.code == 0
-    place = run("study", "cohort", "verify", "place.json")
-    assert (place.code, "is a member of" in place.out) == (0, True)
+    for words in (("study", "cohort", "verify"), ("verify",)):
+        place = run(*words, "place.json")
+        assert (place.code, "is a member of" in place.out) == (0, True), place.err
+    assert run("verify", cohort).out == verified.out
+    elsewhere = run("verify", study)
+    assert (elsewhere.code, "Use medproof study show" in elsewhere.err) == (2, True)
     printed = run("study", "cohort", "prove", cohort, "--subject", pseudonym.address).document
     assert printed["subject"] == pseudonym.address
     stranger = run("study", "cohort", "prove", cohort, "--subject", funded(8).address)
@@ -420,7 +424,8 @@ def test_an_answer_is_published_once_and_verified(
     assert (again.code, again.document["unchanged"]) == (0, True)
     verified = run("study", "result", "verify", answered, "--json")
     assert verified.document["published"] is not None
-    assert "answered this over 1 subject," in run("study", "result", "verify", answered).out
+    for words in (("study", "result", "verify"), ("verify",)):
+        assert "answered this over 1 subject," in run(*words, answered).out
     content = json.loads((here / answered).read_text())
     content["answer"]["mean"] = 7
     (here / "forged.json").write_text(json.dumps(content))
