@@ -35,19 +35,22 @@ PAGES = (
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'"
 """What a page may load: nothing from elsewhere, and no script or style inside the page."""
 
-ASSETS: dict[str, str] = {  # by name, the package that has it
-    "page.css": "medproof.gateway.web",
-    "explore.css": "medproof.explore.web",
-    "explore.js": "medproof.explore.web",
-    "icon.svg": "medproof.explore.web",
-    "htmx.min.js": "medproof.explore.vendor",
-    "htmx.LICENSE": "medproof.explore.vendor",
-    "uPlot.iife.min.js": "medproof.explore.vendor",
-    "uPlot.min.css": "medproof.explore.vendor",
-    "uPlot.LICENSE": "medproof.explore.vendor",
-    "inter-latin-wght-normal.woff2": "medproof.explore.vendor",
-    "inter.LICENSE": "medproof.explore.vendor",
+_SHARED = "page.css"  # with the gatekeeper's pages
+
+ASSETS: dict[str, str] = {  # by name, the folder that has it
+    _SHARED: "",
+    "explore.css": "web",
+    "explore.js": "web",
+    "icon.svg": "web",
+    "htmx.min.js": "vendor",
+    "htmx.LICENSE": "vendor",
+    "uPlot.iife.min.js": "vendor",
+    "uPlot.min.css": "vendor",
+    "uPlot.LICENSE": "vendor",
+    "inter-latin-wght-normal.woff2": "vendor",
+    "inter.LICENSE": "vendor",
 }
+"""The files that pages load, and the licences of those that others wrote."""
 
 _HTMX = {
     "allowEval": False,
@@ -119,8 +122,8 @@ def asset(name: str) -> bytes:
     Raises:
         KeyError: there is none of that name.
     """
-    package = ASSETS[name]
-    return web.asset(name) if package == web.__name__ else (resources.files(package) / name).read_bytes()
+    folder = ASSETS[name]
+    return web.asset(name) if name == _SHARED else (resources.files("medproof.explore") / folder / name).read_bytes()
 
 
 def media_type(name: str) -> str:
@@ -134,7 +137,8 @@ def render(site: Site, template: str, values: Mapping[str, Any]) -> str:
 
 
 def _month(value: date) -> str:
-    return day(value).partition(" ")[2]
+    """A month by its first day, and any other day as it is."""
+    return day(value).partition(" ")[2] if value.day == 1 else day(value)
 
 
 def _number(value: int) -> str:

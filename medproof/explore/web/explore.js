@@ -4,7 +4,7 @@
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const drawn = new Map(); // the plots on the page, by their figure
 
-// A table's columns as numbers; what was withheld or is not known leaves a gap.
+// A table's first two columns as numbers; what was withheld leaves a gap.
 function columns(table) {
   const rows = [...table.tBodies[0].rows];
   const value = (cell) => {
@@ -12,7 +12,7 @@ function columns(table) {
     if (!inner) return null;
     return inner.dateTime ? Date.parse(inner.dateTime) / 1000 : Number(inner.value);
   };
-  return [...table.tHead.rows[0].cells].map((_, place) => rows.map((row) => value(row.cells[place])));
+  return [0, 1].map((place) => rows.map((row) => value(row.cells[place])));
 }
 
 function draw(figure) {
@@ -28,21 +28,19 @@ function draw(figure) {
     figure.classList.add("drawn");
   }
   const [ink, grid] = [style("--soft"), style("--rule")];
-  const colours = [style("--strong"), style("--second"), style("--soft")];
-  const names = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  const [time, label] = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
   const font = `13px ${getComputedStyle(document.body).fontFamily}`;
   const axis = { stroke: ink, font, grid: { stroke: grid, width: 1 }, ticks: { show: false } };
   const counted = new Intl.NumberFormat(document.documentElement.lang);
   const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
-  const series = names.slice(1).map((label, place) => ({
+  const line = {
     label,
-    stroke: colours[place % colours.length],
+    stroke: style("--strong"),
+    fill: style("--tint"),
     width: 2,
-    dash: place ? [6, 4] : undefined, // told apart by more than their colour
     points: { show: false },
-    fill: place ? undefined : style("--tint"),
     value: (_, value) => (value === null || value === undefined ? "–" : counted.format(value)),
-  }));
+  };
   const width = Math.max(plot.clientWidth, 200);
   const options = {
     width,
@@ -51,7 +49,7 @@ function draw(figure) {
     cursor: { y: false, drag: { setScale: false, x: false, y: false } },
     scales: { y: { range: (_, low, high) => [Math.min(low ?? 0, 0), Math.max(high ?? 1, 1) * 1.05] } },
     axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => counted.format(tick)) }],
-    series: [{ label: names[0], value: (_, value) => (value === null ? "–" : day(value)) }, ...series],
+    series: [{ label: time, value: (_, value) => (value === null ? "–" : day(value)) }, line],
   };
   drawn.set(figure, new uPlot(options, columns(table), plot));
 }
@@ -157,8 +155,8 @@ document.addEventListener("htmx:configRequest", (event) => {
   }
 });
 document.addEventListener("htmx:afterSwap", (event) => {
-  prepare(event.detail.target);
   redraw();
+  prepare(event.detail.target);
   showReached();
   const said = document.querySelector("[data-announce]");
   if (said) announce(said.textContent.trim().replace(/\s+/g, " "));

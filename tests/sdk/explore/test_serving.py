@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 
 from medproof.cli.app import app as commands
-from medproof.errors import StoreError
+from medproof.errors import MissingExtraError, StoreError
 from medproof.explore import Explorer, OfDataset, OfIndex, create_explore_app, explore_routes
 from medproof.indexer import Index, IndexedDeployment
 from medproof.indexer.index import Batch, BlockHash
@@ -200,3 +202,11 @@ def test_an_indexed_deployment_is_closed_with_its_explorer(indexed: IndexedDeplo
     explorer.close()
     assert explorer.page("evidence", ()).status == 200  # opened again
     explorer.close()
+
+
+def test_the_pages_without_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("medproof.explore")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'medproof\[research\]'"):
+        importlib.import_module("medproof.explore")
