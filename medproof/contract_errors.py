@@ -1432,7 +1432,7 @@ class BlockNotPast(ContractError):
 
     signature = "BlockNotPast(uint256,bytes32)"
     rule = "A cohort is said to be as of a block that is not past, or that has another hash."
-    step = "Name a past block of this chain with its hash; `found` is zero where the block is not past."
+    step = "Name a past block of this chain with its hash; `found` is zero where the block is not past. A node that tries a transaction out takes its latest block for the present one: name one before it."
     block_number: int
     found: bytes
 

@@ -10,8 +10,9 @@ import {IStudyRegister} from "./IStudyRegister.sol";
 /// @notice Keeps bounties, in ERC-20 tokens, that pay custodians or subjects for a study's answers. An answer is paid
 /// when researcher and custodian have published its result in Studies and the funder has accepted it: so no custodian
 /// invents answers, and no researcher pays itself.
-/// @dev Warning: a token that takes a part of each transfer, or grows and shrinks by itself, is no measure for a bounty.
-/// The first is refused. A token that refuses or freezes harms the bounties in it and no others: choose one that does not.
+/// @dev Warning: a token whose balances change by themselves is no measure for a bounty; one that takes a part of each
+/// transfer is refused. A token that refuses or freezes harms the bounties in it and no others: choose one that does
+/// not.
 interface IIncentives is IAgreed, IDelegated {
     /// @notice Who is paid for an answer: the custodian that gave it, or each subject of the cohort it is about.
     enum Payee {
@@ -63,8 +64,8 @@ interface IIncentives is IAgreed, IDelegated {
     /// @dev Mend: name the token's address on this chain.
     error TokenUnknown(address token);
 
-    /// @notice Thrown when a transfer leaves this contract with another balance than it must, as with a token that takes
-    /// a fee.
+    /// @notice Thrown when a transfer leaves this contract with another balance than it must, as with a token that
+    /// takes a fee.
     /// @dev Mend: use a token that moves what it is told to.
     error TokenNotWhole(address token, uint256 expected, uint256 balance);
 
@@ -130,11 +131,12 @@ interface IIncentives is IAgreed, IDelegated {
     /// @notice Emitted when a funder takes back what was free, and what was due once it cannot be claimed any more.
     event BountyRefunded(bytes32 indexed bounty, address to, uint128 free, uint128 due);
 
-    /// @notice Puts tokens into a bounty, which need not exist yet. The caller is its funder and has approved the amount.
+    /// @notice Puts tokens into a bounty, which need not exist yet. The caller is its funder, and has approved the
+    /// amount.
     function fund(Bounty calldata bounty, uint128 amount) external returns (bytes32 id);
 
-    /// @notice Accepts a published result: what it takes is promised, and not taken back before it could be claimed. The
-    /// author is the funder. Where subjects are paid, one result is accepted for each cohort.
+    /// @notice Accepts a published result: what it takes is promised, and not taken back before it could be claimed.
+    /// The author is the funder. Where subjects are paid, one result is accepted for each cohort.
     /// @param signature The funder's over `ResultAcceptance`; empty where it is the caller.
     function accept(
         Bounty calldata bounty,
@@ -155,8 +157,8 @@ interface IIncentives is IAgreed, IDelegated {
         bytes calldata signature
     ) external;
 
-    /// @notice Pays a subject for an accepted answer over a cohort in which it is a member. The author is the subject, or
-    /// a delegate with every scope, as a successor.
+    /// @notice Pays a subject for an accepted answer over a cohort in which it is a member. The author is the subject,
+    /// or a delegate with every scope, as a successor.
     /// @param index The subject's index in the cohort, and the proof of it.
     /// @param to Who receives the tokens: whoever this is, is linked to the subject in public.
     /// @param signature The author's over `Payout`; empty where it is the caller.

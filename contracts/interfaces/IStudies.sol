@@ -48,7 +48,8 @@ interface IStudies is IStudyRegister, IDelegated {
     error ChoiceStale(uint256 stored, uint256 given);
 
     /// @notice Thrown when a cohort is said to be as of a block that is not past, or that has another hash.
-    /// @dev Mend: name a past block of this chain with its hash; `found` is zero where the block is not past.
+    /// @dev Mend: name a past block of this chain with its hash; `found` is zero where the block is not past. A node
+    /// that tries a transaction out takes its latest block for the present one: name one before it.
     error BlockNotPast(uint256 blockNumber, bytes32 found);
 
     /// @notice Thrown when a cohort is fixed a second time.
@@ -108,8 +109,8 @@ interface IStudies is IStudyRegister, IDelegated {
     /// same, see `inCohort`; whose consent reached the request as of the block is proved off chain.
     function fixCohort(Cohort calldata cohort) external returns (bytes32 id);
 
-    /// @notice Publishes a custodian's answer over a cohort. The caller is the study's researcher; the custodian, one of
-    /// those the study names, signed.
+    /// @notice Publishes a custodian's answer over a cohort. The caller is the study's researcher; the custodian, one
+    /// of those the study names, signed.
     /// @param signature The custodian's over `Result`.
     function publishResult(
         Study calldata study,

@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {IAgreed} from "./IAgreed.sol";
 
 /// @title StudyRegister
-/// @notice Keeps what each study is: who does it, under which protocol and approval, when, at whose records, and what it
-/// asks for, in the words of the consent rules.
+/// @notice Keeps what each study is: who does it, under which protocol and approval, when, at whose records, and what
+/// it asks for, in the words of the consent rules.
 interface IStudyRegister is IAgreed {
     /// @notice What a study is today. `Over` follows from its last day; `Closed` and `ApprovalWithdrawn` are final.
     enum State {

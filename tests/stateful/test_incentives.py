@@ -237,4 +237,4 @@ def test_incentives_agree_with_their_model(
     token = Token.deploy({"from": admin})
     till = Till(incentives, domain_of(incentives), sign, relayer, chain)
     funders, purse = accounts[16:18], accounts[18]
-    state_machine(StateMachine, incentives, token, till, world, funders, purse, settings=effort(10, steps=10))
+    state_machine(StateMachine, incentives, token, till, world, funders, purse, settings=effort(6, steps=10))
