@@ -273,9 +273,8 @@ class ConsentRegistry(BreakGlass):
         """What a function of a subject, an account and a request returns to each, and as of which block."""
         at = self.chain.block_number() if block is None else block
         selector = keccak256(f"{function}(address,address,uint256)".encode("ascii"))[:4]
-        accounts = {
-            one: address_bytes(one).rjust(_WORD, b"\0") for subject, actor, _ in asked for one in (subject, actor)
-        }
+        named = dict.fromkeys(account for subject, actor, _ in asked for account in (subject, actor))
+        accounts = {account: address_bytes(account).rjust(_WORD, b"\0") for account in named}
         requests: dict[int, bytes] = {}  # by the object: many ask for the same
         calls = []
         for subject, actor, request in asked:
