@@ -23,7 +23,7 @@ from medproof.signing import LocalSigner
 from scripts.local_anvil import LocalAnvil
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
-from tests.sdk.conftest import rpc
+from tests.sdk.conftest import funded, rpc
 
 GONE = {
     "geth": "missing trie node 3fbb4e…66aa (path ) state 0x3fbb4e…66aa is not available, not found",
@@ -136,6 +136,31 @@ def test_anvil_that_forgets(clinic: LocalSigner) -> None:
         (place,) = locate("Registrar", "_parties", clinic.address)
         with pytest.raises(StateUnavailableError, match=r"at block 1: .* a newer block"):
             prove(chain, clinic.address, [place.slot], 1)
+
+
+def test_however_much_is_asked_at_once_the_bytes_are_the_same(
+    suite: MedProof,
+    granted: None,
+    patient: LocalSigner,
+    stranger: LocalSigner,
+    clinic: LocalSigner,
+    request_inside: Request,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    subjects = [
+        patient.address,
+        stranger.address,
+        clinic.address,
+        *(funded(number).address for number in range(10, 16)),
+    ]
+    prover = ConsentProver(suite, clinic.address, request_inside)
+    whole = list(prover.lines(subjects))
+    assert list(prover.lines(reversed(subjects + subjects))) == whole
+    for name, most in (("_SUBJECTS", 2), ("_SLOTS", 3), ("_QUESTIONS", 1)):
+        monkeypatch.setattr(f"medproof.evidence.consent_prover.{name}", most)
+        assert list(ConsentProver(suite, clinic.address, request_inside).lines(subjects)) == whole
+    assert verify_consents(whole).subjects == len(subjects)
+    assert verify_consents(prover.lines([])).subjects == 0
 
 
 def test_a_block_that_is_still_to_come(
