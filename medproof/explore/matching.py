@@ -54,9 +54,9 @@ _MOST_MONTHS = 1200
 _TONES = {Outcome.APPROVE: "yes", Outcome.DENY: "no", Outcome.ABSTAIN: "unsure"}
 _HEADLINES = {Outcome.APPROVE: "It fits", Outcome.DENY: "It does not fit", Outcome.ABSTAIN: "A committee decides"}
 _SENTENCES = {
-    Outcome.APPROVE: "the consent permits all that the study does, and the study observes what the consent demands.",
-    Outcome.DENY: "the consent permits less than the study does, or demands more than it observes.",
-    Outcome.ABSTAIN: "the terms alone do not settle it.",
+    Outcome.APPROVE: "The consent permits all that the study does, and the study observes what the consent demands.",
+    Outcome.DENY: "The consent permits less than the study does, or demands more than it observes.",
+    Outcome.ABSTAIN: "The terms alone do not settle it.",
 }
 
 EXAMPLE: Pairs = (
