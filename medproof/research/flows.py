@@ -294,7 +294,7 @@ def _reached(dataset: Dataset, question: Question) -> tuple[Expression, _Sought]
     spells = [
         {"grantee_number": number, "asks": party.kind.value, **place}
         for party, place in _spells(dataset, question.party)
-        for number in _numbers(dataset, grantees_of(party))
+        for number in _numbers(dataset, _grantees_of(party))
     ]
     rows = rules.join(ibis.memtable(pa.Table.from_pylist(spells, _SPELLS)), "grantee_number")
     asked = replace(Asked.of(question.request, PartyKind.RESEARCHER), kind=rows.asks)
@@ -412,10 +412,8 @@ class _Sought:
     """What has to be permitted; any permit will do where nothing is asked."""
 
     asked: Asked | None
-    grantees: tuple[int, ...] | None = (
-        None  # by their numbers: whom it has to be permitted to; None for all that are there
-    )
-    terms: int | None = None
+    grantees: tuple[int, ...] | None = None  # whom it has to be permitted to, by their numbers; None for anyone
+    terms: int | None = None  # under which it has to be permitted
 
     @classmethod
     def of(cls, dataset: Dataset, question: Question | None, as_of: AsOf) -> _Sought:
@@ -427,27 +425,28 @@ class _Sought:
             party = dataset.parties.active(question.party, as_of)
             if party is None:
                 return cls(Asked.of(question.request, PartyKind.RESEARCHER), (), question.terms)  # nobody is reached
-            kind, names = party.kind, grantees_of(party)
+            kind, names = party.kind, _grantees_of(party)
         assert kind is not None
         return cls(Asked.of(question.request, kind), _numbers(dataset, names), question.terms)
 
     def permits(self, rows: Expression) -> BooleanValue:
-        """Which rules permit it, whether in force or not."""
+        """Which of the rules that reach permit it, whether in force or not."""
         found = ~rows.deny & ~rows.revoked
         if self.asked is None:
             return found
         if self.terms is not None:
             found &= rows.terms == self.terms
-        return found & self._reaches(rows) & covers(rows, self.asked)
+        return found & covers(rows, self.asked)
 
     def refuses(self, rows: Expression) -> BooleanValue:
-        """Which rules refuse it, likewise."""
+        """Which of them refuse it, likewise."""
         if self.asked is None:
             return ibis.literal(False)
-        return rows.deny & ~rows.revoked & self._reaches(rows) & touches(rows, self.asked)
+        return rows.deny & ~rows.revoked & touches(rows, self.asked)
 
-    def _reaches(self, rows: Expression) -> BooleanValue:
-        return ibis.literal(True) if self.grantees is None else rows.grantee_number.isin(self.grantees)
+    def reached(self, rows: Expression) -> Expression:
+        """The rules for those whom it has to be permitted to."""
+        return rows if self.grantees is None else rows.filter(rows.grantee_number.isin(self.grantees))
 
 
 def _numbers(dataset: Dataset, grantees: Iterable[str]) -> tuple[int, ...]:
@@ -455,7 +454,7 @@ def _numbers(dataset: Dataset, grantees: Iterable[str]) -> tuple[int, ...]:
     return tuple(known[name.lower()] for name in grantees if name.lower() in known)
 
 
-def grantees_of(party: Party) -> list[str]:
+def _grantees_of(party: Party) -> list[str]:
     """By what a party is permitted something: its identity, everyone, its groups."""
     return [party.id, EVERYONE, *map(group_grantee, party.groups)]
 
@@ -504,6 +503,7 @@ def _opted_in(dataset: Dataset, study: str, as_of: AsOf) -> Expression:
 
 def _steps(rules: Expression, sought: _Sought) -> Expression:
     """Each change of a rule, with whether it is an open permit since, and was one before."""
+    rules = sought.reached(rules)
     open_on_grant = rules.valid_until.isnull() | (rules.valid_until > rules.block_time)
     rows = rules.mutate(is_open=sought.permits(rules) & open_on_grant)
     before = ibis.window(group_by=_KEY, order_by=["block", "position"])
@@ -523,6 +523,7 @@ def _steps(rules: Expression, sought: _Sought) -> Expression:
 
 def _changes(rules: Expression, sought: _Sought, until: datetime) -> Expression:
     """Each moment at which a subject came to permit what is asked, or ceased to: subject, time, block, member."""
+    rules = sought.reached(rules)
     permit, refusal = sought.permits(rules), sought.refuses(rules)
     rows = rules.mutate(permits=_one(permit), refuses=_one(refusal)).filter(permit | refusal)
     rows = _intervals(rows)

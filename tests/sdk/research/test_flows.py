@@ -247,6 +247,16 @@ def test_what_is_not_known(quick_dataset: Dataset) -> None:
         sizes(quick_dataset, Question(REQUESTS[0], party="0x" + "99" * 20), [last])
 
 
+def test_a_party_that_is_not_active_in_the_end_is_permitted_nothing(quick_dataset: Dataset) -> None:
+    last = quick_dataset.as_of()
+    away = [party for party in PARTIES if quick_dataset.parties.active(party, last) is None]
+    question = Question(REQUESTS[0], party=away[0])
+    assert [one.standing for one in flow(quick_dataset, question)] == [0]
+    assert lag(quick_dataset, question) == Lag(None, 0, 0, None)
+    blocks = sorted(quick_dataset.table("blocks").block.to_pyarrow().to_pylist())
+    assert sizes(quick_dataset, question, blocks[-1:]) == (0,)
+
+
 def test_an_empty_registry(tmp_path: Path) -> None:
     index, indexed = new_index(tmp_path / "index.db")
     fill(indexed, seed=1, blocks=0)
