@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,3 +287,53 @@ def test_following_outlives_a_node_that_is_away(node: LocalChain, reader: Any, g
     assert len(troubles) == 2
     assert indexer.indexed.counts()["rules"] == granted
     assert view(indexer.indexed).block == chain.block_number()
+
+
+def test_the_next_ranges_are_asked_for_while_one_is_written(node: LocalChain, reader: Any, chain: Chain) -> None:
+    with odd_node(lambda call: ..., upstream=node.url) as server:
+        indexer, _ = reader(server.url)
+        indexer._range = 2
+
+        def asked() -> int:
+            return sum(part(call, "eth_getLogs") is not None for call in server.calls)
+
+        batches = indexer._batches(indexer.indexed.first, chain.block_number())
+        next(batches)
+        deadline = time.monotonic() + 10.0
+        while asked() < 3 and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        assert asked() == 3  # two ahead, and no more: memory is bounded
+        batches.close()
+
+
+def test_a_range_of_another_fork_behind_one_of_this_is_not_used(
+    node: LocalChain, suite: MedProof, reader: Any, granted: int, sqlite_index: Index, tmp_path: Path
+) -> None:
+    """The block before it is not the one that the range before it ended with."""
+    lied: list[int] = []
+
+    def answer(call: Call) -> Any:
+        asked = part(call, "eth_getLogs")
+        if asked is None or lied:
+            return ...
+        before = int(asked["params"][0]["fromBlock"], 16) - 1
+        if before <= suite.deployment.first_block + 2:
+            return ...
+        lied.append(before)
+        return whole(
+            call,
+            "eth_getBlockByNumber",
+            lambda block: {**block, "hash": "0x" + "33" * 32} if int(block["number"], 16) == before else block,
+        )
+
+    with odd_node(answer, upstream=node.url) as server:
+        indexer, _ = reader(server.url)
+        indexer._range = 4
+        indexer.update()
+        firsts = [asked["params"][0]["fromBlock"] for call in server.calls if (asked := part(call, "eth_getLogs"))]
+    assert firsts.count(hex(lied[0] + 1)) == 2  # it was asked for anew
+    fresh = Index(tmp_path / "fresh.db")
+    Indexer(fresh, suite.chain, suite.deployment).update()
+    assert contents(sqlite_index) == contents(fresh)
+    fresh.close()
