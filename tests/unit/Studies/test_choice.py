@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from eth_abi import encode
 
 from medproof.policy.delegation import DelegateKind, Delegation, Scope, encode_delegation
 from tests.support.fixtures import DAY, NOBODY
@@ -146,9 +147,23 @@ def test_last_sequence_closes_a_choice_for_good(studies, study, desk, patient):
     for function in ("optIn", "optOut"):
         with reverts("ChoiceStale", LAST, LAST):
             desk.choose(function, study, patient, LAST, dry=True)
-    with pytest.raises(OverflowError):
-        desk.choose("optOut", study, patient, LAST + 1, dry=True)
     assert studies.choiceOf(study.id, patient) & (IN | LAST) == LAST
+
+
+@pytest.mark.spec("T15")
+@pytest.mark.parametrize("function", SCOPES)
+def test_sequence_does_not_wrap_around(studies, study, patient, function, web3):
+    """Not even in calldata that no compiler writes."""
+    kinds = ["address", "bytes32", "uint256", "uint256", "bytes"]
+    selector = bytes.fromhex(getattr(studies, function).signature[2:])
+    for sequence, refused in ((1, False), (LAST + 2, True), (1 << 255 | 1, True)):
+        data = selector + encode(kinds, [patient.address, study.id, sequence, 0, b""])
+        call = {"from": patient.address, "to": studies.address, "data": data}
+        if refused:
+            with pytest.raises(Exception, match="revert"):
+                web3.eth.call(call)
+        else:
+            web3.eth.call(call)
 
 
 @pytest.mark.spec("T15")
