@@ -53,6 +53,8 @@ def explore_routes(explorer: Explorer, *, path: str = PATH) -> APIRouter:
                 str(Site().link(name, [(key, value) for key, value in pairs if value.strip()])), 303
             )
         try:
+            if _known(request, tag := explorer.tag(name, pairs)):
+                return _unchanged(tag)
             return _answer(request, explorer.page(name, pairs))
         except MedProofError:
             said = (
@@ -121,11 +123,18 @@ def _answer(request: Request, made: Made, kind: str = "text/html") -> Response:
     """What was made, or that the reader has it already."""
     if made.status != 200:
         return _page(made)
-    tag = f'"{made.tag}"'
-    headers = {**_HEADERS, "ETag": tag}
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(made.text, 200, headers, kind)
+    if _known(request, made.tag):
+        return _unchanged(made.tag)
+    return Response(made.text, 200, {**_HEADERS, "ETag": f'"{made.tag}"'}, kind)
+
+
+def _known(request: Request, tag: str) -> bool:
+    """Whether the reader has what has this tag."""
+    return f'"{tag}"' in request.headers.get("if-none-match", "")
+
+
+def _unchanged(tag: str) -> Response:
+    return Response(status_code=304, headers={**_HEADERS, "ETag": f'"{tag}"'})
 
 
 def _page(made: Made, headers: dict[str, str] | None = None) -> Response:

@@ -139,9 +139,7 @@ class Explorer:
         """
         with self._lock:
             registry = self._source.registry()
-            last = registry.last
-            said = repr((__version__, name, tuple(pairs), registry.chain, registry.authority, last, registry.threshold))
-            tag = hashlib.sha256(said.encode()).hexdigest()[:32]
+            tag = _tag(registry, name, pairs)
             if site is None and tag in self._kept:
                 self._kept.move_to_end(tag)
                 return self._kept[tag]
@@ -152,6 +150,16 @@ class Explorer:
                 if len(self._kept) > _MOST_KEPT:
                     self._kept.popitem(last=False)
             return made
+
+    def tag(self, name: str, pairs: Pairs) -> str:
+        """The tag that `page` gives a page, without making it."""
+        with self._lock:
+            return _tag(self._source.registry(), name, pairs)
+
+
+def _tag(registry: Registry, name: str, pairs: Pairs) -> str:
+    said = (__version__, name, tuple(pairs), registry.chain, registry.authority, registry.last, registry.rule)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:32]
 
 
 def refusal(title: str, said: str, status: int, *, site: Site | None = None) -> Made:

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from medproof.errors import MissingExtraError, StoreError
 from medproof.explore import Explorer, OfDataset, OfIndex, create_explore_app, explore_routes
 from medproof.indexer import Index, IndexedDeployment
 from medproof.indexer.index import Batch, BlockHash
+from medproof.policy.codes import DataClass
 from medproof.research import Dataset, write_dataset
 from medproof.research.suppression import Suppression
 from tests.sdk.explore.reading import Page
@@ -67,6 +69,23 @@ def test_an_index_that_goes_on_or_back_is_read_again(index: Index) -> None:
     assert explorer.page("", ()).tag == first.tag
     assert explorer.page("", ()).text == first.text
     explorer.close()
+
+
+def test_what_the_reader_has_is_not_made_again(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = Explorer(OfDataset(dataset, suppression=Suppression()))
+    http = httpx.Client(transport=Bridge(create_explore_app(fresh)), base_url="http://127.0.0.1")
+    tag = fresh.tag("coverage", ())
+    monkeypatch.setattr(Explorer, "page", lambda *_: pytest.fail("it was made"))
+    answer = http.get("/coverage", headers={"If-None-Match": f'W/"0", "{tag}"'})
+    assert (answer.status_code, answer.headers["etag"]) == (304, f'"{tag}"')
+
+
+def test_many_readers_at_once_get_what_one_would(dataset: Dataset) -> None:
+    asked = [("cohort", (("purpose", "HRESCH"), ("class", one.code))) for one in DataClass] + [("parties", ())] * 10
+    alone, together = (Explorer(OfDataset(dataset, suppression=Suppression())) for _ in range(2))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda one: together.page(*one).text, asked))
+    assert found == [alone.page(*one).text for one in asked]
 
 
 def test_another_application_has_the_pages_below_a_path(explorer: Explorer) -> None:
