@@ -210,14 +210,14 @@ def read_account(held: bytes | None, part: str) -> tuple[bytes, bytes]:
 
 
 def read_word(held: bytes | None, part: str) -> bytes:
-    """A slot's 32 bytes, from what the storage's tree holds: what is zero is not in it."""
+    """A slot's 32 bytes, from what the storage's tree holds: what is zero is not in it, or, at Anvil, empty there."""
     if held is None:
         return bytes(_WORD)
     try:
-        word = bytes(read_rlp(held))
-    except (RLPException, TypeError):
-        word = b""
-    if not 0 < len(word) <= _WORD:
+        word = read_rlp(held)
+    except RLPException:
+        word = None
+    if not isinstance(word, bytes) or len(word) > _WORD:
         raise EvidenceError(part, "holds no word")
     return word.rjust(_WORD, b"\0")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import rlp
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.client import MedProof
-from medproof.errors import ArgumentError
+from medproof.errors import ArgumentError, EvidenceError
 from medproof.evidence import locate, prove
+from medproof.evidence.state_proof import read_word
 from medproof.policy.emergency import OverrideReason
 from medproof.policy.word import minute
 from medproof.signing import LocalSigner
@@ -55,3 +57,17 @@ def test_an_item_of_an_array_that_grows(
             locate("ConsentRegistry", "_openings", patient.address, wrong)
     with pytest.raises(ArgumentError, match="give a key"):
         locate("ConsentRegistry", "_openings", patient.address)
+
+
+@pytest.mark.parametrize(
+    ("held", "word"), [(None, 0), (b"\x80", 0), (b"\x07", 7), (rlp.encode(b"\xff" * 32), (1 << 256) - 1)]
+)
+def test_what_a_slot_holds(held: bytes | None, word: int) -> None:
+    """Anvil keeps what is zero as an empty leaf, other nodes not at all."""
+    assert int.from_bytes(read_word(held, "slot")) == word
+
+
+@pytest.mark.parametrize("held", [b"", b"\xc0", rlp.encode([b"\x07"]), rlp.encode(b"\x07" * 33), b"\xb8"])
+def test_what_is_no_word(held: bytes) -> None:
+    with pytest.raises(EvidenceError, match="holds"):
+        read_word(held, "slot")
