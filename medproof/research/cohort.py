@@ -166,7 +166,7 @@ class _Statement:
         )
 
     def _standing(self, dataset: Dataset, values: Mapping[str, Any], *, deny: bool) -> Expression:
-        rules = dataset.table("rules")
+        rules = dataset.rules(standing=not self.block)
         numbers = [values[f"grantee_{place}"] for place in range(self.grantees)]
         return rules.filter(
             rules.deny if deny else ~rules.deny,

@@ -50,6 +50,8 @@ __all__ = ["AsOf", "Dataset", "datasets", "schema_hash", "write_dataset"]
 
 FORMAT = 1  # of the folder; a newer MedProof counts it up where an older one cannot read it
 _FILE = r"(/standing=(true|false))?/[0-9]+-[0-9a-f]{8}\.parquet"  # below the folder of its table and deployment
+_STANDING = "standing=true"
+_STANDING_RULES = "standing_rules"
 _MANIFESTS = "_manifests"  # engines pass over folders that begin with an underscore
 _ENGINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
@@ -105,11 +107,11 @@ class Dataset:
         own = engine is None
         backend = _embedded() if engine is None else engine
         about = _about(manifest)
+        listed = {name: manifest["tables"][name]["files"] for name in TABLES}
         try:
-            tables = {
-                table.name: _parquet(backend, root, table, manifest["tables"][table.name]["files"], about)
-                for table in TABLES.values()
-            }
+            tables = {name: _parquet(backend, root, table, listed[name], about) for name, table in TABLES.items()}
+            still = [file for file in listed["rules"] if _STANDING in file["path"]]
+            tables[_STANDING_RULES] = _parquet(backend, root, TABLES["rules"], still, about, name=_STANDING_RULES)
         except Exception as error:
             if own:
                 backend.disconnect()
@@ -166,9 +168,13 @@ class Dataset:
         Raises:
             DatasetError: there is none of that name.
         """
-        if name not in self._tables:
-            raise DatasetError(name, "is no table of the data set", f"Name one of {', '.join(self._tables)}")
+        if name not in TABLES:
+            raise DatasetError(name, "is no table of the data set", f"Name one of {', '.join(TABLES)}")
         return self._tables[name]
+
+    def rules(self, *, standing: bool) -> Expression:
+        """The rules; those that still stand may be all there is to read where `standing`, and are not filtered here."""
+        return self._tables.get(_STANDING_RULES, self._tables["rules"]) if standing else self._tables["rules"]
 
     @property
     def deployment(self) -> str:
@@ -404,7 +410,7 @@ def _write_table(draft: Path, table: Table, parts: Iterator[pa.Table], about: Ab
 
 def _writer(path: Path, shape: pa.Schema) -> pq.ParquetWriter:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return pq.ParquetWriter(path, shape, compression="zstd", store_schema=False)
+    return pq.ParquetWriter(path, shape, compression="snappy", store_schema=False)
 
 
 def _put_in_place(root: Path, draft: Path, manifest: dict[str, Any]) -> None:
@@ -510,7 +516,15 @@ def _place(table: str, chain: int, authority: str) -> Path:
     return Path(table, f"chain={chain}", f"authority={authority}")
 
 
-def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[str, Any]], about: About) -> Expression:
+def _parquet(
+    backend: BaseBackend,
+    root: Path,
+    table: Table,
+    files: list[dict[str, Any]],
+    about: About,
+    *,
+    name: str | None = None,
+) -> Expression:
     """A table of Parquet files; what their folders say comes as columns."""
     parts = []
     for file in files:
@@ -518,11 +532,16 @@ def _parquet(backend: BaseBackend, root: Path, table: Table, files: list[dict[st
         found = _duckdb_view(backend, place) if backend.name == "duckdb" else backend.read_parquet(place)
         fixed: dict[str, Any] = {"chain": about.chain, "authority": about.authority}
         if "standing" in table.types:
-            fixed["standing"] = "standing=true" in file["path"]
-        columns = {name: ibis.literal(value).cast(table.types[name].lstrip("!")) for name, value in fixed.items()}
+            fixed["standing"] = _STANDING in file["path"]
+        columns = {one: ibis.literal(value).cast(table.types[one].lstrip("!")) for one, value in fixed.items()}
         parts.append(found.mutate(**columns))
     whole = (ibis.union(*parts) if len(parts) > 1 else parts[0]).select(*table.types)
-    return backend.create_view(table.name, whole) if backend.name == "duckdb" else whole
+    if backend.name != "duckdb":
+        return whole
+    if table.name == "scopes":  # small, and part of every count: DuckDB plans sooner what it has in memory
+        backend.raw_sql(f"CREATE TABLE {table.name} AS {backend.compile(whole)}")
+        return backend.table(table.name)
+    return backend.create_view(name or table.name, whole)
 
 
 def _duckdb_view(backend: BaseBackend, place: str) -> Expression:
