@@ -23,7 +23,7 @@ app = typer.Typer(help="Networks: chains by name, and whether a node is fit.", n
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document instead.")]
 
 
-@app.command("list", epilog="Example: medproof network list")
+@app.command("list", epilog="Example: medproof network list --json")
 def list_networks(as_json: AsJson = False) -> None:
     """List the networks that are known by name. A URL is shown without its path, where providers put keys."""
     output = Output(as_json=as_json)

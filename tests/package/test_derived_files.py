@@ -16,8 +16,6 @@ from medproof.artifacts import CONTRACTS, artifact
 from scripts import build
 from scripts.local_chain import ROOT, tool_environment
 
-READ = ["contracts/A.sol", "library.sol"]
-
 
 def test_everything_derived_is_up_to_date() -> None:
     finished = subprocess.run(
@@ -36,10 +34,17 @@ def test_compiler_is_asked_again_when_what_it_read_changed(tmp_path: Path, monke
 
     def compile_standard(question: Any, **options: Any) -> Any:
         asked.append(question)
+        unit = {"evm": {"deployedBytecode": {"immutableReferences": {}}}, "compilation": len(asked)}
         return {
-            "contracts": {"contracts/A.sol": {"A": len(asked)}},
-            "sources": {"contracts/A.sol": 0, "library.sol": 1},
+            "contracts": {"contracts/A.sol": {"A": unit}},
+            "sources": {"contracts/A.sol": {"ast": {}}, "library.sol": {"ast": {}}},
         }
+
+    def compilations() -> list[int]:
+        """Which compilation each of two calls gives."""
+        found = [build.compile_all() for _ in range(2)]
+        assert all(read == ["contracts/A.sol", "library.sol"] for _, read in found)
+        return [units["A"]["compilation"] for units, _ in found]
 
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "KEPT", tmp_path / "compiled.json")
@@ -48,15 +53,15 @@ def test_compiler_is_asked_again_when_what_it_read_changed(tmp_path: Path, monke
     own.parent.mkdir()
     for path in (own, library):
         path.write_text("first")
-    assert [build.compile_all() for _ in range(2)] == [({"A": 1}, READ)] * 2
+    assert compilations() == [1, 1]
     own.write_text("second")
-    assert build.compile_all() == ({"A": 2}, READ)
+    assert compilations() == [2, 2]
     library.write_text("second")
-    assert [build.compile_all() for _ in range(2)] == [({"A": 3}, READ)] * 2
+    assert compilations() == [3, 3]
     config.write_text(config.read_text().replace("runs: 1000000", "runs: 200"))
-    assert build.compile_all() == ({"A": 4}, READ)
+    assert compilations() == [4, 4]
     build.KEPT.write_text("{")
-    assert [build.compile_all() for _ in range(2)] == [({"A": 5}, READ)] * 2
+    assert compilations() == [5, 5]
 
 
 @pytest.mark.parametrize("name", CONTRACTS)

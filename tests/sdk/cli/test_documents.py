@@ -186,4 +186,4 @@ def test_the_session_of_the_readme(
 ) -> None:
     names = {"CLINIC": granted, "PATIENT": pseudonym.address, "NODE": node.url}
 
-    assert replay("README.md", session, names, monkeypatch) == 1
+    assert replay("README.md", session, names, monkeypatch) == 3
