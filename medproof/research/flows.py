@@ -122,7 +122,8 @@ def flow(
             with the kind and the groups that it has in the end: what it does itself is no flow of consent. Of a study,
             the rules of those count who take part in the end.
         every: how long a period is.
-        since: from the period of this moment on; from the first rule on where none is named.
+        since: from the period of this moment on, or of the deployment's first block; from the first rule on where none
+            is named.
         block: up to which block; the last that is known where neither is named.
         at: up to which time.
 
@@ -143,6 +144,8 @@ def flow(
             period = _aware(row.pop("period"))
             if any(row.values()):
                 found.setdefault(period, {}).update(row)
+    if since is not None:
+        since = max(since, _aware(dataset.table("blocks").block_time.min().to_pyarrow().as_py()))
     return tuple(_periods(found, every, since, as_of.moment))
 
 

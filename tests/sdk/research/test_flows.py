@@ -124,9 +124,11 @@ def test_since_cuts_and_keeps_who_stood(slow_dataset: Dataset) -> None:
     cut = flow(slow_dataset, QUESTIONS[1], every=Every.WEEK, since=whole[5].start + timedelta(days=3))
     assert cut == whole[5:]
     assert cut[0].at_start == whole[4].standing > 0
-    early = flow(slow_dataset, QUESTIONS[1], every=Every.WEEK, since=whole[0].start - timedelta(days=15))
+    early = flow(slow_dataset, QUESTIONS[1], every=Every.WEEK, since=datetime(1, 1, 1, tzinfo=UTC))
     assert early[-len(whole) :] == whole
+    assert early[0].start == Every.WEEK.start(registry.START)
     assert [one.standing for one in early[: -len(whole)]] == [0] * (len(early) - len(whole))
+    assert flow(slow_dataset, QUESTIONS[1], since=datetime(9999, 1, 1, tzinfo=UTC)) == ()
 
 
 def test_churn_is_the_share_that_withdrew() -> None:
