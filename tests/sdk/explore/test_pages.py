@@ -13,9 +13,9 @@ from medproof.explore.asking import EXAMPLES
 from medproof.explore.explorer import SHOWN
 from medproof.explore.matching import EXAMPLE
 from medproof.indexer import IndexedDeployment, view
-from medproof.policy.codes import Condition, DataClass, PartyKind, Purpose, ResearchUse, Sensitivity
+from medproof.policy.codes import Action, Condition, DataClass, PartyKind, Purpose, ResearchUse, Sensitivity
 from medproof.policy.evaluation import decide
-from medproof.policy.word import FLAG_FIELDS, Action, Request, encode_request
+from medproof.policy.word import FLAG_FIELDS, Request, encode_request
 from medproof.research import Dataset
 from tests.sdk.explore.conftest import HOSTILE
 from tests.sdk.explore.reading import Page
