@@ -26,7 +26,7 @@ def test_it_reads_the_hive_partitions_itself(spark: BaseBackend, folder: Path, i
 
 
 def test_cohorts(dataset: Dataset, indexed: IndexedDeployment) -> None:
-    engine_cases.check_cohorts(dataset, indexed, engine_cases.PARTY_QUESTIONS[::9], 60)
+    engine_cases.check_cohorts(dataset, indexed, engine_cases.PARTY_QUESTIONS[::7], 60)
 
 
 def test_flow_churn_and_lag(dataset: Dataset, indexed: IndexedDeployment) -> None:
@@ -34,7 +34,7 @@ def test_flow_churn_and_lag(dataset: Dataset, indexed: IndexedDeployment) -> Non
 
 
 def test_sizes(dataset: Dataset, indexed: IndexedDeployment) -> None:
-    engine_cases.check_sizes(dataset, indexed, engine_cases.PARTY_QUESTIONS[1:3], 20)
+    engine_cases.check_sizes(dataset, indexed, engine_cases.PARTY_QUESTIONS[1:4], 20)
 
 
 def test_coverage_and_fit(dataset: Dataset, indexed: IndexedDeployment) -> None:
