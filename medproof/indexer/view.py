@@ -183,6 +183,7 @@ def view(indexed: IndexedDeployment, *, block: int | None = None, at: datetime |
         raise IndexTimeError(block, at, None)
     if at is not None:
         minute(at)  # refuses a time without a zone
+        at = at.astimezone(UTC)  # a party's last day is UTC's, as on chain
     if block is not None:
         if not indexed.first <= block <= last.number:
             raise IndexTimeError(block, at, last.number)

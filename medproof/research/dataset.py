@@ -200,6 +200,7 @@ class Dataset:
                 minute(given)  # refuses a time without a zone
         numbers, times = self._blocks
         asked = at if moment is None else moment
+        asked = asked and asked.astimezone(UTC)  # a party's last day is UTC's, as on chain
         if block is not None:
             if not self.first <= block <= self.block.number:
                 raise IndexTimeError(block, at, self.block.number)

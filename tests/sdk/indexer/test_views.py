@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -171,3 +171,14 @@ def test_what_cannot_be_asked(indexer: Indexer, clinic: LocalSigner, request_ins
     assert list(state.events("ConsentRegistry", "'; DROP TABLE events; --")) == []
     with pytest.raises(IndexTimeError):
         view(indexer.indexed, block=2**70)
+
+
+@pytest.mark.parametrize("hours", [-11, 0, 14])
+def test_a_partys_last_day_is_utcs_wherever_one_asks(
+    hours: int, suite: MedProof, chain: Chain, indexer: Indexer, clinic: LocalSigner, far_day: date
+) -> None:
+    indexer.update()
+    here, last = timezone(timedelta(hours=hours)), datetime(far_day.year, far_day.month, far_day.day, tzinfo=UTC)
+    for moment, active in ((last, True), (last + timedelta(hours=23), True), (last + timedelta(hours=25), False)):
+        state = view(indexer.indexed, block=chain.block_number(), at=moment.astimezone(here))
+        assert (state.active_party(clinic.address) is not None) is active

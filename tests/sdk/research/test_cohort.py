@@ -168,6 +168,17 @@ def test_in_force_from_a_minute_on_and_until_another(registry: Registry, minutes
     assert count(registry, Question(Request(), party=FIRST_PARTY), moment=elsewhere) == inside
 
 
+@pytest.mark.parametrize("hours", [-11, 0, 14])
+def test_a_partys_last_day_is_utcs_wherever_one_asks(registry: Registry, hours: int) -> None:
+    registry.write(SUBJECTS[0], FIRST_PARTY, OPEN)
+    registry.mine()
+    here, last = timezone(timedelta(hours=hours)), datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=22_000)
+    for moment, active in ((last, 1), (last + timedelta(hours=23), 1), (last + timedelta(hours=25), 0)):
+        question = Question(Request(), party=FIRST_PARTY)
+        assert count(registry, question, moment=moment.astimezone(here)) == active
+        assert count(registry, question, block=101, at=moment.astimezone(here)) == active
+
+
 def test_what_the_chain_knew_and_when_rules_are_in_force_are_two_things(registry: Registry) -> None:
     later = dataclasses.replace(OPEN, valid_from=OPEN.valid_from + timedelta(days=9))
     registry.write(SUBJECTS[0], FIRST_PARTY, later)
