@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from medproof.errors import QuestionError
@@ -25,7 +25,7 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.evaluation import normalize
-from medproof.policy.word import EPOCH_DAY, Request, encode_request
+from medproof.policy.word import EPOCH_DAY, NO_END_DAY, Request, encode_request
 from medproof.research.cohort import Question
 
 __all__ = ["EXAMPLES", "CodeField", "cohort"]
@@ -33,6 +33,7 @@ __all__ = ["EXAMPLES", "CodeField", "cohort"]
 _ADDRESS = re.compile("0x[0-9a-fA-F]{40}", re.ASCII)
 _STUDY = re.compile("0x[0-9a-fA-F]{64}", re.ASCII)
 _HIGHEST_TERMS = (1 << 12) - 1
+_LAST_DAY = EPOCH_DAY + timedelta(days=NO_END_DAY - 1)  # that a rule can name
 _ANYONE = PartyKind.RESEARCHER  # who asks, where an address does not say
 
 
@@ -228,6 +229,10 @@ def _read(parameters: Parameters, groups: dict[int, str]) -> _Asked:
 
 def _check(parameters: Parameters, request: Request) -> None:
     """Say why a request is none, where it is none."""
+    for name, day in (("data-from", request.data_from), ("data-until", request.data_until)):
+        if day is not None and day > _LAST_DAY:
+            parameters.errors[name] = f"No rule speaks of data after {_LAST_DAY.isoformat()}. Choose an earlier day."
+            return
     if request.data_from < EPOCH_DAY or (request.data_until is not None and request.data_until < request.data_from):
         parameters.errors["data-until"] = (
             f"The data ends before it begins, or begins before {EPOCH_DAY.isoformat()}. Correct the days."

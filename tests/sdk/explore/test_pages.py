@@ -336,6 +336,8 @@ WRONG = {
     "cohort?class=%00": "is no code",
     "cohort?research=DS&purpose=TREAT": "Choose HRESCH, CLINTRCH or DSRCH",
     "cohort?data-from=2026-01-01&data-until=2025-01-01": "Correct the days",
+    "cohort?data-from=9999-12-31": "No rule speaks of data after 2149-06-05",
+    "cohort?data-until=2149-06-06": "No rule speaks of data after 2149-06-05",
     "cohort?data-from=1969-01-01": "Correct the days",
     "cohort?party=0x00000000000000000000000000000000000000ff": "was never accredited",
     "cohort?party=alice": "is no account",
