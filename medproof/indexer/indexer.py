@@ -34,6 +34,8 @@ _COMPARED = 100  # block hashes compared at once
 _GENESIS = 0
 _RULES = frozenset({"RuleSet", "RuleRevoked"})
 _WORD = 32  # bytes
+_LAST_TIME = 253_402_300_799  # the year 9999
+_LAST_POSITION = (1 << 31) - 1
 _rule_parts = struct.Struct("12x20s12x20s32s").unpack  # subject, grantee, word
 _INDEX = FIELDS["index"]
 _INDEX_BYTE, _INDEX_MASK = -1 - _INDEX.offset // 8, _INDEX.mask >> _INDEX.offset  # it begins with a byte and fits in it
@@ -91,8 +93,8 @@ class Indexer:
         for one in (self._node, check):
             if one is not None:
                 [found] = one.ask(("eth_chainId", [], str))
-                if int(found, 16) != deployment.chain_id:
-                    raise WrongChainError(one.origin, deployment.chain_id, int(found, 16))
+                if (said := _number(found)) != deployment.chain_id:
+                    raise WrongChainError(one.origin, deployment.chain_id, said)
         genesis = self._node.header(_GENESIS)
         if genesis is None:
             raise NodeLagsError(self._node.origin, _GENESIS)
@@ -176,14 +178,14 @@ class Indexer:
                     f"The node at {self._node.origin} has no block that is {self._finality}. "
                     "Count confirmations instead."
                 )
-            newest = found.height
+            newest = _number(found.number)
         else:
             newest = self._newest() + 1 - self._finality
         return newest if to_block is None else min(newest, to_block)
 
     def _newest(self) -> int:
         [number] = self._node.ask(("eth_blockNumber", [], str))
-        return int(number, 16)
+        return _number(number)
 
     def _roll_back_to_fork(self) -> int:
         """Take back what is no longer on the chain; how many blocks that was."""
@@ -280,15 +282,15 @@ class Indexer:
             raise UnclearAnswerError(
                 f"The node at {self._node.origin} gave no header of block {last}. Name another node."
             )
-        untimed = sorted({int(log.blockNumber, 16) for log in logs if log.blockTimestamp is None})
+        untimed = _untimed(logs)
         *headers, again = self._node.ask(*(header_question(one) for one in untimed), header_question(last))
         if again is None or again.hash != head.hash:
             raise _ReorganisedError(f"Block {last} was replaced.")
         if self._check is not None:
-            self._compare(head, logs, logs_question)
+            self._compare(head, logs, headers, logs_question)
         return _Part(first, before, head, logs, [one for one in headers if one is not None])
 
-    def _compare(self, head: Header, logs: list[Log], logs_question: Question) -> None:
+    def _compare(self, head: Header, logs: list[Log], headers: list[Header | None], logs_question: Question) -> None:
         """Ask the second node the same."""
         assert self._check is not None
         waited, attempt = 0.0, 0
@@ -311,10 +313,14 @@ class Indexer:
                 other.topics,
                 other.data,
             ):
-                raise NodesDisagreeError(int(one.blockNumber, 16), *names, "the events")
+                raise NodesDisagreeError(_number(one.blockNumber), *names, "the events")
         if len(logs) != len(others):
             longer = logs if len(logs) > len(others) else others
-            raise NodesDisagreeError(int(longer[min(len(logs), len(others))].blockNumber, 16), *names, "the events")
+            raise NodesDisagreeError(_number(longer[min(len(logs), len(others))].blockNumber), *names, "the events")
+        times = _times(logs, headers, head)
+        for block, time in _times(others, self._check.ask(*map(header_question, _untimed(others))), second).items():
+            if times.get(block) != time:
+                raise NodesDisagreeError(block, *names, "the time")
 
     # -- decoding ------------------------------------------------------------------------------------------------
 
@@ -359,12 +365,16 @@ class Indexer:
                     time = header.time
                 else:
                     time = int(log.blockTimestamp, 16)
+                if not 0 <= time <= _LAST_TIME or len(hash_) != _WORD:
+                    raise _foreign(self._node, first, last)
                 blocks[number], previous = BlockHash(number, hash_, time), -1
             if log.transactionHash != seen_transaction:
                 seen_transaction = log.transactionHash
                 transaction = _bytes(seen_transaction)
+                if len(transaction) != _WORD:
+                    raise _foreign(self._node, first, last)
             position = int(log.logIndex, 16)
-            if position <= previous:
+            if not previous < position <= _LAST_POSITION:
                 raise _foreign(self._node, first, last)
             previous = position
             places.append((contract, number, position, transaction, codec.name))
@@ -426,9 +436,28 @@ def _forget(asked: deque[tuple[int, int, Future[_Part]]]) -> None:
 def _is_block(header: Header, number: int) -> bool:
     """Whether a header is one, and that block's."""
     try:
-        return header.height == number and header.time >= 0 and len(_bytes(header.hash)) == _WORD
+        return header.height == number and 0 <= header.time <= _LAST_TIME and len(_bytes(header.hash)) == _WORD
     except ValueError:
         return False
+
+
+def _untimed(logs: list[Log]) -> list[int]:
+    """The blocks whose time their log entries do not tell."""
+    return sorted({_number(log.blockNumber) for log in logs if log.blockTimestamp is None})
+
+
+def _times(logs: list[Log], headers: list[Header | None], head: Header) -> dict[int, int]:
+    """The times that a node tells of a range: of its last block, and of those with events."""
+    told = {log.blockNumber: log.blockTimestamp for log in logs if log.blockTimestamp is not None}
+    told |= {one.number: one.timestamp for one in (*headers, head) if one is not None}
+    return {_number(block): _number(time) for block, time in told.items()}
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise UnclearAnswerError(f"The node gave {text[:80]!r} for a number. Name another node.") from None
 
 
 def _bytes(text: str) -> bytes:

@@ -165,6 +165,10 @@ LIES: dict[str, Callable[[list[dict[str, Any]]], list[Any]]] = {
     "no hexadecimal digits": lambda logs: [{**one, "transactionHash": "0xzz"} for one in logs],
     "no numbers": lambda logs: [{**one, "logIndex": "first"} for one in logs],
     "no text": lambda logs: [{**one, "data": None} for one in logs],
+    "no block's numbers": lambda logs: [{**one, "blockNumber": "first"} for one in logs],
+    "a number that no database takes": lambda logs: [{**one, "logIndex": "0x" + "f" * 32} for one in logs],
+    "a time that no calendar has": lambda logs: [{**one, "blockTimestamp": "0x" + "f" * 16} for one in logs],
+    "a hash cut short": lambda logs: [{**one, "transactionHash": one["transactionHash"][:20]} for one in logs],
     "pending": lambda logs: [{**one, "blockNumber": None} for one in logs],
 }
 
@@ -197,6 +201,12 @@ SECOND: dict[str, tuple[str, Callable[[Any], Any], str]] = {
         lambda logs: [{**one, "data": "0x" + "44" * 32} for one in logs],
         "the events",
     ),
+    "another time": (
+        "eth_getBlockByNumber",
+        lambda block: block and {**block, "timestamp": hex(int(block["timestamp"], 16) + 1)},
+        "the time",
+    ),
+    "no time": ("eth_getBlockByNumber", lambda block: block and {**block, "timestamp": "soon"}, ""),
 }
 
 
@@ -211,7 +221,26 @@ def test_a_second_node_that_says_something_else_stops_it(
 
     with odd_node(answer, upstream=node.url) as server:
         indexer, _ = reader(node.url, check=Node(server.url))
-        with pytest.raises(NodesDisagreeError, match=f"disagree on {what}"):
+        with pytest.raises(
+            NodesDisagreeError if what else NodeError, match=f"disagree on {what}" if what else "for a number"
+        ):
+            indexer.update()
+    assert contents(sqlite_index)["events"] == []
+
+
+def test_a_second_node_that_tells_another_time_of_a_block_with_events_stops_it(
+    node: LocalChain, reader: Any, granted: int, sqlite_index: Index
+) -> None:
+    def later(block: Any) -> Any:
+        return block and {**block, "timestamp": hex(int(block["timestamp"], 16) + 3600)}
+
+    def answer(call: Call) -> Any:
+        alone = part(call, "eth_getBlockByNumber") and not part(call, "eth_getLogs")
+        return whole(call, "eth_getBlockByNumber", later) if alone else ...
+
+    with odd_node(answer, upstream=node.url) as server:
+        indexer, _ = reader(node.url, check=Node(server.url))
+        with pytest.raises(NodesDisagreeError, match="disagree on the time"):
             indexer.update()
     assert contents(sqlite_index)["events"] == []
 
