@@ -21,6 +21,7 @@ from medproof.research.cohort import Question, cohort
 from medproof.research.coverage import coverage
 from medproof.research.dataset import Dataset
 from medproof.research.flows import Every, flow, sizes
+from medproof.research.matching import in_force
 from medproof.research.suppression import Count, Suppression
 
 __all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry", "StudyRow"]
@@ -48,7 +49,7 @@ class Covered:
     code: str
     display: str
     size: Count
-    share: float | None  # of all subjects, for a drawing; None where either is not shown
+    share: float | None  # for a drawing, of the list's largest that is shown: of all, it would tell who is left over
 
 
 @dataclass(frozen=True)
@@ -181,12 +182,12 @@ class Registry:
 
     def coverage(self, by: str, as_of: AsOf) -> list[Covered]:
         """How many subjects permit each code of a list."""
-        everybody, count = self._subjects(as_of), self.suppression.count
-        told = count(everybody).value is not None and everybody
+        found = coverage(self.dataset, by, block=as_of.block, moment=as_of.time)
+        shown = [self.suppression.count(one.subjects) for one in found]
+        most = max((size.value or 0 for size in shown), default=0)
         return [
-            Covered(one.code, one.display, size, one.subjects / everybody if told and size.value is not None else None)
-            for one in coverage(self.dataset, by, block=as_of.block, moment=as_of.time)
-            for size in (count(one.subjects),)
+            Covered(one.code, one.display, size, size.value / most if size.value and most else None)
+            for one, size in zip(found, shown, strict=True)
         ]
 
     def _count_subjects(self, as_of: AsOf) -> int:
@@ -262,6 +263,8 @@ class Registry:
         [counted] = (
             rules.aggregate(
                 subjects=rules.subject_number.nunique(),
+                standing=rules.subject_number.nunique(where=~rules.deny & in_force(rules, self._of(as_of.block).time)),
+                permitting=rules.subject_number.nunique(where=~rules.deny),
                 permits=(~rules.deny).sum().coalesce(0),
                 refusals=rules.deny.sum().coalesce(0),
                 refusing=rules.subject_number.nunique(where=rules.deny),
@@ -272,11 +275,18 @@ class Registry:
         parties = self.parties(as_of)
         active = sum(one.standing == "active" for one in parties)
         hidden = self.suppression.count
-        few = hidden(counted["refusing"])  # what few people wrote is as telling as the people
+        # The flow beside it ends with those who stand: the others are not left over.
+        left_over = self.suppression.hides(counted["subjects"] - counted["standing"])
+
+        def written(rules: str, people: str) -> Count:
+            """What few people wrote is as telling as the people."""
+            few = hidden(counted[people])
+            return few if few.value is None else hidden(counted[rules])
+
         return [
-            ("subjects with rules", hidden(counted["subjects"])),
-            ("permissions that stand", hidden(counted["permits"])),
-            ("refusals that stand", few if few.value is None else hidden(counted["refusals"])),
+            ("subjects with rules", Count(None) if left_over else hidden(counted["subjects"])),
+            ("permissions that stand", written("permits", "permitting")),
+            ("refusals that stand", written("refusals", "refusing")),
             (f"active parties, of {len(parties):,}", Count(active)),
         ]
 

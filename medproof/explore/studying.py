@@ -82,6 +82,7 @@ def _details(registry: Registry, site: Site, one: StudyRow, found: AsOf) -> dict
         question.append(("data-from", asked.data_from.isoformat()))
     if asked.data_until is not None:
         question.append(("data-until", asked.data_until.isoformat()))
+    cohorts = registry.cohorts(one, found)
     return {
         "said": said if asked.purposes & Purpose.RESEARCH else said[:-1],
         "commitments": [("Protocol", one.protocol), ("Ethics approval", one.ethics)],
@@ -94,14 +95,25 @@ def _details(registry: Registry, site: Site, one: StudyRow, found: AsOf) -> dict
                 "checked": "yes" if row["block_checked"] else "no",
                 "results": row["results"],
             }
-            for row in registry.cohorts(one, found)
+            for row in cohorts
         ],
         "bounties": [
-            {**row, "payee": "the custodian" if row["payee"] == Payee.CUSTODIAN else "each subject"}
+            {
+                **row,
+                "payee": "the custodian" if row["payee"] == Payee.CUSTODIAN else "each subject",
+                "told": row["payee"] == Payee.CUSTODIAN or not _tells_of_few(registry, row, cohorts),
+            }
             for row in registry.bounties(one, found)
         ],
         "cohort_href": site.link("cohort", [*question, *pinned(registry, found)]),
     }
+
+
+def _tells_of_few(registry: Registry, bounty: dict[str, Any], cohorts: list[dict[str, Any]]) -> bool:
+    """Whether what is promised and paid, divided by what each gets, is a number of subjects that is not shown."""
+    due, paid, each = (int(bounty[name]) for name in ("due", "paid", "payment"))
+    counts = [amount // each for amount in (due, paid, due + paid)] if each else []
+    return any(map(registry.suppression.hides, [*counts, *(row["size"] for row in cohorts)]))
 
 
 def _chosen(codes: Any) -> Any:

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlencode, urljoin
 
 import httpx
 import pytest
 
+from medproof.client.incentives import Payee
+from medproof.client.registrar import EVERYONE
+from medproof.explore import Explorer, OfDataset
 from medproof.explore.asking import EXAMPLES
 from medproof.explore.explorer import SHOWN
 from medproof.explore.matching import EXAMPLE
+from medproof.explore.registry import AsOf, Registry, StudyRow
 from medproof.indexer import IndexedDeployment, view
-from medproof.policy.codes import Action, Condition, DataClass, PartyKind, Purpose, ResearchUse, Sensitivity
+from medproof.policy.codes import (
+    Action,
+    CareSetting,
+    Condition,
+    DataClass,
+    PartyKind,
+    Purpose,
+    ResearchUse,
+    Sensitivity,
+)
 from medproof.policy.evaluation import decide
-from medproof.policy.word import FLAG_FIELDS, Request, encode_request
+from medproof.policy.word import FLAG_FIELDS, Request, Rule, encode_request
 from medproof.research import Dataset
+from medproof.research.suppression import Suppression
 from tests.sdk.explore.conftest import HOSTILE
 from tests.sdk.explore.reading import Page
-from tests.sdk.explore.seed import address, number_at, study_id
+from tests.sdk.explore.seed import END, Chronicle, address, deployment_of, grant, number_at, seeded, study_id
 
 ASKED = dict(EXAMPLES)[EXAMPLES[1][0]]
 EVERY = ["", "cohort", "coverage", "studies", f"study?id={study_id(1)}", "parties", "match", "evidence"]
@@ -435,3 +450,93 @@ def test_nothing_is_taken(http: httpx.Client) -> None:
 def test_all_pages_are_looked_at_here() -> None:
     assert set(SHOWN) == {path.partition("?")[0] for path in EVERY}
     assert EXAMPLE
+
+
+# -- small counts that other numbers of a page would tell ------------------------------------------------------------
+
+
+def figures_of(dataset: Dataset, threshold: int) -> dict[str, int | None]:
+    registry = Registry(dataset, suppression=Suppression(threshold))
+    return {label: count.value for label, count in registry.figures(registry.last)}
+
+
+def test_the_overview_leaves_no_few_over_between_its_figures_and_its_flow(tmp_path: Path) -> None:
+    index = seeded(tmp_path / "index.db", subjects=60)
+    indexed = deployment_of(index)
+    told, when = Chronicle(dict(indexed.contracts)), END + timedelta(days=30)
+    refusal = Rule(
+        purposes=Purpose.HRESCH,
+        classes=DataClass.GENOMICS,
+        conditions=Condition.ALL,
+        sensitivities=Sensitivity.NONE_LABELLED,
+        settings=CareSetting.ALL,
+        actions=Action.ALL,
+        party_kinds=PartyKind.RESEARCHER,
+        research=ResearchUse.PERMISSIONS,
+        valid_from=END.replace(minute=0, second=0),
+        deny=True,
+    )
+    for number in range(3):
+        grant(told, when, address("refuses", number), EVERYONE, refusal)
+    indexed.append(told.batch(indexed.block + 1, number_at(when) + 1))
+    everything = Suppression(off="All of it is made up.")
+    with Dataset.of_index(indexed) as grown:
+        shown = Registry(grown, suppression=everything)
+        *_, (_, standing, _, _) = shown.flow(shown.last)
+        subjects = dict(shown.figures(shown.last))["subjects with rules"].value
+        assert (subjects, standing.value) == (56, 53)
+        assert figures_of(grown, 3)["subjects with rules"] == 56
+        assert figures_of(grown, 4)["subjects with rules"] is None
+    index.close()
+
+
+def test_the_overview_does_not_count_what_few_people_permitted(dataset: Dataset) -> None:
+    rules = dataset.table("rules")
+    permits = rules.filter(rules.standing & ~rules.revoked & ~rules.deny)
+    people, number = (int(one.to_pyarrow().as_py()) for one in (permits.subject.nunique(), permits.count()))
+    assert people < number
+    assert figures_of(dataset, people)["permissions that stand"] == number
+    assert figures_of(dataset, people + 1)["permissions that stand"] is None
+
+
+def test_a_bar_tells_nothing_beside_the_counts_that_are_shown(dataset: Dataset) -> None:
+    registry = Registry(dataset, suppression=Suppression(40))
+    for by in ("class", "purpose", "condition", "duo", "sensitivity"):
+        found = registry.coverage(by, registry.last)
+        most = max(one.size.value or 0 for one in found)
+        assert [one.share for one in found] == [one.size.value / most if one.size.value else None for one in found]
+
+
+@pytest.mark.parametrize(
+    ("payee", "size", "due", "paid", "told"),
+    [
+        (Payee.SUBJECTS, 5, 10, 0, False),  # promised to five, each of whom gets two
+        (Payee.SUBJECTS, 30, 40, 20, False),  # ten were paid
+        (Payee.SUBJECTS, 40, 22, 58, True),
+        (Payee.SUBJECTS, 5, 0, 0, False),  # what is free tells it, where all that was put up is a round sum
+        (Payee.CUSTODIAN, 5, 2, 2, True),
+    ],
+)
+def test_a_bounty_does_not_tell_how_few_a_cohort_has(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, payee: Payee, size: int, due: int, paid: int, told: bool
+) -> None:
+    [cohort] = Registry(dataset, suppression=Suppression()).cohorts(known_study(dataset), known_as_of(dataset))
+    amounts = {"payment": "2", "free": "777", "due": str(due), "paid": str(paid), "refunded": "0"}
+    bounty = {"token": address("token"), "payee": int(payee), "accept_until": datetime(2030, 1, 1, tzinfo=UTC)}
+    monkeypatch.setattr(Registry, "cohorts", lambda *_: [{**cohort, "size": size}])
+    monkeypatch.setattr(Registry, "bounties", lambda *_: [{**bounty, **amounts}])
+    made = Explorer(OfDataset(dataset, suppression=Suppression())).page("study", [("id", study_id(1))])
+    assert made.status == 200
+    page = Page(made.text.decode())
+    assert ("777" in page.said) is told
+    assert page.said.count("not shown not shown") == (0 if told else 2)
+
+
+def known_as_of(dataset: Dataset) -> AsOf:
+    return Registry(dataset, suppression=Suppression()).last
+
+
+def known_study(dataset: Dataset) -> StudyRow:
+    registry = Registry(dataset, suppression=Suppression())
+    [found] = [one for one, _ in registry.studies(registry.last) if one.id == study_id(1)]
+    return found
