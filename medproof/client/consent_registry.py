@@ -271,6 +271,7 @@ class ConsentRegistry(BreakGlass):
         self, function: str, asked: Sequence[tuple[str, str, Request]], answer: int, block: int | None
     ) -> tuple[int, list[bytes]]:
         """What a function of a subject, an account and a request returns to each, and as of which block."""
+        asked = tuple(asked)  # which keeps each request: its identity is that of no other
         at = self.chain.block_number() if block is None else block
         selector = keccak256(f"{function}(address,address,uint256)".encode("ascii"))[:4]
         named = dict.fromkeys(account for subject, actor, _ in asked for account in (subject, actor))

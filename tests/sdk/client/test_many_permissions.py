@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -90,6 +90,22 @@ def test_the_answers_are_those_of_single_questions(suite: MedProof, asked: Asked
     assert decided == tuple(dataclasses.replace(one_by_one[one], block=block) for one in asked)
     assert registry.are_permitted([]) == registry.decide_each([]) == ()
     assert registry.are_permitted(asked[:1]) == permitted[:1]
+
+
+def test_requests_that_are_made_as_they_are_asked_for_are_told_apart(suite: MedProof, asked: Asked) -> None:
+    class Made(Sequence[tuple[str, str, Request]]):
+        """Makes each request anew, so that one may lie where another lay."""
+
+        def __len__(self) -> int:
+            return len(asked)
+
+        def __getitem__(self, place: Any) -> Any:
+            subject, actor, request = asked[place]
+            return subject, actor, dataclasses.replace(request)
+
+    registry = suite.consent_registry
+    assert registry.are_permitted(Made()) == registry.are_permitted(asked)
+    assert registry.decide_each(Made()) == registry.decide_each(asked)
 
 
 def test_they_are_as_of_the_block(suite: MedProof, asked: Asked, patient: LocalSigner, clinic: LocalSigner) -> None:
