@@ -466,7 +466,7 @@ def _manifest(place: Path) -> dict[str, Any]:
         for file in _files(manifest):
             int(file["size"]), str(file["sha256"])
         return manifest
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise DatasetError(str(place), "is no manifest of a data set", "Write it again from the index") from None
 
 

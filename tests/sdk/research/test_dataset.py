@@ -341,6 +341,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda place: [one.write_text("[1]") for one in (place / "_manifests").iterdir()],
         "is no manifest",
     ),
+    "the manifest is nested too deep": (
+        lambda place: [one.write_text("[" * 100_000) for one in (place / "_manifests").iterdir()],
+        "is no manifest",
+    ),
     "a newer MedProof": (lambda place: rewritten(place, lambda said: said.update(format=2)), "Update MedProof"),
     "other columns": (lambda place: rewritten(place, lambda said: said.update(schema="0x00")), "other columns"),
     "another chain": (lambda place: rewritten(place, lambda said: said.update(chain=1)), "is no manifest"),
