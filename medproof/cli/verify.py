@@ -108,7 +108,8 @@ def _read(file: Path) -> JsonObject:
     if _begins(file, _ACCESS_LOG):
         step = "Use medproof access verify, which holds it against the chain."
         raise OptionError(str(file), "is the copy of an access log", step)
-    content = file.read_bytes()
+    with file.open("rb") as opened:
+        content = opened.read(_LONGEST + 1)
     try:
         if len(content) > _LONGEST:
             raise JsonError(f"It has more than {_LONGEST} bytes.")

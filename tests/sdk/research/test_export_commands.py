@@ -76,6 +76,15 @@ def test_tables_exported_checked_and_one_row_proved(run: Run, here: Path) -> Non
     assert run("verify", "row.json", "--json").document["verified"] is False
 
 
+def test_a_file_without_end_is_not_read_whole(run: Run, here: Path) -> None:
+    with (here / "endless.json").open("wb") as file:
+        file.truncate(1 << 40)  # of zeros, which take no place
+    refused = run("verify", "endless.json")
+    assert refused.code not in (0, 1)
+    assert "is no JSON document" in refused.err
+    assert "more than" in refused.err
+
+
 def test_what_was_tampered_with_is_no(run: Run, here: Path) -> None:
     run("research", "export", "out", "--index", "index.db", "--tables", "rules", "--format", "csv")
     text = (here / "out" / "rules.csv").read_text()
