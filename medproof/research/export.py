@@ -97,6 +97,8 @@ def write_export(
     sources = [(table, as_of(dataset, table, known.number)) for table in chosen]
     for table, source in sources:
         _require(rule, table, source)
+    if {"cohorts", "bounties"} & set(tables):  # the sizes of cohorts, and what is promised to each of their subjects
+        rule.require(int(as_of(dataset, TABLES["cohorts"], known.number)["size"].min().to_pyarrow().as_py() or 0))
     rules = as_of(dataset, TABLES["rules"], known.number)
     if FHIR in formats:
         _require(rule, TABLES["rules"], rules)

@@ -7,12 +7,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from medproof.client import MedProof
 from medproof.client.incentives import Bounty, Payee
 from medproof.client.studies import Result, Study, StudyState
+from medproof.errors import SmallCohortError
 from medproof.indexer import Index, Indexer, view
 from medproof.indexer.studies import permitted_subjects
 from medproof.research import Dataset, Question, cohort, write_dataset
+from medproof.research.export import write_export
+from medproof.research.suppression import Suppression
 from medproof.signing import LocalSigner
 from scripts.demo_token import deploy_token
 from tests.sdk.conftest import funded
@@ -68,8 +73,19 @@ def test_what_the_index_keeps_is_in_the_data_set(
             [found] = rows["bounties"]
             assert (found["payment"], found["free"], found["paid"]) == (str(2**70), str(2**79), "0")
             assert (found["accept_until"], found["token"]) == (until, token.lower())
+            for name in ("cohorts", "bounties"):  # which tell how many there are in the cohort of two
+                with pytest.raises(SmallCohortError):
+                    write_export(dataset, tmp_path / "few", tables=(name,))
+            off = Suppression(off="approved by our review board")
+            write_export(dataset, tmp_path / f"all-{dataset is one}", tables=("cohorts", "bounties"), suppression=off)
+            write_export(dataset, tmp_path / f"before-{dataset is one}", tables=("cohorts",), block=before_any(dataset))
     assert funded(10).address == subject.address
     index.close()
+
+
+def before_any(dataset: Dataset) -> int:
+    """A block as of which no cohort was fixed."""
+    return int(dataset.table("blocks").block.min().to_pyarrow().as_py())
 
 
 def test_chain_index_and_data_set_name_the_same_subjects_at_every_block(
