@@ -91,11 +91,12 @@ def add_network(network: Network) -> Path:
         NetworkFileError: the network cannot be described so, or the file cannot be read or written.
     """
     path = networks_file()
-    content = _to_json([one for one in _own(path) if one.name != network.name] + [network])
-    _read(content.encode("ascii"), str(path), ours=True)  # what could not be read again is not written
+    _read(_to_json([network]).encode("ascii"), str(path), ours=True)  # what could not be read again is not written
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with rewriting(path) as file:
+        with rewriting(path) as file:  # read in here: nobody adds another meanwhile
+            content = _to_json([one for one in _own(path) if one.name != network.name] + [network])
+            _read(content.encode("ascii"), str(path), ours=True)
             file.write(content)
     except (KeystoreError, OSError) as error:
         raise NetworkFileError(str(path), "", f"cannot be written ({error})") from error

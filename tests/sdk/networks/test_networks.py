@@ -12,6 +12,7 @@ import pytest
 from medproof.chain import Chain
 from medproof.errors import NetworkFileError, UnknownNetworkError, WrongChainError
 from medproof.examination import Finding, State, examine_node
+from medproof.key_file import rewriting
 from medproof.networks import Network, add_network, network_named, networks, networks_file
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
@@ -149,6 +150,17 @@ def test_what_cannot_be_described_is_not_written(own_file: Path) -> None:
         with pytest.raises(NetworkFileError):
             add_network(wrong)
     assert not own_file.exists()
+
+
+def test_what_another_adds_meanwhile_stays(own_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def after_another(path: Path) -> Any:
+        monkeypatch.setattr("medproof.networks.rewriting", rewriting)
+        add_network(Network("theirs", "", 8888, ours=True))
+        return rewriting(path)
+
+    monkeypatch.setattr("medproof.networks.rewriting", after_another)
+    assert add_network(Network("ours", "", 7777, ours=True)) == own_file
+    assert {"ours", "theirs"} <= set(networks())
 
 
 def test_a_file_that_nobody_can_write(own_file: Path) -> None:
