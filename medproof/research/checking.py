@@ -107,7 +107,8 @@ def _check_files(root: Path, manifest: Manifest) -> dict[str, list[ExportedFile]
     expected = dictionary_files(EXPORTED[entry.name] for entry in manifest.tables)
     for one in manifest.files:
         if one.name in expected:
-            if (root / one.name).read_bytes() != expected[one.name].encode():
+            place, wanted_bytes = root / one.name, expected[one.name].encode()
+            if place.stat().st_size != len(wanted_bytes) or place.read_bytes() != wanted_bytes:
                 raise ExportError(one.name, "is not what this MedProof writes of these tables")
         elif one.table is None or (one not in found[one.table] and one.name != f"{one.table}.{LEAVES}"):
             raise ExportError(one.name, "is no file of an export")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -155,6 +156,10 @@ TAMPERED: dict[str, tuple[Change, str]] = {
     "leaves cut short": (
         lambda folder: (folder / "rules.leaves").write_bytes((folder / "rules.leaves").read_bytes()[:-7]),
         "rules.leaves has",
+    ),
+    "a dictionary without end": (
+        lambda folder: os.truncate(folder / "dictionary.md", 1 << 40),
+        "dictionary.md is not what",
     ),
     "a dictionary": (edit("dictionary.md", "the rule refuses", "the rule permits"), "dictionary.md is not what"),
     "a value in CSV": (edit("rules.csv", ",party,", ",group,"), "rules.csv, column grantee_type, row"),
