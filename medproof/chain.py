@@ -515,6 +515,11 @@ class Chain:
         tip = int(_ask(lambda: self.web3.eth.max_priority_fee))
         return {"maxFeePerGas": 2 * int(base) + tip, "maxPriorityFeePerGas": tip}
 
+    def highest_price(self) -> int:
+        """The most that a unit of gas may cost in a transaction that is sent now, in wei."""
+        fees = self.fees()
+        return fees.get("gasPrice") or fees["maxFeePerGas"]
+
     def wait(self, transaction: str, *, timeout: float | None = None) -> Receipt:
         """Wait until a transaction has its confirmations, also when the chain reorganises meanwhile.
 

@@ -103,7 +103,7 @@ def _syncing(chain: Chain, network: Network, now: float) -> Finding:
 
 
 def _finality(chain: Chain, network: Network, now: float) -> Finding:
-    wanted = network.finality or network.confirmations
+    wanted = network.followed
     if not isinstance(wanted, str):
         return Finding("finality", State.GOOD, f"an index reads blocks of {wanted} confirmations")
     try:
@@ -115,8 +115,7 @@ def _finality(chain: Chain, network: Network, now: float) -> Finding:
 
 
 def _fees(chain: Chain, network: Network, now: float) -> Finding:
-    fees = chain.fees()
-    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    price = chain.highest_price()
     return Finding(
         "fees",
         State.GOOD,
@@ -208,8 +207,7 @@ def _holders(chain: Chain, deployment: Deployment) -> Iterator[Finding]:
 
 def examine_account(chain: Chain, address: str, what: str) -> Finding:
     """Whether an account that sends can pay; `what` it is, such as "relayer"."""
-    fees = chain.fees()
-    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    price = chain.highest_price()
     balance, needed = chain.balance(address), _GRANTS * _GRANT_GAS * price
     said = f"{address} has {balance / 1e18:.6f} ether"
     if balance < needed:
@@ -219,7 +217,7 @@ def examine_account(chain: Chain, address: str, what: str) -> Finding:
 
 def examine_index(chain: Chain, indexed: IndexedDeployment, network: Network) -> Finding:
     """Whether an index is on this chain, and how far it is behind what counts."""
-    block, wanted = indexed.block, network.finality or network.confirmations
+    block, wanted = indexed.block, network.followed
     try:
         target = chain.block(wanted).number if isinstance(wanted, str) else chain.block_number() + 1 - wanted
         kept = indexed.block_hash(block)

@@ -43,6 +43,16 @@ class Network:
         """The environment variable that may give another URL."""
         return f"MEDPROOF_{self.name.replace('-', '_').upper()}_URL"
 
+    @property
+    def address(self) -> str:
+        """Where its node answers: the environment's URL, else its own; empty where neither is given."""
+        return os.environ.get(self.variable) or self.url
+
+    @property
+    def followed(self) -> int | str:
+        """The blocks that an index reads: "safe", "finalized", or those with so many confirmations."""
+        return self.finality or self.confirmations
+
 
 def networks_file() -> Path:
     """Where the user's own networks stand: `$MEDPROOF_NETWORKS`, or below `$XDG_CONFIG_HOME` or ~/.config."""
@@ -78,7 +88,7 @@ def network_named(name: str) -> Network:
     if name not in known:
         raise UnknownNetworkError(name, tuple(known))
     network = known[name]
-    url = os.environ.get(network.variable) or network.url
+    url = network.address
     if not url:
         raise UnknownNetworkError(name, (), network.variable)
     return replace(network, url=url)
@@ -152,7 +162,7 @@ def _to_json(kept: list[Network]) -> str:
             "chainId": one.chain_id,
             "url": one.url,
             "confirmations": one.confirmations,
-            "finality": one.finality or one.confirmations,
+            "finality": one.followed,
             "explorer": one.explorer,
         }
         for one in sorted(kept, key=lambda one: one.name)

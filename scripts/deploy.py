@@ -43,8 +43,7 @@ def run(network: str, *, keystore: str | None, admin: str | None, overwrite: boo
     planned = plan(chain, payer, manifest=manifest, admin=admin, overwrite=overwrite)
     for one in planned:
         print(f"{one.name:16} {one.address} {one.gas:>11,} gas")
-    fees = chain.fees()
-    price = fees.get("gasPrice") or fees["maxFeePerGas"]
+    price = chain.highest_price()
     gas, balance = sum(one.gas for one in planned), chain.balance(payer.address) / 10**18
     most = f"at most {gas:,} gas or {gas * price / 10**18:.4f} ether"
     print(f"Chain {chain.chain_id}: {len(planned)} contracts, {most}, and their roles.")

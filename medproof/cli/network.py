@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -27,7 +26,7 @@ AsJson = Annotated[bool, Option("--json", help="Print one JSON document instead.
 def list_networks(as_json: AsJson = False) -> None:
     """List the networks that are known by name. A URL is shown without its path, where providers put keys."""
     output = Output(as_json=as_json)
-    known = [(one, os.environ.get(one.variable) or one.url) for one in networks().values()]
+    known = [(one, one.address) for one in networks().values()]
     output.document(
         [
             {
