@@ -18,7 +18,7 @@ from medproof.access.verification import verify as verify_log
 from medproof.cli.options import ChainOptions, KeyOptions, RelayOptions, SubjectOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.rules import day
-from medproof.cli.session import account, acting, open_suite, party, phrase, sender, signer
+from medproof.cli.session import account, acting, database_at, open_suite, party, phrase, sender, signer
 from medproof.client import MedProof
 from medproof.client.registrar import grantee_name
 from medproof.errors import MerkleProofError, OptionError
@@ -115,7 +115,7 @@ def export(
 
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     keys, domain = KeyRing(MasterKey.from_file(master_key)), suite.access_log.domain
-    found = EntryLog(_database(store), keys, custodian=account("--of", of), domain=domain, number=log)
+    found = EntryLog(database_at(store), keys, custodian=account("--of", of), domain=domain, number=log)
     try:
         lines: list[str] = []
         with output.progress("Reading entries", found.leaves.size) as advance:
@@ -227,7 +227,7 @@ def answer(store: Database, of: Keeper, relaying: RelayOptions, chain: ChainOpti
     by = sender(relaying)
     if by is None:
         raise OptionError("--relay-as", "is missing", "Name who sends the answers and pays for them.")
-    leaves = LeafLog(_database(store), number=log)
+    leaves = LeafLog(database_at(store), number=log)
     try:
         state = suite.batch_anchor.latest(custodian, log=log)
         size, done, missing = state.size if state else 0, 0, 0
@@ -281,10 +281,6 @@ def _client(origin: str, suite: MedProof, by: Signer) -> GatekeeperClient:
     from medproof.gateway.signature import Claims
 
     return GatekeeperClient(origin, suite, by, claims=Claims())
-
-
-def _database(store: str) -> str | Path:
-    return store if "://" in store else Path(store)
 
 
 # -- verifying ---------------------------------------------------------------------------------------------------

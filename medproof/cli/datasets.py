@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from medproof.cli.options import DatasetOptions, IndexOptions
 from medproof.cli.output import Output
-from medproof.cli.session import account
+from medproof.cli.session import account, database_at
 from medproof.errors import OptionError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def indexed_deployment(options: IndexOptions) -> Iterator[IndexedDeployment]:
         raise OptionError("--index", "is missing", "Name the index that medproof index keeps, or a data set.")
     if "://" not in options.index and not Path(options.index).exists():
         raise OptionError("--index", f"is {options.index}, which is not there", "Make it: medproof index.")
-    opened = Index(options.index if "://" in options.index else Path(options.index))
+    opened = Index(database_at(options.index))
     try:
         wanted = (options.chain, _authority(options))
         kept = [(one.chain, one.authority.lower(), one) for one in opened.deployments()]

@@ -12,7 +12,7 @@ from medproof.chain import Chain
 from medproof.cli.findings import show_findings
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import account, manifest_path, network_of
+from medproof.cli.session import account, database_at, manifest_path, network_of
 from medproof.deployments import Deployment
 from medproof.errors import MedProofError
 from medproof.examination import (
@@ -78,7 +78,7 @@ def _index(where: str, chain: Chain, deployment: Deployment, network: Network) -
     if "://" not in where and not Path(where).is_file():
         return Finding("index", State.BAD, f"{where} is not there", "Make it: medproof index --index …")
     try:
-        opened = Index(where if "://" in where else Path(where))
+        opened = Index(database_at(where))
         try:
             place = (chain.chain_id, deployment.address("Authority").lower())
             kept = [one for one in opened.deployments() if (one.chain, one.authority.lower()) == place]
@@ -97,7 +97,7 @@ def _store(where: str) -> Finding:
     if "://" not in where and not Path(where).is_file():
         return Finding("store", State.BAD, f"{where} is not there", "Make it: medproof gateway serve --store …")
     try:
-        database = Database(where if "://" in where else Path(where), connections=1, patience=_PATIENCE)
+        database = Database(database_at(where), connections=1, patience=_PATIENCE)
         try:
             with database.reading() as connection:
                 connection.exec_driver_sql("SELECT 1")

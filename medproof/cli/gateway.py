@@ -16,7 +16,7 @@ from medproof.chain import Sender
 from medproof.cli.datasets import indexed_deployment
 from medproof.cli.options import ChainOptions, IndexOptions, KeyOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import account, open_suite, party, password
+from medproof.cli.session import account, database_at, open_suite, party, password
 from medproof.client import MedProof
 from medproof.errors import OptionError
 from medproof.policy.document import PolicyDocument
@@ -114,7 +114,7 @@ def serve(
     )
     suite = open_suite(chain, patience=_PATIENCE)
     sender = party(custodian) if custodian.keystore else None
-    where, keys = store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key))
+    where, keys = database_at(store), KeyRing(MasterKey.from_file(master_key))
     records, entries = SqlStore(where, keys), None
     try:
         if log_key is not None and sender is not None:

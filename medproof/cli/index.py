@@ -6,14 +6,13 @@ import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from medproof.cli.options import ChainOptions, expanded
 from medproof.cli.output import Output
-from medproof.cli.session import open_suite
+from medproof.cli.session import database_at, open_suite
 from medproof.errors import OptionError
 from medproof.hashing import Json
 from medproof.networks import network_named
@@ -62,7 +61,7 @@ def index(
         raise OptionError("--follow", "goes on for good, and --to-block names an end", "Give one of them.")
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     second = None if check is None else Node(network_named(check).url)
-    opened = Index(store if "://" in store else Path(store))
+    opened = Index(database_at(store))
     counted = int(finality) if finality is not None and finality.isdigit() else finality
     counted = counted or network_named(str(chain.network)).finality
     try:

@@ -18,7 +18,7 @@ from medproof.cli.documents import time_text
 from medproof.cli.encryption import EncryptionOptions, encryption_keys
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
-from medproof.cli.session import account, known_block, open_suite, party, read_text
+from medproof.cli.session import account, database_at, known_block, open_suite, party, read_text
 from medproof.client import MedProof
 from medproof.errors import JsonError, OptionError, ReadReceiptError, RecordError
 from medproof.hashing import Json, JsonObject
@@ -171,7 +171,7 @@ def anchor(
     given = ReadReceipt.from_json(read_text(file))
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     sender = party(who)
-    leaves = LeafLog(log if "://" in log else Path(log), number=number)
+    leaves = LeafLog(database_at(log), number=number)
     try:
         anchored = anchor(suite, given, leaves, sender)
     finally:

@@ -15,7 +15,7 @@ from medproof.cli import documents
 from medproof.cli.options import ChainOptions, KeyOptions, SendingOptions, SubjectOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.sending import deliver
-from medproof.cli.session import account, open_suite, party, read_text, signer
+from medproof.cli.session import account, database_at, open_suite, party, read_text, signer
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.client.record_pointers import Pointer, PointerKey
@@ -134,7 +134,7 @@ def take(
 
     output, suite, by = Output(as_json=chain.as_json), open_suite(chain), party(custodian)
     said, resource = Proof.read(read_text(proof)), fhir.load(record)
-    records = SqlStore(store if "://" in store else Path(store), KeyRing(MasterKey.from_file(master_key)))
+    records = SqlStore(database_at(store), KeyRing(MasterKey.from_file(master_key)))
     try:
         take_over(records, resource, said, suite.record_pointers)
     finally:

@@ -31,6 +31,7 @@ from medproof.wallet import Wallet
 __all__ = [
     "account",
     "acting",
+    "database_at",
     "file_of_secret",
     "grantee",
     "identity",
@@ -85,6 +86,11 @@ def refuse_secrets(arguments: list[str]) -> None:
 
 def _is_secret(text: str) -> bool:
     return bool(_KEY.fullmatch(text)) or len(text.split()) >= _SHORTEST_PHRASE
+
+
+def database_at(where: str) -> str | Path:
+    """A database as options name it: its URL, or the path of an SQLite file."""
+    return where if "://" in where else Path(where)
 
 
 def network_of(options: ChainOptions) -> str:
