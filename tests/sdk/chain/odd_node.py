@@ -13,6 +13,10 @@ from typing import Any
 Answer = Callable[["Call"], Any]
 
 
+class Cut(bytes):
+    """An answer of which half comes, before the connection breaks."""
+
+
 class Call:
     """One JSON-RPC request, and ways to answer it."""
 
@@ -20,8 +24,8 @@ class Call:
         self.body = body
         self.upstream = upstream
         content = json.loads(body)
-        if isinstance(content, list):  # several calls at once go by the first's name
-            content = content[0]
+        self.each: list[dict[str, Any]] = content if isinstance(content, list) else [content]
+        content = self.each[0]  # several calls at once go by the first's name
         self.method: str = content["method"]
         self.parameters: list[Any] = content["params"]
         self.id = content["id"]
@@ -33,10 +37,11 @@ class Call:
         error = {"code": code, "message": message} | ({} if data is None else {"data": data})
         return json.dumps({"jsonrpc": "2.0", "id": self.id, "error": error}).encode()
 
-    def forward(self) -> bytes:
-        """What the real node says."""
+    def forward(self, first: int | None = None) -> bytes:
+        """What the real node says, to the first few of a list where no more reach it."""
         assert self.upstream is not None, f"nobody to ask for {self.method}"
-        request = urllib.request.Request(self.upstream, self.body, {"Content-Type": "application/json"})
+        body = self.body if first is None else json.dumps(self.each[:first]).encode()
+        request = urllib.request.Request(self.upstream, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=20) as answer:
             return bytes(answer.read())
 
@@ -44,8 +49,9 @@ class Call:
 class OddNode:
     """What was asked, in order, and the address to ask at."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, upstream: str | None) -> None:
         self.url = url
+        self.upstream = upstream  # the real node, which may become another one
         self.calls: list[Call] = []
 
     def count(self, method: str) -> int:
@@ -54,17 +60,21 @@ class OddNode:
 
 @contextlib.contextmanager
 def odd_node(answer: Answer, *, upstream: str | None = None) -> Iterator[OddNode]:
-    """Serve `answer(call)`: bytes, a pair (HTTP status, bytes), None to hang up, or `...` for the real node's."""
+    """Serve `answer(call)`: bytes, `Cut` bytes, a pair (HTTP status, bytes), None to hang up, or `...` for the real
+    node's; where that one does not answer either, it hangs up."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.0"
 
         def do_POST(self) -> None:
-            call = Call(self.rfile.read(int(self.headers["Content-Length"])), upstream)
+            call = Call(self.rfile.read(int(self.headers["Content-Length"])), node.upstream)
             node.calls.append(call)
             given = answer(call)
             if given is ...:
-                given = call.forward()
+                try:
+                    given = call.forward()
+                except OSError:
+                    given = None
             if given is None:
                 self.close_connection = True
                 return
@@ -74,7 +84,7 @@ def odd_node(answer: Answer, *, upstream: str | None = None) -> Iterator[OddNode
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(body[: len(body) // 2] if isinstance(body, Cut) else body)
                 self.wfile.flush()
 
         def log_message(self, *arguments: Any) -> None:
@@ -82,7 +92,7 @@ def odd_node(answer: Answer, *, upstream: str | None = None) -> Iterator[OddNode
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    node = OddNode(f"http://127.0.0.1:{server.server_port}")
+    node = OddNode(f"http://127.0.0.1:{server.server_port}", upstream)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield node
