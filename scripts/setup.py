@@ -44,6 +44,23 @@ GANACHE_CHECK = (
     ".then(() => process.exit(0), () => process.exit(1))"
 )
 
+# What time.Now of Go's own library becomes in a geth with a clock of its own; what runs by itself, such as timers, stays.
+GO_CLOCK = """func Now() Time {
+	t := machineNow()
+	t.addSec(clockAhead)
+	return t
+}
+
+var clockAhead = readClockAhead()
+
+func readClockAhead() int64 {
+	given, _ := syscall.Getenv("CLOCK_AHEAD")
+	seconds, _ := atoi(given)
+	return int64(seconds)
+}
+
+"""
+
 OLDEST = (3, 11)
 NEWEST = (3, 13)
 PYTHON_NEEDED = "Python {}.{} to {}.{}".format(*OLDEST, *NEWEST)
@@ -153,9 +170,11 @@ def steps(groups: Sequence[str] = (), *, network: bool = False) -> list[Step]:
             wrap_solc,
         ),
     ]
-    geth = Step("geth " + GETH, [], lambda: [CACHE / "bin" / "geth"], install_geth)
+    networked = [Step("geth with a clock of its own", [], lambda: [CACHE / "bin" / "geth-clock"], install_geth_clock)]
+    if not shutil.which("geth"):
+        networked.insert(0, Step("geth " + GETH, [], lambda: [CACHE / "bin" / "geth"], install_geth))
     further = [further_step(group, [ROOT / "pyproject.toml", uv_lock]) for group in groups]
-    return [*common, *further, *([geth] if network and shutil.which("go") and not shutil.which("geth") else [])]
+    return [*common, *further, *(networked if network and shutil.which("go") else [])]
 
 
 def further_step(group: str, inputs: list[Path]) -> Step:
@@ -254,12 +273,43 @@ def install_group(group: str, environment: Path) -> None:
 
 def install_geth() -> None:
     """Compile the last geth with Clique, from the sources that Go's checksum database knows; takes some minutes."""
-    run(
-        ["go", "install", "-ldflags=-checklinkname=0", "github.com/ethereum/go-ethereum/cmd/geth@v" + GETH],
-        advice=f"is the Go module proxy reachable? Or put geth {GETH} on the PATH",
-    )
+    go_install(CACHE / "bin")
+    if (CACHE / "bin" / "geth-clock").exists():  # else it is next, from the same sources
+        forget_go()
+
+
+def install_geth_clock() -> None:
+    """Compile it once more, for tests of a node whose clock is off: its time is CLOCK_AHEAD seconds ahead."""
+    asked = run(["go", "env", "GOROOT"], advice="is Go whole? `go version` says")
+    source = Path(asked.strip()) / "src" / "time" / "time.go"
+    now, words = "func Now() Time {\n", source.read_text(encoding="utf-8")
+    imports = 'import (\n\t"errors"\n'
+    if now not in words or imports not in words:
+        raise SetupError(f"{source} is not as known", advice=f"use another Go, or none: put geth {GETH} on the PATH")
+    words = words.replace(imports, imports + '\t"syscall"\n').replace(now, GO_CLOCK + now.replace("Now", "machineNow"))
+    folder = CACHE / "go-overlay"
+    folder.mkdir(exist_ok=True)
+    (folder / "time.go").write_text(words, encoding="utf-8")
+    (folder / "overlay.json").write_text(json.dumps({"Replace": {str(source): str(folder / "time.go")}}))
+    go_install(folder, "-overlay", str(folder / "overlay.json"))
+    replace(CACHE / "bin" / "geth-clock", lambda path: (folder / "geth").rename(path))
+    shutil.rmtree(folder)
+    forget_go()
+
+
+def forget_go() -> None:
+    """Remove what Go keeps to compile faster again."""
     for cache in ("go", "go-build"):
         shutil.rmtree(CACHE / cache, ignore_errors=True)
+
+
+def go_install(folder: Path, *options: str) -> None:
+    """Compile geth into a folder, with Go's own options, and leave a core to others."""
+    module = "github.com/ethereum/go-ethereum/cmd/geth@v" + GETH
+    run(
+        ["nice", "env", f"GOBIN={folder}", "go", "install", "-ldflags=-checklinkname=0", *options, module],
+        advice=f"is the Go module proxy reachable? Or put geth {GETH} on the PATH",
+    )
 
 
 def link_node() -> None:
