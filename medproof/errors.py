@@ -271,6 +271,15 @@ class KeystoreError(MedProofError):
         super().__init__(f"The key file {path} {rule}. {step}.")
 
 
+class ExternalSignerError(MedProofError):
+    """A signer that holds its own key, such as Clef or a Ledger, does not sign, or not what it was asked to."""
+
+    def __init__(self, signer: str, rule: str, step: str) -> None:
+        """Name the signer, what is wrong and the next step; a URL is named without what may be secret in it."""
+        self.signer = signer  # such as "Clef at http://127.0.0.1:8550"
+        super().__init__(f"{signer} {rule}. {step}.")
+
+
 class WalletError(MedProofError):
     """A seed phrase cannot be used; the message shows no word of it."""
 
@@ -570,12 +579,12 @@ class NamedLogError(MedProofError):
 
 
 class QueueError(MedProofError):
-    """The relayer's file cannot be used."""
+    """The file of a queue of transactions cannot be used."""
 
     def __init__(self, path: str, rule: str, step: str) -> None:
         """Name the file, what is wrong with it and the next step."""
         self.path = path  # the path as given
-        super().__init__(f"The relayer's queue {path} {rule}. {step}.")
+        super().__init__(f"The queue {path} {rule}. {step}.")
 
 
 class UnknownMessageError(MedProofError):
@@ -599,28 +608,58 @@ class MessageGasError(MedProofError):
         )
 
 
-class RelayerFundsError(MedProofError):
-    """A relayer's account cannot pay for what it is to send; everything stays queued."""
+class SenderFundsError(MedProofError):
+    """An account cannot pay for what a queue is to send from it; everything stays queued."""
 
     def __init__(self, address: str, balance: int, needed: int) -> None:
         """Name the account, what it has and what it needs, in wei."""
         self.address, self.balance, self.needed = address, balance, needed
         super().__init__(
-            f"The relayer's account {address} has {balance} wei and needs {needed} for what it is to send. "
+            f"The account {address} has {balance} wei and needs {needed} for what it is to send. "
             "Fund it: nothing is lost, and the queue goes on by itself."
         )
 
 
 class FeesTooHighError(MedProofError):
-    """The chain asks for higher fees than a relayer may pay; everything stays queued."""
+    """The chain asks for higher fees than a queue may pay; everything stays queued."""
 
     def __init__(self, fee: int, highest: int) -> None:
         """Name both, in wei a unit of gas."""
         self.fee, self.highest = fee, highest
         super().__init__(
-            f"The chain asks for {fee} wei a unit of gas, and the relayer may pay {highest}. "
+            f"The chain asks for {fee} wei a unit of gas, and at most {highest} may be paid. "
             "Wait, or raise highest_fee: nothing is lost."
         )
+
+
+class KeyReusedError(MedProofError):
+    """An idempotency key stands for another transaction already; nothing was queued."""
+
+    def __init__(self, key: str) -> None:
+        """Quote the key."""
+        self.key = key  # as given
+        super().__init__(
+            f"The key {key!r} stands for another transaction in this queue: another recipient, data, value or account. "
+            "Give each transaction a key of its own, and the same one only to the same transaction."
+        )
+
+
+class UnknownTransactionError(MedProofError):
+    """A queue does not know a transaction."""
+
+    def __init__(self, key: str) -> None:
+        """Quote the key."""
+        self.key = key  # as given
+        super().__init__(f"{key!r} is no transaction of this queue. Give the key that submit returned.")
+
+
+class TransactionRefusedError(MedProofError):
+    """A queued transaction took no effect: it would fail, the node refuses it, or it was given up."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        """Quote the key, and what was said when it was refused."""
+        self.key, self.reason = key, reason
+        super().__init__(f"The transaction {key!r} was refused: {reason} Mend that, and submit it again.")
 
 
 class ReceiptError(MedProofError):

@@ -29,7 +29,7 @@ from medproof.errors import (
     MedProofError,
     NodeError,
     OptionError,
-    RelayerFundsError,
+    SenderFundsError,
     TransactionFailedError,
     UnknownRevertError,
     WrongChainError,
@@ -63,7 +63,7 @@ _TROUBLE = (
     TransactionFailedError,
     ConfirmationTimeoutError,
     UnknownRevertError,
-    RelayerFundsError,
+    SenderFundsError,
     FeesTooHighError,
     GatekeeperRefusalError,
 )

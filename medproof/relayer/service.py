@@ -25,7 +25,7 @@ from medproof.errors import (
     MedProofError,
     MessageGasError,
     NodeError,
-    RelayerFundsError,
+    SenderFundsError,
     SigningNeededError,
     UnknownRevertError,
 )
@@ -182,7 +182,7 @@ class Relayer:
             How many messages are not final yet.
 
         Raises:
-            RelayerFundsError: the account cannot pay.
+            SenderFundsError: the account cannot pay.
             FeesTooHighError: the chain asks for more than the relayer may pay.
             NodeError: nobody answers.
             Nothing is lost in any of these: what was begun goes on with the next run.
@@ -210,7 +210,7 @@ class Relayer:
         while not stop.is_set():
             try:
                 self.run_once()
-            except (NodeError, RelayerFundsError, FeesTooHighError) as error:
+            except (NodeError, SenderFundsError, FeesTooHighError) as error:
                 _LOG.warning("round ended early: %s", type(error).__name__)
                 trouble(error)
             stop.wait(pause)
@@ -428,7 +428,7 @@ class Relayer:
     def _require_funds(self, needed: int) -> None:
         balance = self._chain.balance(self._sender.address)
         if balance < needed:
-            raise RelayerFundsError(self._sender.address, balance, needed)
+            raise SenderFundsError(self._sender.address, balance, needed)
 
     # -- telling ------------------------------------------------------------------------------------------------
 

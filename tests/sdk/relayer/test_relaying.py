@@ -21,7 +21,7 @@ from medproof.errors import (
     FeesTooHighError,
     MessageError,
     QueueError,
-    RelayerFundsError,
+    SenderFundsError,
     SigningNeededError,
     UnknownMessageError,
 )
@@ -306,7 +306,7 @@ def test_account_without_funds(suite: MedProof, open_relayer: Open, grant: Grant
     poor = LocalSigner.from_key(b"\x42" * 32)
     work = open_relayer(sender=poor)
     id_ = work.submit(grant(person(0)))
-    with pytest.raises(RelayerFundsError) as caught:
+    with pytest.raises(SenderFundsError) as caught:
         work.run_once(flush=True)
     assert (caught.value.address, caught.value.balance) == (poor.address, 0)
     assert work.status(id_).state is State.QUEUED
@@ -326,7 +326,7 @@ def test_funds_that_vanish_before_the_node_takes_it(
         work.run_once(flush=True)
     kept = work.status(id_)
     assert kept.state is State.SENT
-    with pytest.raises(RelayerFundsError):
+    with pytest.raises(SenderFundsError):
         work.run_once()
     suite.chain.wait(suite.chain.send({"to": poor.address, "value": 10**18}, sender=stranger))
     work_off(work)
