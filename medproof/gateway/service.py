@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from medproof import fhir, hashing
+from medproof import fhir
 from medproof.access.entry import Access, Ground, RecordAccess
 from medproof.access.entry_log import EntryLog
 from medproof.anchoring import Anchorer
@@ -23,9 +22,8 @@ from medproof.errors import (
     RecordUnknownError,
 )
 from medproof.fhir import Resource
-from medproof.fhir.period import data_period
 from medproof.gateway.authentication import Authenticator, Caller
-from medproof.gateway.consent import Consents, Verdict, request_for
+from medproof.gateway.consent import Consents, Verdict
 from medproof.gateway.limits import RateLimit
 from medproof.gateway.moment import Head, Moment, unavailable
 from medproof.gateway.outcome import not_found
@@ -34,8 +32,7 @@ from medproof.gateway.proof import Proof
 from medproof.gateway.readings import Readings
 from medproof.gateway.sessions import Sessions
 from medproof.gateway.settings import Settings
-from medproof.gateway.signature import Claims
-from medproof.policy.codes import DataClass
+from medproof.gateway.taking import arrive
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
@@ -44,7 +41,6 @@ from medproof.store.mailbox import Mailbox
 __all__ = ["Gatekeeper", "Listed", "Results", "Served"]
 
 _SCAN = 100  # records that are opened at once
-_KEYS = uuid.uuid5(uuid.NAMESPACE_URL, "urn:medproof:gateway:key")
 
 
 @dataclass(frozen=True)
@@ -425,36 +421,13 @@ class Gatekeeper:
             raise GatekeeperRefusalError(
                 422, "RESOURCE_TYPE", f"The record is no {resource_type}. Post it to the path of its own type."
             )
-        if int(subject, 16) == 0:
-            said = "The subject is zero, which is nobody's account. Give the patient's pseudonym."
-            raise GatekeeperRefusalError(422, "SUBJECT", said)
-        fhir.patient_of(given)
-        classes = request_for(given, Claims()).classes
-        name = uuid.uuid4() if key is None else uuid.uuid5(_KEYS, f"{caller.account} {subject} {resource_type} {key}")
-        record = Resource(resource_type, {**given.content, "id": str(name)})
-        taken = self._taken(record) if key is not None else None
-        sealed = hashing.seal(record.content)
-        pointer = taken.entry.pointer if taken else PointerKey(subject, self._origin, sealed.commitment)
-        one_class = DataClass(classes.value & -classes.value)  # a pointer has one; the decision asks for them all
-        first, last = data_period(record) or (None, None)
-        days = (first, last) if first is not None and last is not None else None
+        arrival = arrive(self._store, self._origin, subject, given, key=key, by=caller.account)
         writer = Verdict("WRITER", "The custodian's own.", permitted=True, told=True)
-        self._note(caller, None, "create", subject, writer.reason, permitted=True, served=((pointer, writer),))
-        if taken is not None:
-            return taken
-        entry = self._store.put(pointer, record, sealed.salt, data_class=one_class, days=days)
-        self.poster.add(entry.pointer)
-        return StoredRecord(entry, record, sealed.salt)
-
-    def _taken(self, record: Resource) -> StoredRecord | None:
-        """A record that was taken before under the same key; None where none was."""
-        try:
-            stored = self._store.get(record.resource_type, str(record.id), version=1)
-        except RecordUnknownError:
-            return None
-        if hashing.canonical(stored.resource.content) != hashing.canonical(record.content):
-            said = "Another record was taken under this key. Give this one a key of its own."
-            raise GatekeeperRefusalError(409, "KEY_USED", said)
+        served = ((arrival.pointer, writer),)
+        self._note(caller, None, "create", subject, writer.reason, permitted=True, served=served)
+        stored = arrival.put(self._store)
+        if arrival.before is None:
+            self.poster.add(stored.entry.pointer)
         return stored
 
     def _note(
