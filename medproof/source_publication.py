@@ -23,13 +23,13 @@ from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, origin
 from medproof.deployments import Deployment, verify
 from medproof.errors import PublicationError
+from medproof.json_http import ask_json
 
 __all__ = ["Etherscan", "Explorer", "Match", "Publication", "Sourcify", "compiler_version", "publish", "standard_input"]
 
 SOURCIFY = "https://sourcify.dev/server"
 ETHERSCAN = "https://api.etherscan.io/v2/api"
 _TIMEOUT = 60.0  # seconds for an answer
-_LONGEST = 1 << 20  # bytes of an answer
 _SPDX_APACHE_2 = "12"  # Etherscan's number for the Apache licence 2.0
 
 
@@ -224,18 +224,16 @@ class Etherscan:
 
 
 def _ask(method: str, url: str, source: Source, **sent: Any) -> tuple[int, dict[str, Any]]:
-    """One question over HTTP, and the JSON object that answers it."""
+    """One question to an explorer, and the JSON object that answers it."""
+    step = "Check the URL, and try again."
     try:
-        with requests.request(method, url, timeout=_TIMEOUT, stream=True, allow_redirects=False, **sent) as answer:
-            content = answer.raw.read(_LONGEST + 1, decode_content=True)
-            status = answer.status_code
-        said = json.loads(content) if len(content) <= _LONGEST else None
-    except (requests.RequestException, OSError, ValueError, RecursionError) as error:
+        status, said = ask_json(method, url, timeout=_TIMEOUT, **sent)
+    except (requests.RequestException, OSError, ValueError) as error:
         what = f"cannot be published at {origin(url)} ({type(error).__name__})"
-        raise PublicationError(source.identifier, what, "Check the URL, and try again.") from None
-    if not isinstance(said, dict):
+        raise PublicationError(source.identifier, what, step) from None
+    if said is None:
         what = f"cannot be published at {origin(url)}, which answers {status} and no JSON object"
-        raise PublicationError(source.identifier, what, "Check the URL, and try again.")
+        raise PublicationError(source.identifier, what, step)
     return status, said
 
 

@@ -22,7 +22,7 @@ from medproof.cli.session import account, database_at, known_block, open_suite, 
 from medproof.client import MedProof
 from medproof.errors import JsonError, OptionError, ReadReceiptError, RecordError
 from medproof.hashing import Json, JsonObject
-from medproof.signing import LocalSigner
+from medproof.signing import Signer
 
 if TYPE_CHECKING:  # the commands run without the extra until they need it
     from medproof.sharing import Content, Envelope, Opened
@@ -239,9 +239,9 @@ def _envelope(path: Path) -> Envelope:
         return Envelope.from_json(file.read(MAX_ENVELOPE + 1))
 
 
-def _signer(who: KeyOptions) -> LocalSigner:
+def _signer(who: KeyOptions) -> Signer:
     by = party(who)
-    if not isinstance(by, LocalSigner):
+    if not isinstance(by, Signer):
         raise OptionError("--keystore", "names an account of the node, which signs no messages", "Name a key file.")
     return by
 

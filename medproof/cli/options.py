@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
@@ -23,6 +24,7 @@ __all__ = [
     "JsonOptions",
     "KeyOptions",
     "ListOptions",
+    "LogFormat",
     "MomentOptions",
     "PeriodOptions",
     "PseudonymOptions",
@@ -31,6 +33,7 @@ __all__ = [
     "RequestOptions",
     "RuleOptions",
     "SendingOptions",
+    "ServiceOptions",
     "SubjectOptions",
     "SuppressionOptions",
     "WalletOptions",
@@ -39,6 +42,13 @@ __all__ = [
 
 _Codes = list[str] | None
 _CODES = "Repeat it, or separate by commas; ALL for every one."
+
+
+class LogFormat(StrEnum):
+    """What a log is written as."""
+
+    JSON = "json"
+    TEXT = "text"
 
 
 @dataclass(frozen=True)
@@ -106,9 +116,12 @@ class KeyOptions:
     keystore: Annotated[
         str | None,
         Option(
+            "--keystore",
+            "--signer",
             envvar="MEDPROOF_KEYSTORE",
-            metavar="FILE",
-            help="Encrypted key file; its password is asked for, or stands in MEDPROOF_PASSWORD.",
+            metavar="FILE|SIGNER",
+            help="Encrypted key file (its password is asked for, or stands in MEDPROOF_PASSWORD), or a signer that "
+            "holds its key: clef:URL#ADDRESS, web3signer:URL#ADDRESS, ledger:PATH.",
             rich_help_panel="Who you are",
         ),
     ] = None
@@ -170,14 +183,37 @@ class RelayOptions:
         str | None,
         Option(
             envvar="MEDPROOF_RELAY_AS",
-            metavar="FILE|ADDRESS",
-            help="Who sends and pays: a key file (password in MEDPROOF_RELAY_PASSWORD), or an account of the node.",
+            metavar="FILE|SIGNER|ADDRESS",
+            help="Who sends and pays: a key file (password in MEDPROOF_RELAY_PASSWORD), a signer as for --keystore, or "
+            "an account of the node.",
             rich_help_panel="Sending",
         ),
     ] = None
     relay_password_file: Annotated[
         Path | None, Option(metavar="FILE", help="Password of that key file.", rich_help_panel="Sending")
     ] = None
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """What operators see of a command that runs for good."""
+
+    metrics: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS:PORT",
+            envvar="MEDPROOF_METRICS",
+            help="Show numbers for Prometheus at /metrics there, and /healthz.",
+            rich_help_panel="Operating",
+        ),
+    ] = None
+    log_format: Annotated[
+        LogFormat,
+        Option(
+            help="What the log on standard error is: for people, or a line of JSON for each event.",
+            rich_help_panel="Operating",
+        ),
+    ] = LogFormat.TEXT
 
 
 @dataclass(frozen=True)

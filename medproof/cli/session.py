@@ -25,6 +25,7 @@ from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY, EVERYONE, group_grantee
 from medproof.deployments import Deployment, verify
 from medproof.errors import MedProofError, OptionError, SecretArgumentError
+from medproof.external_signers import EXTERNAL, ExternalSigner, external_signer
 from medproof.signing import LocalSigner, NodeSigner, Signer
 from medproof.wallet import Wallet
 
@@ -53,11 +54,15 @@ __all__ = [
 ]
 
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
+_WITH_SECRET = re.compile(
+    rf"\w+:(?:.*[^0-9a-zA-Z])?{_KEY.pattern}(?:[^0-9a-zA-Z].*)?|\w+:\w+://[^/#]*:[^/#]*@.*", re.DOTALL
+)
 _NAMED_SECRETS = ("--private-key", "--key", "--password", "--seed", "--seed-phrase", "--mnemonic", "--phrase")
 _SECRET_FILES = (
     "--keyring",
     "--keystore",
     "--relay-as",
+    "--signer",
     "--wallet",
     "--password-file",
     "--relay-password-file",
@@ -85,7 +90,13 @@ def refuse_secrets(arguments: list[str]) -> None:
 
 
 def _is_secret(text: str) -> bool:
-    return bool(_KEY.fullmatch(text)) or len(text.split()) >= _SHORTEST_PHRASE
+    if EXTERNAL.fullmatch(text):
+        return bool(_WITH_SECRET.fullmatch(text))
+    return _is_key(text) or len(text.split()) >= _SHORTEST_PHRASE
+
+
+def _is_key(text: str) -> bool:
+    return bool(_KEY.fullmatch(text))
 
 
 def database_at(where: str) -> str | Path:
@@ -194,7 +205,8 @@ def acting(options: SubjectOptions) -> tuple[Signer, str]:
 
 
 def party(options: KeyOptions) -> Sender:
-    """A party's account, which sends its transactions itself: by its key file, or an account of the node."""
+    """A party's account, which sends its transactions itself: by its key file, a signer that holds its key, or an
+    account of the node."""
     if options.keystore is None:
         raise OptionError("--keystore", "is missing", "Name the key file of the account that sends.")
     return _sender("--keystore", options.keystore, options.password_file, "MEDPROOF_PASSWORD")
@@ -203,7 +215,7 @@ def party(options: KeyOptions) -> Sender:
 def signer(options: ActorOptions) -> Signer:
     """Who signs."""
     if options.custodian is None and options.keystore is not None:
-        return _unlocked(options.keystore, options.password_file, "MEDPROOF_PASSWORD")
+        return _unlocked("--keystore", options.keystore, options.password_file, "MEDPROOF_PASSWORD")
     if options.custodian is not None or options.wallet is not None:
         return pseudonym(options)
     raise OptionError("--keystore", "is missing", "Say who you are: a key file, or --wallet with --custodian.")
@@ -232,14 +244,19 @@ def sender(options: RelayOptions) -> Sender | None:
 def _sender(option: str, given: str, password_file: Path | None, variable: str) -> Sender:
     if is_address(given):
         return NodeSigner(account(option, given))
-    return _unlocked(given, password_file, variable)
+    return _unlocked(option, given, password_file, variable)
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------
 
 
-def _unlocked(keystore: str, password_file: Path | None, variable: str) -> LocalSigner:
-    return LocalSigner.from_keystore(keystore, password(keystore, password_file, variable))
+def _unlocked(option: str, named: str, password_file: Path | None, variable: str) -> LocalSigner | ExternalSigner:
+    """The account of a key file, or of a signer that holds its key."""
+    if _is_key(named):  # from the environment: no message is to show it
+        raise SecretArgumentError(option)
+    if EXTERNAL.fullmatch(named):
+        return external_signer(named)
+    return LocalSigner.from_keystore(named, password(named, password_file, variable))
 
 
 def password(file: str, password_file: Path | None, variable: str) -> str:

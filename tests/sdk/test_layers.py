@@ -250,7 +250,7 @@ LAYERS = (
     {"fixed_cohort"},
     {"json_reader"},
     {"indexed_merkle"},
-    {"hashing", "key_file", "merkle", "metrics", "telemetry"},
+    {"hashing", "json_http", "key_file", "merkle", "metrics", "telemetry"},
     {"errors"},
     {""},  # medproof itself, which knows its version
 )
