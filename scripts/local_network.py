@@ -5,10 +5,11 @@ In Python::
     with LocalNetwork() as network:
         connect(network.nodes[0].url)
 
-Four nodes, three of them signers, a block a second, chain 7777. A node can be killed and started again, and the network
-parted into groups that do not hear each other. Nothing outlives the process that made it, and everything lies in a
-folder of its own that goes with it. geth 1.13.15 is the last with Clique: it is taken from PATH, or from `.cache/bin`,
-where ``scripts/setup.py --network`` puts it.
+Four nodes, three of them signers, a block a second, chain 7777. A node can be killed and started again, with a wrong
+clock too, and the network parted into groups that do not hear each other: where root makes network namespaces, each
+node has one and its links are cut (`scripts/private_links.py`); elsewhere all are on loopback and drop their peers.
+Nothing outlives the process that made it, and everything lies in a folder of its own that goes with it. geth 1.13.15 is
+the last with Clique: it is taken from PATH, or from `.cache/bin`, where ``scripts/setup.py --network`` puts it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +33,13 @@ from eth_account import Account
 from eth_keys.datatypes import PrivateKey
 
 from scripts.local_anvil import GUARD
-from scripts.local_chain import CACHE, ROOT, START_SECONDS, STOP_SECONDS, ChainError
+from scripts.local_chain import CACHE, ROOT, START_SECONDS, ChainError
+from scripts.private_links import PrivateLinks
 
 CHAIN_ID = 7777
 PERIOD = 1  # seconds between two blocks
 VERSION = "1.13.15"
+PATIENCE = 120.0  # seconds until nodes have what others have: geth dials a lost peer again after 35
 _PASSWORD = "local"
 _RICH = 10**24  # wei; a million ether
 _MODULES = "admin,clique,debug,eth,miner,net,txpool,web3"
@@ -58,6 +61,18 @@ def geth() -> Path:
     return Path(found)
 
 
+def geth_clock() -> Path:
+    """Where the executable with a clock of its own is.
+
+    Raises:
+        ChainError: there is none.
+    """
+    own = CACHE / "bin" / "geth-clock"
+    if not own.exists():
+        raise ChainError("no geth with a clock of its own is here; scripts/setup.py --network compiles it where Go is")
+    return own
+
+
 def _key(number: int) -> PrivateKey:
     """A key that everybody knows: these networks hold nothing."""
     return PrivateKey(number.to_bytes(32, "big"))
@@ -69,16 +84,18 @@ class Node:
 
     number: int  # from 0 on
     folder: Path
-    port: int  # where other nodes find it
+    host: str  # where other nodes find it
+    port: int  # likewise
     url: str  # where it answers
-    address: str  # its account: a signer's, or one that signs no blocks
+    address: str  # its account: a signer's, or one that may become one
+    seals: bool  # whether it seals blocks from its start on
     process: subprocess.Popen[bytes] | None = None
     peers: set[int] = field(default_factory=set)  # whom it is to hear
 
     @property
     def enode(self) -> str:
         """How other nodes name it."""
-        return f"enode://{_key(1000 + self.number).public_key.to_bytes().hex()}@127.0.0.1:{self.port}"
+        return f"enode://{_key(1000 + self.number).public_key.to_bytes().hex()}@{self.host}:{self.port}"
 
     def rpc(self, method: str, *parameters: Any) -> Any:
         """Ask it.
@@ -110,10 +127,18 @@ class Node:
 class LocalNetwork:
     """Several geth nodes, as a context manager."""
 
-    def __init__(self, nodes: int = 4, *, signers: int = 3, funded: Sequence[str] = ()) -> None:
-        """Prepare them; `funded` are further accounts with ether from the first block on."""
-        self._count, self._signers, self._funded = nodes, signers, tuple(funded)
+    def __init__(self, nodes: int = 4, *, signers: int = 3, period: int = PERIOD, funded: Sequence[str] = ()) -> None:
+        """Prepare them.
+
+        Args:
+            nodes: how many.
+            signers: how many of them seal blocks from the first on.
+            period: seconds between two blocks; 0 for a block whenever there is a transaction, and none else.
+            funded: further accounts with ether from the first block on.
+        """
+        self._count, self._signers, self._period, self._funded = nodes, signers, period, tuple(funded)
         self.nodes: list[Node] = []
+        self.links = None if PrivateLinks.missing() else PrivateLinks(nodes)
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._geth = Path()
 
@@ -127,11 +152,13 @@ class LocalNetwork:
         (CACHE / "tmp").mkdir(parents=True, exist_ok=True)
         self._folder = tempfile.TemporaryDirectory(prefix="network-", dir=CACHE / "tmp")
         try:
+            if self.links is not None:
+                self.links.__enter__()
             self._prepare(Path(self._folder.name))
             for node in self.nodes:
                 self.start(node)
             self.heal()
-            self.wait(2)
+            self.wait(2 if self._period else 0)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -142,35 +169,45 @@ class LocalNetwork:
     ) -> None:
         """End them all, and remove what they wrote."""
         for node in self.nodes:
-            if node.process is not None:
-                node.process.terminate()
-        for node in self.nodes:
-            self.kill(node, patience=STOP_SECONDS)
+            self.kill(node)
+        if self.links is not None:
+            self.links.__exit__(None, None, None)
         if self._folder is not None:
             self._folder.cleanup()
 
+    @property
+    def running(self) -> list[Node]:
+        """Those that have not been killed."""
+        return [node for node in self.nodes if node.process is not None]
+
     # -- nodes --------------------------------------------------------------------------------------------------
 
-    def start(self, node: Node) -> None:
+    def start(self, node: Node, *, ahead: int = 0) -> None:
         """Start a node, the first time or again, and wait until it answers.
+
+        Args:
+            node: which.
+            ahead: by how many seconds its clock is ahead of the others'; it is behind where that is negative.
 
         Raises:
             ChainError: it does not.
         """
-        log = (node.folder / "geth.log").open("ab")
-        options = ["--datadir", str(node.folder), "--networkid", str(CHAIN_ID), "--port", str(node.port)]
-        options += ["--nodiscover", "--nodekey", str(node.folder / "node.key"), "--syncmode", "full", "--nat", "none"]
-        options += ["--http", "--http.addr", "127.0.0.1", "--http.port", node.url.rpartition(":")[2]]
-        options += ["--http.api", _MODULES, "--authrpc.addr", "127.0.0.1", "--authrpc.port", "0", "--ipcdisable"]
+        host, _, port = node.url.removeprefix("http://").partition(":")
+        options = ["--config", str(node.folder / "geth.toml"), "--datadir", str(node.folder), "--nat", "none"]
+        options += ["--networkid", str(CHAIN_ID), "--nodiscover", "--nodekey", str(node.folder / "node.key")]
+        options += ["--http", "--http.addr", host, "--http.port", port, "--http.api", _MODULES]
+        options += ["--authrpc.addr", "127.0.0.1", "--authrpc.port", "0", "--ipcdisable", "--syncmode", "full"]
         options += ["--gcmode", "archive", "--cache", "64", "--verbosity", "2", "--rpc.allow-unprotected-txs"]
-        if node.number < self._signers:
-            options += ["--mine", "--miner.etherbase", node.address, "--unlock", node.address]
-            options += ["--password", str(node.folder / "password"), "--allow-insecure-unlock"]
-        with log:
+        options += ["--miner.etherbase", node.address, "--unlock", node.address, "--allow-insecure-unlock"]
+        options += ["--password", str(node.folder / "password")]
+        if node.seals:
+            options.append("--mine")
+        inside = [] if self.links is None else self.links.inside(node.number)
+        with (node.folder / "geth.log").open("ab") as log:
             node.process = subprocess.Popen(
-                ["/bin/sh", "-c", GUARD, "sh", str(self._geth), *options],
+                ["/bin/sh", "-c", GUARD, "sh", *inside, str(geth_clock() if ahead else self._geth), *options],
                 cwd=ROOT,
-                env={"PATH": os.defpath, "HOME": str(node.folder)},
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(node.folder), "CLOCK_AHEAD": str(ahead)},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -190,52 +227,61 @@ class LocalNetwork:
             if other.number in node.peers and other.process is not None:
                 self._connect(node, other)
 
-    def kill(self, node: Node, *, patience: float = 0.0) -> None:
-        """End a node at once, as a power cut does; with patience, once that many seconds are over."""
+    def kill(self, node: Node) -> None:
+        """End a node at once, by SIGKILL, as a power cut does."""
         process, node.process = node.process, None
-        if process is None:
-            return
-        try:
-            process.wait(patience)
-        except subprocess.TimeoutExpired:
+        if process is not None:
             assert process.stdin is not None
             process.stdin.close()  # its guard kills it
             process.wait()
-        if process.stdin is not None and not process.stdin.closed:
-            process.stdin.close()
 
     # -- who hears whom -----------------------------------------------------------------------------------------
 
     def part(self, *groups: Sequence[int]) -> None:
         """Part the network: nodes hear those of their own group alone."""
+        if self.links is not None:
+            self.links.part(*groups)
+            return
         for node in self.nodes:
             [group] = [one for one in groups if node.number in one]
             self._hear(node, set(group) - {node.number})
-        for node in self.nodes:
-            self._await(lambda node=node: len(node.rpc("admin_peers")) <= len(node.peers), "is parted")
+        for node in self.running:
+            self.until(lambda node=node: len(node.rpc("admin_peers")) <= len(node.peers), "is parted")
 
     def heal(self) -> None:
         """Let all hear all."""
         everybody = {node.number for node in self.nodes}
+        if self.links is not None:
+            self.links.part(everybody)
         for node in self.nodes:
             self._hear(node, everybody - {node.number})
-        for node in self.nodes:
-            if node.process is not None:
-                self._await(lambda node=node: bool(node.rpc("admin_peers")), "hears others")
+        for node in self.running:
+            self.until(lambda node=node: bool(node.rpc("admin_peers")), "hears others")
 
     def wait(self, blocks: int) -> int:
         """Wait until every running node has that many further blocks; return the number that all have."""
-        running = [node for node in self.nodes if node.process is not None]
-        target = max(node.block() for node in running) + blocks
-        self._await(lambda: all(node.block() >= target for node in running), f"has block {target}")
+        target = max(node.block() for node in self.running) + blocks
+        self.until(lambda: all(node.block() >= target for node in self.running), f"has block {target}")
         return target
 
     def agree(self) -> int:
         """Wait until all running nodes have what is the newest block now, or another in its place, and the same one."""
         target = self.wait(0)
-        running = [node for node in self.nodes if node.process is not None]
-        self._await(lambda: len({node.block_hash(target) for node in running}) == 1, f"agrees on block {target}")
+        same = lambda: len({node.block_hash(target) for node in self.running}) == 1  # noqa: E731
+        self.until(same, f"agrees on block {target}")
         return target
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait until something holds of the network, such as "is parted".
+
+        Raises:
+            ChainError: it does not in time.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > deadline:
+                raise ChainError(f"the network never {what}: {[node.block() for node in self.running]}")
+            time.sleep(0.1)
 
     def _hear(self, node: Node, others: set[int]) -> None:
         gone, node.peers = node.peers - others, others
@@ -248,15 +294,9 @@ class LocalNetwork:
             elif other.number in others:
                 self._connect(node, other)
 
-    def _connect(self, node: Node, other: Node) -> None:
+    @staticmethod
+    def _connect(node: Node, other: Node) -> None:
         node.rpc("admin_addPeer", other.enode)
-
-    def _await(self, condition: Any, what: str) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while not condition():
-            if time.monotonic() > deadline:
-                raise ChainError(f"the network never {what}: {[node.block() for node in self.nodes if node.process]}")
-            time.sleep(0.1)
 
     # -- what they start from -----------------------------------------------------------------------------------
 
@@ -271,8 +311,7 @@ class LocalNetwork:
             (place / "keystore" / f"{address}.json").write_text(json.dumps(key))
             (place / "password").write_text(_PASSWORD)
             (place / "node.key").write_text(_key(1000 + number).to_bytes().hex())
-            ports = _free_ports(2)
-            self.nodes.append(Node(number, place, ports[0], f"http://127.0.0.1:{ports[1]}", address))
+            self.nodes.append(self._node(number, place, address))
             made = subprocess.run(
                 [str(self._geth), "init", "--datadir", str(place), str(genesis)],
                 capture_output=True,
@@ -281,6 +320,16 @@ class LocalNetwork:
             )
             if made.returncode:
                 raise ChainError(f"node {number} cannot be prepared: {made.stderr[-2000:]}")
+
+    def _node(self, number: int, folder: Path, address: str) -> Node:
+        if self.links is None:
+            heard, asked = _free_ports(2)
+            host, url = "127.0.0.1", f"http://127.0.0.1:{asked}"
+        else:
+            heard, host, url = 30303, self.links.peer_address(number), f"http://{self.links.address(number)}:8545"
+        # By its options alone, geth would listen on every address.
+        (folder / "geth.toml").write_text(f'[Node.P2P]\nListenAddr = "{host}:{heard}"\n')
+        return Node(number, folder, host, heard, url, address, seals=number < self._signers)
 
     def _genesis(self, addresses: Sequence[str]) -> dict[str, Any]:
         """EIP-225's: the signers stand in the first block's extra data; all forks of London from the first block on."""
@@ -291,7 +340,7 @@ class LocalNetwork:
             "config": {
                 "chainId": CHAIN_ID,
                 **{f"{fork}Block": 0 for fork in (*forks, "berlin", "london")},
-                "clique": {"period": PERIOD, "epoch": 30000},
+                "clique": {"period": self._period, "epoch": 30000},
             },
             "difficulty": "1",
             "gasLimit": "30000000",

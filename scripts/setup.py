@@ -44,7 +44,7 @@ GANACHE_CHECK = (
     ".then(() => process.exit(0), () => process.exit(1))"
 )
 
-# What time.Now of Go's own library becomes in a geth with a clock of its own; what runs by itself, such as timers, stays.
+# What time.Now of Go's own library becomes in a geth with a clock of its own; timers and what was measured stay.
 GO_CLOCK = """func Now() Time {
 	t := machineNow()
 	t.addSec(clockAhead)
