@@ -21,6 +21,7 @@ from medproof.client import MedProof
 from medproof.errors import OptionError
 from medproof.policy.document import PolicyDocument
 from medproof.signing import LocalSigner
+from medproof.telemetry import log
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -94,7 +95,7 @@ def serve(
     # Here, so that the other commands run without the extra.
     from medproof.access.entry_log import EntryLog
     from medproof.gateway import Gatekeeper, Settings, serve
-    from medproof.gateway.telemetry import log
+    from medproof.gateway.telemetry import LOGGER
     from medproof.store import KeyRing, MasterKey, SqlStore
 
     if not _FINALITY.fullmatch(finality):
@@ -135,7 +136,7 @@ def serve(
             settings,
             sender=sender,
             entry_log=entries,
-            trouble=lambda error: log("posting", trouble=type(error).__name__),
+            trouble=lambda error: log(LOGGER, "posting", trouble=type(error).__name__),
         )
         said = f"Serving {origin} on {host}:{port}. Ctrl-C stops."
         with _pages(suite, explore) as routers:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from medproof.cli.options import ChainOptions, expanded
+from medproof.cli.operating import running, shown
+from medproof.cli.options import ChainOptions, LogFormat, ServiceOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.session import database_at, open_suite
 from medproof.errors import OptionError
@@ -18,7 +18,7 @@ from medproof.hashing import Json
 from medproof.networks import network_named
 
 if TYPE_CHECKING:
-    from medproof.indexer import Progress
+    from medproof.indexer import Indexer, Progress
 
 __all__ = ["index"]
 
@@ -29,6 +29,7 @@ _PAUSE = 2.0  # seconds between looks at the chain
 @expanded
 def index(
     chain: ChainOptions,
+    service: ServiceOptions,
     store: Annotated[
         str,
         Option(
@@ -57,6 +58,8 @@ def index(
 
     if finality is not None and not _FINALITY.fullmatch(finality):
         raise OptionError("--finality", f"is {finality!r}", "Give a number of blocks, safe, or finalized.")
+    if service.metrics is not None and not follow:
+        raise OptionError("--metrics", "is named without --follow", "Numbers are for what runs on: add --follow.")
     if follow and to_block is not None:
         raise OptionError("--follow", "goes on for good, and --to-block names an end", "Give one of them.")
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
@@ -68,14 +71,7 @@ def index(
         indexer = Indexer(opened, suite.chain, suite.deployment, check=second, finality=counted)
         first = indexer.indexed.block
         if follow:
-            output.aside(f"Following from block {first + 1}. Ctrl-C stops; the index is whole at every moment.")
-            with suppress(KeyboardInterrupt):
-                indexer.follow(
-                    threading.Event(),
-                    pause=_PAUSE,
-                    report=_news(output, first),
-                    trouble=lambda error: output.aside(str(error)),
-                )
+            _follow(indexer, service, output)
             progress = Progress(indexer.indexed.block, indexer.indexed.block, 0)
         else:
             with output.rate("Indexing", "events") as show:
@@ -87,6 +83,28 @@ def index(
         output.say(f"Read up to block {progress.block}{_what(progress)}. The index is {store}.")
     finally:
         opened.close()
+
+
+def _follow(indexer: Indexer, service: ServiceOptions, output: Output) -> None:
+    """Go on until Ctrl-C or SIGTERM, and tell operators of it."""
+    from medproof.indexer.telemetry import LOGGER, FollowingMetrics
+
+    seen, first = FollowingMetrics(indexer.indexed), indexer.indexed.block
+    news = _news(output, first)
+
+    def report(progress: Progress) -> None:
+        seen.report(progress)
+        news(progress)
+
+    def trouble(error: Exception) -> None:
+        seen.trouble(error)
+        if service.log_format is LogFormat.TEXT:
+            output.aside(str(error))
+
+    watched = shown(service, seen.metrics, seen.pulse)
+    with running(service, LOGGER.name, tells=True) as stop, watched, suppress(KeyboardInterrupt):
+        output.aside(f"Following from block {first + 1}. Ctrl-C stops; the index is whole at every moment.")
+        indexer.follow(stop, pause=_PAUSE, report=report, trouble=trouble)
 
 
 def _news(output: Output, first: int) -> Callable[[Progress], None]:

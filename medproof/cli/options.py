@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -41,6 +42,8 @@ __all__ = [
 ]
 
 _Codes = list[str] | None
+_LAST_PORT = 65_535
+_PLACE = re.compile(r"(?P<host>[0-9A-Za-z.-]+|\[[0-9a-fA-F:.]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
 _CODES = "Repeat it, or separate by commas; ALL for every one."
 
 
@@ -214,6 +217,25 @@ class ServiceOptions:
             rich_help_panel="Operating",
         ),
     ] = LogFormat.TEXT
+
+    def __post_init__(self) -> None:
+        """Refuse what is no place to listen, before any work begins."""
+        _ = self.place
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """Where the numbers are shown: an address and a port.
+
+        Raises:
+            OptionError: it is none.
+        """
+        if self.metrics is None:
+            return None
+        found = _PLACE.fullmatch(self.metrics)
+        if found is None or int(found["port"]) > _LAST_PORT:
+            step = "Give an address and a port, such as 127.0.0.1:9101."
+            raise OptionError("--metrics", f"is {self.metrics!r}", step)
+        return found["host"].strip("[]"), int(found["port"])
 
 
 @dataclass(frozen=True)

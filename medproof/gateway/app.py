@@ -23,7 +23,8 @@ from medproof.gateway.routes.messages import message_routes
 from medproof.gateway.routes.operations import operation_routes
 from medproof.gateway.routes.records import record_routes
 from medproof.gateway.service import Gatekeeper
-from medproof.gateway.telemetry import METHODS, Metrics, Telemetry
+from medproof.gateway.telemetry import METHODS, RequestMetrics, Telemetry
+from medproof.metrics import Metrics
 
 __all__ = ["create_app"]
 
@@ -57,19 +58,14 @@ def create_app(gatekeeper: Gatekeeper, *, routers: Sequence[APIRouter] = ()) -> 
     )
     app.state.gatekeeper, app.state.failure = gatekeeper, None
     settings = gatekeeper.settings
-    metrics = Metrics(
-        {
-            "pointers_open": lambda: gatekeeper.poster.open if gatekeeper.poster else 0,
-            "entries_not_anchored": lambda: gatekeeper.anchorer.behind() if gatekeeper.anchorer else 0,
-            "readings_not_anchored": lambda: gatekeeper.readings.anchorer.behind() if gatekeeper.readings else 0,
-        }
-    )
+    metrics = _metrics(gatekeeper)
+    https = settings.origin.startswith("https:")
     limit = RateLimit(settings.address_rate, settings.address_burst)
     app.add_middleware(Promises)
     app.add_middleware(
         Limits, body=settings.max_body, headers=settings.max_headers, addresses=limit, refuse=refusal_response
     )
-    app.add_middleware(Telemetry, metrics=metrics, https=settings.origin.startswith("https:"), refuse=refusal_response)
+    app.add_middleware(Telemetry, metrics=RequestMetrics(metrics), https=https, refuse=refusal_response)
     _add_errors(app)
     app.include_router(record_routes(gatekeeper))
     app.include_router(access_routes(gatekeeper))
@@ -80,6 +76,22 @@ def create_app(gatekeeper: Gatekeeper, *, routers: Sequence[APIRouter] = ()) -> 
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _metrics(gatekeeper: Gatekeeper) -> Metrics:
+    """The gatekeeper's numbers, those included that are asked for when they are read."""
+    metrics, poster, anchorer, readings = (
+        Metrics("gateway"),
+        gatekeeper.poster,
+        gatekeeper.anchorer,
+        gatekeeper.readings,
+    )
+    metrics.gauge("pointers_open", "Pointers to post, or not confirmed yet.", lambda: poster.open if poster else 0)
+    behind = "Entries of the access log that are in no anchored batch yet."
+    metrics.gauge("entries_not_anchored", behind, lambda: anchorer.behind() if anchorer else 0)
+    behind = "Devices' readings that are in no anchored batch yet."
+    metrics.gauge("readings_not_anchored", behind, lambda: readings.anchorer.behind() if readings else 0)
+    return metrics
 
 
 def _methods(request: Request) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from typing import TextIO, cast
+from typing import cast
 
 import uvicorn
 from fastapi import APIRouter, FastAPI
@@ -14,9 +13,12 @@ from fastapi import APIRouter, FastAPI
 from medproof.errors import MedProofError
 from medproof.gateway.app import create_app
 from medproof.gateway.service import Gatekeeper
+from medproof.gateway.telemetry import LOGGER
+from medproof.telemetry import log_to
 
-__all__ = ["Server", "http_server", "log_to", "serve", "server_of"]
+__all__ = ["QUOTING", "Server", "http_server", "serve", "server_of"]
 
+QUOTING = ("uvicorn", "python_multipart")  # loggers whose lines may quote requests
 _GRACE = 30  # seconds for requests that are under way when the end comes
 _MOST_AT_ONCE = 512  # connections; beyond it the answer is 503
 
@@ -83,7 +85,7 @@ def serve(
     Raises:
         MedProofError: it does not start; see `Gatekeeper.start`.
     """
-    log_to(sys.stdout)
+    log_to(sys.stdout, name=LOGGER.name, as_json=True, silent=QUOTING)
     server = server_of(gatekeeper, host=host, port=port, routers=routers)
     server.ready = ready
     try:
@@ -93,17 +95,3 @@ def serve(
         if failure is None:
             raise
         raise failure from None
-
-
-def log_to(stream: TextIO) -> None:
-    """Write the gatekeeper's lines of JSON to a stream; those of others, which may quote requests, go nowhere."""
-    logger = logging.getLogger("medproof.gateway")
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-    for name in ("uvicorn", "python_multipart"):
-        other = logging.getLogger(name)
-        other.handlers[:] = [logging.NullHandler()]
-        other.propagate = False

@@ -6,24 +6,22 @@ together, and nobody can be found by them.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medproof.errors import GatekeeperRefusalError
 from medproof.hashing import keyed_identifier
+from medproof.metrics import Metrics
+from medproof.telemetry import log
 
-__all__ = ["METHODS", "Metrics", "Telemetry", "log", "tag"]
+__all__ = ["LOGGER", "METHODS", "RequestMetrics", "Telemetry", "tag"]
 
-_LOGGER = logging.getLogger("medproof.gateway")
+LOGGER = logging.getLogger("medproof.gateway")
 _KEY = secrets.token_bytes(32)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
@@ -44,54 +42,22 @@ def tag(text: str) -> str:
     return keyed_identifier(_KEY, text or "-", purpose="gateway-log:v1").hex()[:16]
 
 
-def log(event: str, *, level: int = logging.INFO, **facts: object) -> None:
-    """Write one line of JSON."""
-    when = datetime.now(UTC).isoformat(timespec="milliseconds")
-    name = logging.getLevelName(level).lower()
-    _LOGGER.log(level, json.dumps({"time": when, "level": name, "event": event, **facts}))
+class RequestMetrics:
+    """What is counted of requests."""
 
-
-class Metrics:
-    """Counters and a histogram, in the text that Prometheus reads."""
-
-    def __init__(self, gauges: Mapping[str, Callable[[], int]]) -> None:
-        """Count; `gauges` are asked when the numbers are read."""
-        self._gauges = gauges
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._refusals: Counter[str] = Counter()
-        self._buckets: Counter[float] = Counter()
-        self._seconds = 0.0
-        self._lock = threading.Lock()
+    def __init__(self, metrics: Metrics) -> None:
+        """Count in a gatekeeper's numbers."""
+        labels = ("route", "method", "status")
+        self._requests = metrics.counter("requests_total", "Requests that were answered.", labels)
+        self._refusals = metrics.counter("refusals_total", "Requests that were refused, by why.", ("code",))
+        self._seconds = metrics.histogram("request_seconds", "How long requests took.", _BOUNDS)
 
     def count(self, route: str, method: str, status: int, seconds: float, refusal: str | None) -> None:
         """Count one request."""
-        with self._lock:
-            self._requests[route, method, status] += 1
-            self._seconds += seconds
-            self._buckets.update(bound for bound in _BOUNDS if seconds <= bound)
-            if refusal:
-                self._refusals[refusal] += 1
-
-    def text(self) -> str:
-        """All numbers, in Prometheus' text format 0.0.4."""
-        with self._lock:
-            total = sum(self._requests.values())
-            lines = ["# TYPE medproof_gateway_requests_total counter"]
-            for (route, method, status), number in sorted(self._requests.items()):
-                labels = f'route="{route}",method="{method}",status="{status}"'
-                lines.append(f"medproof_gateway_requests_total{{{labels}}} {number}")
-            lines.append("# TYPE medproof_gateway_refusals_total counter")
-            for code, number in sorted(self._refusals.items()):
-                lines.append(f'medproof_gateway_refusals_total{{code="{code}"}} {number}')
-            lines.append("# TYPE medproof_gateway_request_seconds histogram")
-            for bound in _BOUNDS:
-                lines.append(f'medproof_gateway_request_seconds_bucket{{le="{bound}"}} {self._buckets[bound]}')
-            lines.append(f'medproof_gateway_request_seconds_bucket{{le="+Inf"}} {total}')
-            lines.append(f"medproof_gateway_request_seconds_sum {self._seconds:.6f}")
-            lines.append(f"medproof_gateway_request_seconds_count {total}")
-        for name, gauge in self._gauges.items():
-            lines += [f"# TYPE medproof_gateway_{name} gauge", f"medproof_gateway_{name} {gauge()}"]
-        return "\n".join(lines) + "\n"
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.observe(seconds)
+        if refusal:
+            self._refusals.labels(refusal).inc()
 
 
 class Telemetry:
@@ -101,7 +67,7 @@ class Telemetry:
         self,
         app: ASGIApp,
         *,
-        metrics: Metrics,
+        metrics: RequestMetrics,
         https: bool,
         refuse: Callable[[Scope, GatekeeperRefusalError], ASGIApp],
     ) -> None:
@@ -160,4 +126,9 @@ class Telemetry:
             "milliseconds": round(seconds * 1000, 1),
             "failure": failure,
         }
-        log("request", level=logging.ERROR if failure and failure != "ClientDisconnect" else logging.INFO, **facts)
+        log(
+            LOGGER,
+            "request",
+            level=logging.ERROR if failure and failure != "ClientDisconnect" else logging.INFO,
+            **facts,
+        )

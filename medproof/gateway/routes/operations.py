@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from medproof.gateway.http import describe
 from medproof.gateway.service import Gatekeeper
-from medproof.gateway.telemetry import Metrics
+from medproof.metrics import CONTENT_TYPE, Metrics
 
 __all__ = ["operation_routes"]
 
@@ -36,6 +36,6 @@ def operation_routes(gatekeeper: Gatekeeper, metrics: Metrics) -> APIRouter:
         forwarded = any(name in request.headers for name in _FORWARDED)
         if forwarded or request.client is None or request.client.host not in gatekeeper.settings.operators:
             raise HTTPException(404)
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router

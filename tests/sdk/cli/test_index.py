@@ -48,6 +48,8 @@ def test_part_of_it(run: Run, here: Path, suite: MedProof, chain: Chain, node: L
         (("--finality", "soon"), "Give a number of blocks, safe, or finalized"),
         (("--follow", "--to-block", "7"), "Give one of them"),
         (("--check", "nowhere"), "nowhere"),
+        (("--metrics", "127.0.0.1:9101"), "add --follow"),
+        (("--metrics", "9101", "--follow"), "such as 127.0.0.1:9101"),
     ],
 )
 def test_what_it_refuses(options: tuple[str, ...], said: str, run: Run, here: Path, suite: MedProof) -> None:

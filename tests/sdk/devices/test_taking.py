@@ -24,6 +24,7 @@ from medproof.signing import LocalSigner
 from medproof.store import Query, SqlStore
 from tests.sdk.devices.conftest import METER, Measure, Send, body_of, codes, pressure
 from tests.sdk.gateway.conftest import ORIGIN, Bridge, Connect, Keep, observation, settle
+from tests.support.metrics import samples
 
 
 def refused(answer: Any) -> tuple[int, str]:
@@ -265,7 +266,8 @@ def test_one_reading_is_proved_without_the_rest(
     answer = send(*batch)[1]
     settle(gatekeeper)
     operator = httpx.Client(transport=Bridge(create_app(gatekeeper), address="127.0.0.1"))
-    assert "readings_not_anchored 5\n" in operator.get(f"{ORIGIN}/metrics").text
+    numbers = samples(operator.get(f"{ORIGIN}/metrics").text)
+    assert numbers["medproof_gateway_readings_not_anchored", frozenset()] == 5
     target = f"/devices/readings/{answer['readings'][2]['id']}/proof"
     with pytest.raises(UnprovedRecordError, match="not anchored yet"):
         reader.prove_reading(str(answer["readings"][2]["id"]))

@@ -25,10 +25,12 @@ from medproof import fhir
 from medproof.client import MedProof
 from medproof.errors import StoreFullError
 from medproof.gateway import Access, Gatekeeper, GatekeeperClient, Settings, create_app
-from medproof.gateway.server import log_to
+from medproof.gateway.server import QUOTING
 from medproof.gateway.sessions import IDLE, INVITATION, LONGEST
+from medproof.gateway.telemetry import LOGGER
 from medproof.signing import LocalSigner
 from medproof.store import Query, SqlStore
+from medproof.telemetry import log_to
 from tests.sdk.gateway.conftest import ORIGIN, TREATMENT, Bridge, Clock, Keep, observation, settle
 from tests.sdk.relayer.test_contract_wallets import Wallet
 
@@ -584,16 +586,16 @@ def test_the_log_tells_nothing_of_a_form(
     text = caplog.text.lower()
     for secret in ("canary", relayer.address, measured["patient"], measured["form"], "36.60", "8310-5"):
         assert secret.lower() not in text
-    assert '"refusal": "FIELDS"' in caplog.text
+    assert 'refusal="FIELDS"' in caplog.text
 
 
 @pytest.fixture
 def served_log() -> Iterator[io.StringIO]:
     """Logging as `serve` sets it up, and put back afterwards."""
-    loggers = [logging.getLogger(name) for name in ("medproof.gateway", "uvicorn", "python_multipart")]
+    loggers = [logging.getLogger(name) for name in (LOGGER.name, *QUOTING)]
     before = [(one.handlers[:], one.level, one.propagate) for one in loggers]
     stream = io.StringIO()
-    log_to(stream)
+    log_to(stream, name=LOGGER.name, as_json=True, silent=QUOTING)
     yield stream
     for one, (handlers, level, propagate) in zip(loggers, before, strict=True):
         one.handlers[:], one.propagate = handlers, propagate

@@ -57,7 +57,7 @@ def gatekeeper(
 def test_what_keeps_it_from_starting_is_told(
     gatekeeper: Gatekeeper, suite: MedProof, clinic: LocalSigner, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda *_, **__: None)
     suite.batch_anchor.anchor(clinic.address, 1, keccak(b"another"), log=1, sender=clinic)
     with pytest.raises(AnchorMismatchError, match="Log 1 and the chain differ"):
         serve(gatekeeper, port=port)
@@ -89,7 +89,7 @@ def test_served_and_verified_over_a_socket(
 
 
 def test_it_says_so_once_it_answers(gatekeeper: Gatekeeper, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda *_, **__: None)
     heard: list[bool] = []
 
     def ready() -> None:
@@ -108,7 +108,7 @@ def test_it_says_so_once_it_answers(gatekeeper: Gatekeeper, port: int, monkeypat
 def test_it_does_not_say_so_where_it_does_not_start(
     gatekeeper: Gatekeeper, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("medproof.gateway.server.log_to", lambda stream: None)
+    monkeypatch.setattr("medproof.gateway.server.log_to", lambda *_, **__: None)
     heard: list[bool] = []
     with socket.create_server(("127.0.0.1", port)), pytest.raises(SystemExit):
         serve(gatekeeper, port=port, ready=lambda: heard.append(True))
