@@ -14,13 +14,16 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Protocol, cast
 
 import requests
 from eth_account.messages import SignableMessage
 from eth_keys.datatypes import PublicKey
+from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
 from eth_utils.address import is_address, to_checksum_address
 
+from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import origin
 from medproof.errors import ExternalSignerError, MissingExtraError
 from medproof.json_http import LONGEST, ask_json
@@ -53,13 +56,14 @@ class _Dialect:
     sign_transaction: str
     sign_typed_data: str
     typed_data_as_text: bool
+    takes_function: bool  # beside a transaction, the signature of the function that it calls, which it then can show
 
 
 _DIALECTS = {
     # geth.ethereum.org/docs/tools/clef/apis
-    "clef": _Dialect("Clef", "account_list", "account_signTransaction", "account_signTypedData", False),
+    "clef": _Dialect("Clef", "account_list", "account_signTransaction", "account_signTypedData", False, True),
     # docs.web3signer.consensys.io/reference/api/json-rpc
-    "web3signer": _Dialect("Web3Signer", "eth_accounts", "eth_signTransaction", "eth_signTypedData", True),
+    "web3signer": _Dialect("Web3Signer", "eth_accounts", "eth_signTransaction", "eth_signTypedData", True, False),
 }
 EXTERNAL = re.compile(rf"({'|'.join([*_DIALECTS, 'ledger'])}):(.*)", re.DOTALL)
 """What names a signer that is no key file: its kind, and where it is."""
@@ -126,7 +130,11 @@ class RemoteSigner:
             ExternalSignerError: it refuses, does not answer, or gives another transaction than it was asked for.
         """
         asked = {name: _quantity(value) for name, value in transaction.items() if value is not None}
-        given = self._ask(self._dialect.sign_transaction, [{**asked, "from": self.address}])
+        parameters: list[Any] = [{**asked, "from": self.address}]
+        called = _functions().get(str(asked.get("data"))[:10]) if asked.get("to") else None
+        if called is not None and self._dialect.takes_function:
+            parameters.append(called)
+        given = self._ask(self._dialect.sign_transaction, parameters)
         raw = self._hex(given.get("raw") if isinstance(given, Mapping) else given)
         signature = signature_in(raw, chain_id=transaction["chainId"])
         if signature is None or with_signature(transaction, signature) != raw:
@@ -325,6 +333,14 @@ def _own(where: str, address: str, hashed: bytes, signature: bytes) -> bytes:
         rule = f"gave a signature that is not {address}'s for what it was asked to sign"
         raise ExternalSignerError(where, rule, "Nothing was sent. Do not use it")
     return signature
+
+
+@cache
+def _functions() -> Mapping[str, str]:
+    """The signatures of the suite's functions, by the first four bytes of a call of theirs, 0x…"""
+    entries = [cast(Any, one) for name in CONTRACTS for one in artifact(name).abi if one["type"] == "function"]
+    signatures = {abi_to_signature(one) for one in entries}
+    return {"0x" + function_signature_to_4byte_selector(one).hex(): one for one in signatures}
 
 
 def _as_json(value: Any) -> Any:
