@@ -1095,6 +1095,26 @@ class DisclosureError(MedProofError):
         super().__init__(f"{path or 'The disclosure'} {rule}. {step}.")
 
 
+class NoCliqueError(NodeError):
+    """A node says nothing of the signers of a Clique network."""
+
+    def __init__(self, origin: str, said: str) -> None:
+        """Name the node, by its address without path, and what it says."""
+        super().__init__(
+            f"The node at {origin} says nothing of signers: {said[:200]}. This is for chains that seal by Clique "
+            "(EIP-225); where this is one, ask a node that offers it (geth: --http.api eth,net,web3,clique)."
+        )
+
+
+class SignerVoteError(MedProofError):
+    """A vote about a signer of a Clique network changes nothing, does not count, or could stop the network."""
+
+    def __init__(self, account: str, rule: str, step: str) -> None:
+        """Name the account that it is about, what is wrong and the next step."""
+        self.account = account
+        super().__init__(f"{account} {rule}. {step}.")
+
+
 class StateUnavailableError(NodeError):
     """A node does not say or prove what the chain's state was at a block."""
 
@@ -1207,3 +1227,22 @@ class StudyResultError(MedProofError):
         self.part = part  # such as "salt"; empty for the whole
         said = f"{part} of the answer" if part else "The answer"
         super().__init__(f"{said} {rule}. Ask the custodian for another.")
+
+
+class BackupError(MedProofError):
+    """A backup cannot be made or restored, or is not what was made; nothing was changed."""
+
+    def __init__(self, part: str, rule: str, step: str = "Do not rely on it, and take another") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "records.db"
+        super().__init__(f"The backup's {part} {rule}. {step}.")
+
+
+class MigrationError(MedProofError):
+    """A migration's file, or a step of it, is not what the two deployments say."""
+
+    def __init__(self, part: str, rule: str, step: str = "Export it anew") -> None:
+        """Name the part, what is wrong with it and the next step."""
+        self.part = part  # such as "steps[3]"; empty for the whole
+        said = f"The migration's {part}" if part else "The migration's file"
+        super().__init__(f"{said} {rule}. {step}.")

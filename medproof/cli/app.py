@@ -13,6 +13,7 @@ from medproof import __version__
 from medproof.cli import (
     access,
     anchor,
+    backup,
     bounty,
     claim_decisions,
     claim_review,
@@ -125,6 +126,7 @@ app.add_typer(duo.app, name="duo")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(device.app, name="device")
 app.add_typer(anchor.app, name="anchor")
+app.add_typer(backup.app, name="backup")
 app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
 app.add_typer(prescription.app, name="prescription")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from medproof.errors import ExportError
 from medproof.explore.asking import EXAMPLES
 from medproof.explore.explorer import SHOWN, Explorer
 from medproof.explore.parameters import Pairs
 from medproof.explore.site import ASSETS, Site, asset
-from medproof.research.export import written_aside
+from medproof.new_folder import written_aside
 
 __all__ = ["write_site"]
 
@@ -54,7 +55,7 @@ def write_site(explorer: Explorer, folder: Path, *, progress: Callable[[int, int
     """
     site, done = _Copy(), 0
     site.link("")
-    with written_aside(folder) as draft:
+    with written_aside(folder, ExportError) as draft:
         (draft / "assets").mkdir()
         for name in ASSETS:
             (draft / "assets" / name).write_bytes(asset(name))

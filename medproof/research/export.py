@@ -14,11 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,7 @@ from medproof.errors import ExportError, IndexTimeError
 from medproof.hashing import JsonObject
 from medproof.indexer.index import BlockHash
 from medproof.merkle import MerkleLog
+from medproof.new_folder import written_aside
 from medproof.research import rows
 from medproof.research.arrays import arrow_schema
 from medproof.research.cohort import Cohort
@@ -168,7 +167,7 @@ def _write(contents: _Contents, folder: Path, formats: Sequence[str], progress: 
             raise ExportError(f"format {name!r}", "is unknown", f"Name one of {', '.join((*FORMATS, FHIR))}")
     row_kinds = [name for name in kinds if name in FORMATS]
     described = [table for table, _ in contents.tables] if row_kinds else []
-    with written_aside(folder) as draft:
+    with written_aside(folder, ExportError) as draft:
         tables = [
             _write_table(draft, table, source, row_kinds, progress) for table, source in contents.tables if row_kinds
         ]
@@ -326,20 +325,3 @@ def _file(path: Path, tables: set[str]) -> ExportedFile:
         os.fsync(file.fileno())
     table = path.name.partition(".")[0]
     return ExportedFile(path.name, path.stat().st_size, digest, table if table in tables else None)
-
-
-@contextmanager
-def written_aside(folder: Path) -> Iterator[Path]:
-    """A folder beside this one, which takes its place when all went well and is gone otherwise."""
-    if folder.exists() or folder.is_symlink():
-        raise ExportError(f"folder {folder}", "is there already", "Name a new one")
-    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
-    try:
-        draft.mkdir()
-        yield draft
-        draft.rename(folder)
-    except OSError as error:
-        step = "Check the folder and the disk"
-        raise ExportError(f"folder {folder}", f"cannot be written ({error.strerror})", step) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
