@@ -16,12 +16,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 import requests
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from tiny_keccak import keccak256
 from web3 import Web3
 from web3.contract import Contract
@@ -42,6 +41,7 @@ from medproof.errors import (
     ArgumentError,
     ConfirmationTimeoutError,
     ContractError,
+    MedProofError,
     NodeError,
     StateUnavailableError,
     TransactionFailedError,
@@ -56,6 +56,7 @@ __all__ = [
     "Block",
     "Chain",
     "Event",
+    "QueuedSender",
     "Receipt",
     "Sender",
     "UnclearAnswerError",
@@ -64,7 +65,6 @@ __all__ = [
     "transaction_hash",
 ]
 
-Sender = TransactionSigner | NodeSigner
 
 _SEND_ATTEMPTS = 20  # times a transaction is signed again after losing its nonce to another sender
 _DELIVERIES = 3  # times the same bytes are sent to a node that gives no clear answer
@@ -121,6 +121,24 @@ class Receipt:
     def events(self, contract: Contract) -> tuple[Event, ...]:
         """The events of one contract in this transaction, decoded, in order."""
         return tuple(decode_logs(contract, self.logs))
+
+
+@runtime_checkable
+class QueuedSender(Protocol):
+    """An account whose transactions a durable queue sends (`medproof.sending`): it chooses nonce, gas and fees."""
+
+    @property
+    def address(self) -> str:
+        """The account's checksummed address."""
+
+    def send(self, transaction: Mapping[str, Any]) -> str:
+        """Queue and send a transaction: its hash, which a replacement changes."""
+
+    def wait(self, transaction: str) -> Receipt:
+        """Wait until it, or what replaced it, counts."""
+
+
+Sender = TransactionSigner | NodeSigner | QueuedSender
 
 
 class Chain:
@@ -317,6 +335,14 @@ class Chain:
             results.append(answer["result"])
         return results
 
+    def answers(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        """The node's whole answers to several questions, refusals among them, many in one request.
+
+        Raises:
+            NodeError: nobody answers, or the answers are not to what was asked.
+        """
+        return list(self._ask_each(questions))
+
     def check_chain(self) -> None:
         """Ask the node again which chain it serves.
 
@@ -419,7 +445,8 @@ class Chain:
             ArgumentError: the function cannot take these arguments; nothing was sent.
         """
         _, data = _bind(contract, function, arguments)
-        return self.wait(self.send({"to": contract.address, "data": data}, sender=sender))
+        sent = self.send({"to": contract.address, "data": data}, sender=sender)
+        return sender.wait(sent) if isinstance(sender, QueuedSender) else self.wait(sent)
 
     def creation(self, bytecode: str, abi: Sequence[Mapping[str, Any]], arguments: Sequence[Any]) -> dict[str, Any]:
         """The transaction that creates a contract, for `send`."""
@@ -446,11 +473,13 @@ class Chain:
             transaction: what it does: "to", "data", "value".
             sender: who sends and pays.
             signed: called with the hash when it is signed and not yet sent, for whoever keeps a record; again with
-                another where the nonce was lost. Not called where the node signs.
+                another where the nonce was lost. Not called where the node signs, nor by a queue, which keeps its own.
 
         Raises:
             AccountFundsError: the sender cannot pay.
         """
+        if isinstance(sender, QueuedSender):
+            return sender.send(transaction)
         request = {**transaction, "from": sender.address, "value": transaction.get("value", 0)}
         if "gas" not in request:
             request["gas"] = self.gas(request)
@@ -505,7 +534,24 @@ class Chain:
             NodeError: nobody answers, or it takes more gas than a block has.
         """
         estimate = _ask(lambda: int(self.web3.eth.estimate_gas(cast(Any, transaction))))
-        return int(estimate * _GAS_MARGIN) if transaction.get("data") else estimate
+        return _with_margin(transaction, estimate)
+
+    def gas_each(self, transactions: Sequence[Mapping[str, Any]]) -> list[int | MedProofError]:
+        """The gas to send with each of several transactions, as `gas`, many in one request; or why there is none.
+
+        Raises:
+            NodeError: nobody answers.
+        """
+        found: list[int | MedProofError] = []
+        quantities = [{**one, "value": hex(one.get("value", 0))} for one in transactions]
+        for one, answer in zip(transactions, self.answers([("eth_estimateGas", [q]) for q in quantities]), strict=True):
+            try:
+                refused = _refusal(answer)
+                estimate = _ask(lambda answer=answer: int(answer["result"], 16)) if refused is None else 0  # type: ignore[misc]
+                found.append(refused or _with_margin(one, estimate))
+            except NodeError as error:
+                found.append(error)
+        return found
 
     def fees(self) -> dict[str, int]:
         """Fees of EIP-1559: twice the base fee, so that six full blocks may pass; a gas price where there is none."""
@@ -666,7 +712,11 @@ class Chain:
 
 def transaction_hash(raw: bytes) -> str:
     """The hash of a signed transaction, 0x…"""
-    return "0x" + keccak(raw).hex()
+    return "0x" + keccak256(raw).hex()
+
+
+def _with_margin(transaction: Mapping[str, Any], estimate: int) -> int:
+    return int(estimate * _GAS_MARGIN) if transaction.get("data", "0x") not in ("", "0x", b"") else estimate
 
 
 def _call_question(data: bytes, block: int, to: str | None = None) -> tuple[str, list[Any]]:

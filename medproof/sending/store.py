@@ -1,0 +1,400 @@
+"""The file of a queue of transactions: each with its nonce and every signed form, in SQLite.
+
+What is here is on disk before the step after it is taken: a transaction before its key is returned, its signed bytes
+before they are sent. Every change checks what it builds on, so that several threads and processes may use one file.
+Others may keep tables of their own in the file, and change them in the same `writing`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from medproof.errors import KeyReusedError, QueueError, UnknownTransactionError
+from medproof.sending.transaction import Attempt, Fate, Intent, State, Transaction
+
+__all__ = ["TransactionStore"]
+
+_VERSION = 2  # of the tables below; 1 had the relayer's batches
+_LOCK_PATIENCE = 30.0  # seconds to wait for another process's change
+
+_TABLES = (
+    "CREATE TABLE chain (chain_id INTEGER NOT NULL, genesis TEXT NOT NULL)",
+    """CREATE TABLE transactions (
+        number INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        pinned TEXT,
+        account TEXT,
+        nonce INTEGER,
+        recipient TEXT,
+        data BLOB NOT NULL,
+        value TEXT NOT NULL,
+        gas INTEGER,
+        state TEXT NOT NULL,
+        mined_by TEXT,
+        block INTEGER,
+        block_hash TEXT,
+        gas_used INTEGER,
+        reason TEXT,
+        filler INTEGER NOT NULL,
+        received REAL NOT NULL
+    )""",
+    "CREATE UNIQUE INDEX nonces ON transactions (account, nonce) WHERE nonce IS NOT NULL",
+    "CREATE INDEX transactions_in_state ON transactions (state, pinned, number)",
+    """CREATE TABLE attempts (
+        hash TEXT PRIMARY KEY,
+        number INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
+        raw BLOB NOT NULL,
+        fees TEXT NOT NULL,
+        signed REAL NOT NULL,
+        block INTEGER NOT NULL,
+        cancels INTEGER NOT NULL
+    )""",
+    "CREATE INDEX attempts_of ON attempts (number)",
+)
+_AMONG = "IN (SELECT value FROM json_each(?))"
+_INSERT = (
+    "INSERT INTO transactions (key, pinned, account, nonce, recipient, data, value, gas, state, filler, received)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_FATES = """
+SELECT t.*, COALESCE(t.mined_by, (
+    SELECT hash FROM attempts a WHERE a.number = t.number ORDER BY a.rowid DESC LIMIT 1
+)) AS hash FROM transactions t
+"""
+
+
+class TransactionStore:
+    """The file."""
+
+    def __init__(self, path: Path, *, chain_id: int, genesis: str, tables: Sequence[str] = ()) -> None:
+        """Open a file, or make one.
+
+        Args:
+            path: the file; SQLite keeps two more beside it while it is open.
+            chain_id: the chain that it is for.
+            genesis: the hash of that chain's first block: others have the same number.
+            tables: statements that make what others keep in it, where there is none yet.
+
+        Raises:
+            QueueError: it is no such file, of another version, or another chain's.
+        """
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            path.touch(mode=0o600)  # who sent what when is nobody else's business
+            self._database = sqlite3.connect(
+                path, timeout=_LOCK_PATIENCE, isolation_level=None, check_same_thread=False
+            )
+            self._database.row_factory = sqlite3.Row
+            try:
+                self._prepare(chain_id, genesis, tables)
+            except BaseException:
+                self._database.close()
+                raise
+        except OSError as error:
+            raise QueueError(str(path), "cannot be opened", "Check the path and its permissions") from error
+        except sqlite3.Error as error:
+            step = "Name another file, or put a copy of it back"
+            raise QueueError(str(path), f"cannot be read ({error})", step) from error
+
+    def _prepare(self, chain_id: int, genesis: str, tables: Sequence[str]) -> None:
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "fullfsync = ON"):
+            self._database.execute(f"PRAGMA {pragma}")
+        with self.writing() as database:
+            version = database.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
+                for statement in _TABLES:
+                    database.execute(statement)
+                database.execute("INSERT INTO chain VALUES (?, ?)", (chain_id, genesis))
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                rule = f"is none, or of version {version} and not {_VERSION}"
+                raise QueueError(str(self.path), rule, "Name another file")
+            of = tuple(database.execute("SELECT chain_id, genesis FROM chain").fetchone())
+            if of != (chain_id, genesis):
+                rule = f"is for chain {of[0]} from block {of[1]}, not for chain {chain_id} from block {genesis}"
+                raise QueueError(str(self.path), rule, "Use a file for each chain")
+            for statement in tables:
+                database.execute(statement)
+
+    def close(self) -> None:
+        """Close the file; what is in it stays."""
+        with self._lock:
+            self._database.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One change, whole or not at all, on disk when it is done."""
+        with self._using() as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                yield self._database
+            except sqlite3.Error as error:
+                step = "Check the disk, and that the queue is not closed; what was stored before is safe"
+                raise QueueError(str(self.path), f"cannot be used ({error})", step) from error
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What a query finds."""
+        with self._using() as database:
+            return database.execute(query, values).fetchall()
+
+    # -- what is asked ------------------------------------------------------------------------------------------
+
+    def fate(self, key: str) -> Fate:
+        """What became of a transaction.
+
+        Raises:
+            UnknownTransactionError: it was never submitted.
+        """
+        for fate in self.fates([key]):
+            return fate
+        raise UnknownTransactionError(key)
+
+    def fates(self, keys: Sequence[str]) -> list[Fate]:
+        """What became of those that are known, in order of submission."""
+        query = f"{_FATES} WHERE t.key {_AMONG} ORDER BY t.number"
+        return [_fate(row) for row in self.rows(query, json.dumps(list(keys)))]
+
+    def fates_in(self, states: Sequence[State]) -> list[Fate]:
+        """What became of all that are in one of the states, in order of submission."""
+        query = f"{_FATES} WHERE t.state {_AMONG} ORDER BY t.number"
+        return [_fate(row) for row in self.rows(query, json.dumps(list(states)))]
+
+    def unsettled(self, keys: Sequence[str]) -> int:
+        """How many of these transactions are not final."""
+        query = f"SELECT COUNT(*) FROM transactions WHERE key {_AMONG} AND state IN ('queued', 'sent', 'mined')"
+        return int(self.rows(query, json.dumps(list(keys)))[0][0])
+
+    def key_of(self, attempt: str) -> str:
+        """The key of the transaction of which this is the hash of an attempt.
+
+        Raises:
+            UnknownTransactionError: it was not signed here.
+        """
+        query = "SELECT key FROM transactions JOIN attempts USING (number) WHERE hash = ?"
+        for row in self.rows(query, attempt):
+            return str(row["key"])
+        raise UnknownTransactionError(attempt)
+
+    def transaction(self, key: str) -> Transaction:
+        """A transaction with its attempts.
+
+        Raises:
+            UnknownTransactionError: it was never submitted.
+        """
+        for one in self._transactions("key = ?", key):
+            return one
+        raise UnknownTransactionError(key)
+
+    def under_way(self, accounts: Sequence[str]) -> list[Transaction]:
+        """All that these accounts have signed and that are not final, by account and nonce."""
+        where = f"state IN ('sent', 'mined') AND account {_AMONG} ORDER BY account, nonce"
+        return self._transactions(where, json.dumps(list(accounts)))
+
+    def queued(self, pinned: str | None, most: int) -> list[Transaction]:
+        """The first that wait for this account, or for any, in order of submission."""
+        query = "SELECT * FROM transactions WHERE state = 'queued' AND pinned IS ? ORDER BY number LIMIT ?"
+        return [_transaction(row) for row in self.rows(query, pinned, most)]
+
+    def _transactions(self, where: str, *values: Any) -> list[Transaction]:
+        with self._lock:
+            found = [_transaction(row) for row in self.rows(f"SELECT * FROM transactions WHERE {where}", *values)]
+            attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
+            numbers = json.dumps([one.number for one in found])
+            for row in self.rows(f"SELECT * FROM attempts WHERE number {_AMONG} ORDER BY number, rowid", numbers):
+                attempts[row["number"]].append(_attempt(row))
+        return [replace(one, attempts=tuple(attempts[one.number])) for one in found]
+
+    def nonces(self, account: str, lowest: int) -> set[int]:
+        """The nonces of an account, from the lowest on, that its transactions have here."""
+        query = "SELECT nonce FROM transactions WHERE account = ? AND nonce >= ?"
+        return {row["nonce"] for row in self.rows(query, account, lowest)}
+
+    def count(self) -> dict[State, int]:
+        """How many transactions are in each state."""
+        found = {
+            row["state"]: row["many"]
+            for row in self.rows("SELECT state, COUNT(*) AS many FROM transactions GROUP BY state")
+        }
+        return {state: found.get(state, 0) for state in State}
+
+    def replacements(self) -> int:
+        """How many attempts took the place of an earlier one."""
+        query = "SELECT COUNT(*) - COUNT(DISTINCT number) FROM attempts"
+        return int(self.rows(query)[0][0])
+
+    def oldest_open(self) -> float | None:
+        """When the oldest was submitted that is not final, in seconds since 1970."""
+        query = "SELECT MIN(received) FROM transactions WHERE state IN ('queued', 'sent', 'mined')"
+        found = self.rows(query)[0][0]
+        return None if found is None else float(found)
+
+    # -- what changes: each within `writing` --------------------------------------------------------------------
+
+    def add(self, database: sqlite3.Connection, intents: Iterable[tuple[str, Intent]], pinned: str | None) -> None:
+        """Queue transactions by their keys; those that are here already stay, and refused ones queue again.
+
+        Raises:
+            KeyReusedError: a key stands for another one.
+        """
+        now = time.time()
+        for key, intent in intents:
+            content = (pinned, intent.to, intent.data, str(intent.value))
+            for row in database.execute("SELECT * FROM transactions WHERE key = ?", (key,)):
+                if (row["pinned"], row["recipient"], row["data"], row["value"]) != content or row["filler"]:
+                    raise KeyReusedError(key)
+                if row["state"] == State.REFUSED:  # one that comes again takes its turn anew
+                    database.execute("DELETE FROM transactions WHERE key = ?", (key,))
+                    break
+            else:
+                if database.execute("SELECT 1 FROM transactions WHERE key = ?", (key,)).fetchone():
+                    continue
+            values = (key, pinned, None, None, intent.to, intent.data, str(intent.value), intent.gas)
+            database.execute(_INSERT, (*values, State.QUEUED, False, now))
+
+    def sign(self, database: sqlite3.Connection, signed: Sequence[tuple[Transaction, str, int, int, Attempt]]) -> bool:
+        """Keep queued transactions as signed: each with account, nonce, gas and its first attempt.
+
+        Returns:
+            Whether they are kept: none is where another process has taken one of them, or one of the nonces.
+        """
+        database.execute("SAVEPOINT signing")
+        for transaction, account, nonce, gas, _ in signed:
+            try:
+                kept = database.execute(
+                    "UPDATE transactions SET state = 'sent', account = ?, nonce = ?, gas = ?, reason = NULL"
+                    " WHERE number = ? AND state = 'queued'",
+                    (account, nonce, gas, transaction.number),
+                ).rowcount
+            except sqlite3.IntegrityError:  # of the nonce
+                kept = 0
+            if not kept:
+                database.execute("ROLLBACK TO signing")
+                return False
+        self._keep(database, [(transaction.number, attempt) for transaction, *_, attempt in signed])
+        return True
+
+    def fill(
+        self, database: sqlite3.Connection, key: str, account: str, nonce: int, gas: int, attempt: Attempt
+    ) -> bool:
+        """Keep a signed transaction that does nothing but fill a gap in the nonces; False where another fills it."""
+        values = (key, account, account, nonce, account, b"", "0", gas)
+        try:
+            number = database.execute(_INSERT, (*values, State.SENT, True, time.time())).lastrowid
+        except sqlite3.IntegrityError:
+            return False
+        self._keep(database, [(number, attempt)])
+        return True
+
+    def replace(self, database: sqlite3.Connection, transaction: Transaction, attempt: Attempt) -> bool:
+        """Keep another attempt; False where another process has kept one, or it is not under way any more."""
+        query = (
+            "SELECT hash FROM attempts JOIN transactions USING (number) WHERE number = ? AND state = 'sent'"
+            " ORDER BY attempts.rowid DESC LIMIT 1"
+        )
+        latest = database.execute(query, (transaction.number,)).fetchone()
+        if latest is None or latest["hash"] != transaction.latest.hash:
+            return False
+        self._keep(database, [(transaction.number, attempt)])
+        return True
+
+    @staticmethod
+    def _keep(database: sqlite3.Connection, attempts: Iterable[tuple[int | None, Attempt]]) -> None:
+        database.executemany(
+            "INSERT OR IGNORE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (one.hash, number, one.raw, json.dumps(dict(one.fees)), one.signed, one.block, one.cancels)
+                for number, one in attempts
+            ],
+        )
+
+    def move(
+        self,
+        database: sqlite3.Connection,
+        transaction: Transaction,
+        state: State,
+        *,
+        came: State | None = None,
+        **fields: Any,
+    ) -> bool:
+        """Put a transaction into another state, with what is known then; False where another process has moved it."""
+        names = "".join(f", {name} = ?" for name in fields)
+        values = (state, *fields.values(), transaction.number, came or transaction.state)
+        return (
+            database.execute(
+                f"UPDATE transactions SET state = ?{names} WHERE number = ? AND state = ?", values
+            ).rowcount
+            == 1
+        )
+
+    def requeue(self, database: sqlite3.Connection, transaction: Transaction) -> None:
+        """Queue a transaction again that was lost: none of its attempts can be mined any more."""
+        self.move(database, transaction, State.QUEUED, came=State.LOST, account=None, reason=None)
+        database.execute("DELETE FROM attempts WHERE number = ?", (transaction.number,))
+
+    def note(self, database: sqlite3.Connection, reasons: Mapping[int, str | None]) -> None:
+        """Keep why the node does not take transactions, by number; None where it does."""
+        database.executemany(
+            "UPDATE transactions SET reason = ? WHERE number = ? AND state IN ('queued', 'sent')",
+            [(reason, number) for number, reason in reasons.items()],
+        )
+
+
+def _transaction(row: sqlite3.Row) -> Transaction:
+    return Transaction(
+        row["number"],
+        row["key"],
+        row["pinned"],
+        row["account"],
+        row["nonce"],
+        row["recipient"],
+        row["data"],
+        int(row["value"]),
+        row["gas"],
+        State(row["state"]),
+        row["mined_by"],
+        row["block"],
+        row["block_hash"],
+        row["gas_used"],
+        row["reason"],
+        bool(row["filler"]),
+        row["received"],
+    )
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    return Attempt(row["hash"], row["raw"], json.loads(row["fees"]), row["signed"], row["block"], bool(row["cancels"]))
+
+
+def _fate(row: sqlite3.Row) -> Fate:
+    return Fate(
+        key=row["key"],
+        account=row["account"] or row["pinned"],
+        nonce=row["nonce"],
+        state=State(row["state"]),
+        transaction=row["hash"],
+        block=row["block"],
+        gas_used=row["gas_used"],
+        reason=row["reason"],
+        received=datetime.fromtimestamp(row["received"], UTC),
+    )
