@@ -8,17 +8,28 @@ from urllib.parse import urlsplit
 import typer
 from typer import Argument, Option
 
-from medproof.chain import origin
+from medproof.chain import Chain, origin
 from medproof.cli.findings import show_findings
-from medproof.cli.output import Output
+from medproof.cli.output import ANSWER_NO, Output
 from medproof.errors import OptionError
 from medproof.examination import examine_node
+from medproof.hashing import Json
+from medproof.network_signers import SignerVote, network_signers, propose_signer, withdraw_proposal
 from medproof.networks import Network, add_network, network_named, networks
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Networks: chains by name, and whether a node is fit.", no_args_is_help=True)
 
+signers = typer.Typer(
+    help="Who seals the blocks of a Clique network, and votes about them, through a signer's own node.",
+    no_args_is_help=True,
+)
+app.add_typer(signers, name="signers")
+
+Named = Annotated[str, Argument(metavar="NAME|URL", help="A named network, or a node.", show_default=False)]
+Account = Annotated[str, Argument(metavar="ADDRESS", help="Whom it is about.", show_default=False)]
+Anyway = Annotated[bool, Option("--anyway", help="Vote though the network could stop.")]
 AsJson = Annotated[bool, Option("--json", help="Print one JSON document instead.")]
 
 
@@ -51,7 +62,7 @@ def list_networks(as_json: AsJson = False) -> None:
 
 @app.command(epilog="Example: medproof network check sepolia")
 def check(
-    network: Annotated[str, Argument(metavar="NAME|URL", help="A named network, or a node.", show_default=False)],
+    network: Named,
     as_json: AsJson = False,
 ) -> None:
     """Look at a network's node, and say what to do about what is wrong. Exit code 1 where something will not work."""
@@ -79,6 +90,76 @@ def add(
     path = add_network(Network(name, url, chain_id, confirmations, counted, explorer, ours=True))
     output.document({"name": name, "file": str(path)})
     output.say(f"Kept in {path}. Try it: medproof network check {name}")
+
+
+@signers.command("list", epilog="Example: medproof network signers list consortium")
+def list_signers(network: Named, as_json: AsJson = False) -> None:
+    """List the signers, how many of the last blocks each has sealed, and the votes that wait for more."""
+    output, known = Output(as_json=as_json), network_signers(Chain.connect(network))
+    output.document(
+        {
+            "block": known.block,
+            "needed": known.majority,
+            "looked": known.looked,
+            "signers": [{"account": account, "sealed": count} for account, count in known.sealed.items()],
+            "votes": [_vote_json(vote) for vote in known.votes],
+            "node": known.node,
+            "proposals": [{"account": account, "joins": joins} for account, joins in known.proposals.items()],
+        }
+    )
+    sealed = f"sealed of the last {known.looked}"
+    rows = [
+        (account, str(count), "this node's" if account == known.node else "") for account, count in known.sealed.items()
+    ]
+    output.table(("signer", sealed, ""), rows, empty="None.")
+    output.say(f"{known.majority} of them have to seal for the chain to go on, and to agree for a vote to count.")
+    for vote in known.votes:
+        output.say(_sentence(vote))
+    for account, joins in known.proposals.items():
+        over = " That is so: withdraw it, or it counts again one day." if (account in known.sealed) == joins else ""
+        output.say(f"This node votes for {account} {_aim(joins)}.{over}")
+
+
+@signers.command(epilog="Example: medproof network signers propose http://127.0.0.1:8545 0x…")
+def propose(network: Named, account: Account, anyway: Anyway = False, as_json: AsJson = False) -> None:
+    """Have a signer's node vote for an account to become a signer."""
+    _vote(network, account, True, anyway, as_json)
+
+
+@signers.command(epilog="Example: medproof network signers drop http://127.0.0.1:8545 0x…")
+def drop(network: Named, account: Account, anyway: Anyway = False, as_json: AsJson = False) -> None:
+    """Have a signer's node vote for a signer to be one no more."""
+    _vote(network, account, False, anyway, as_json)
+
+
+@signers.command(epilog="Example: medproof network signers withdraw http://127.0.0.1:8545 0x…")
+def withdraw(network: Named, account: Account, as_json: AsJson = False) -> None:
+    """Have a node vote about an account no more. Exit code 1 where it did not."""
+    output, found = Output(as_json=as_json), withdraw_proposal(Chain.connect(network), account)
+    output.document({"account": account, "withdrawn": found})
+    output.say(f"This node votes about {account} no more." if found else f"This node did not vote about {account}.")
+    if not found:
+        raise typer.Exit(ANSWER_NO)
+
+
+def _vote(network: str, account: str, joins: bool, anyway: bool, as_json: bool) -> None:
+    output, vote = Output(as_json=as_json), propose_signer(Chain.connect(network), account, joins, anyway=anyway)
+    output.document(_vote_json(vote))
+    output.say(f"{_sentence(vote)} This node's counts from the next block that it seals.")
+
+
+def _vote_json(vote: SignerVote) -> Json:
+    voters: list[Json] = [*sorted(vote.voters)]
+    return {"account": vote.account, "joins": vote.joins, "voters": voters, "needed": vote.needed}
+
+
+def _sentence(vote: SignerVote) -> str:
+    more = f"{vote.missing} more {'have' if vote.missing > 1 else 'has'} to vote" if vote.missing else "that is enough"
+    return f"{len(vote.voters)} of {vote.needed} needed vote for {vote.account} {_aim(vote.joins)}: {more}."
+
+
+def _aim(joins: bool) -> str:
+    return "to become a signer" if joins else "to be a signer no more"
 
 
 def _depth(network: Network) -> str:

@@ -63,3 +63,10 @@ def test_what_is_refused(options: tuple[str, ...], said: str, run: Run, own_file
     assert said in refused.err
     assert "secret" not in refused.err
     assert not own_file.exists()
+
+
+def test_signers_of_a_chain_without_clique(run: Run, node: LocalChain) -> None:
+    said = run("network", "signers", "list", node.url)
+    assert said.code == 3
+    assert "says nothing of signers" in said.err
+    assert "Traceback" not in said.err
