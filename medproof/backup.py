@@ -281,8 +281,8 @@ def _sums(path: Path) -> tuple[int, str]:
 
 @contextmanager
 def _opened(path: Path, name: str, *, immutable: bool = False) -> Iterator[sqlite3.Connection]:
-    """An SQLite file for reading; one that nobody writes to is left without anything beside it."""
-    where = f"file:{quote(os.fspath(path.absolute()))}?{'immutable=1' if immutable else 'mode=ro'}"
+    """An SQLite file; one of a backup, to which nobody writes, without anything beside it."""
+    where = f"file:{quote(os.fspath(path.absolute()))}?{'immutable=1' if immutable else 'mode=rw'}"
     try:
         with closing(sqlite3.connect(where, uri=True, timeout=_PATIENCE)) as database:
             yield database
