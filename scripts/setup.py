@@ -143,7 +143,7 @@ def lock() -> Iterator[None]:
 
 
 def steps(groups: Sequence[str] = (), *, network: bool = False) -> list[Step]:
-    """All steps, in order; each of the groups adds an environment of its own, `network` a geth where Go is."""
+    """All steps, in order; each of the groups adds an environment of its own, `network` geth and Clef where Go is."""
     requirements = ROOT / "scripts" / "setup-requirements.txt"
     uv_lock = ROOT / "uv.lock"  # names the version of Node.js, too
     package_lock = ROOT / "package-lock.json"
@@ -170,11 +170,17 @@ def steps(groups: Sequence[str] = (), *, network: bool = False) -> list[Step]:
             wrap_solc,
         ),
     ]
-    networked = [Step("geth with a clock of its own", [], lambda: [CACHE / "bin" / "geth-clock"], install_geth_clock)]
-    if not shutil.which("geth"):
-        networked.insert(0, Step("geth " + GETH, [], lambda: [CACHE / "bin" / "geth"], install_geth))
+    networked = [
+        *(compiled_step(one) for one in ("geth", "clef") if not shutil.which(one)),
+        Step("geth with a clock of its own", [], lambda: [CACHE / "bin" / "geth-clock"], install_geth_clock),
+    ]
     further = [further_step(group, [ROOT / "pyproject.toml", uv_lock]) for group in groups]
     return [*common, *further, *(networked if network and shutil.which("go") else [])]
+
+
+def compiled_step(command: str) -> Step:
+    """The step that compiles one of go-ethereum's programs."""
+    return Step(f"{command} {GETH}", [], lambda: [CACHE / "bin" / command], lambda: install_geth(command))
 
 
 def further_step(group: str, inputs: list[Path]) -> Step:
@@ -271,9 +277,9 @@ def install_group(group: str, environment: Path) -> None:
     )
 
 
-def install_geth() -> None:
-    """Compile the last geth with Clique, from the sources that Go's checksum database knows; takes some minutes."""
-    go_install(CACHE / "bin")
+def install_geth(command: str) -> None:
+    """Compile the last geth with Clique, or Clef, from the sources that Go's checksum database knows; takes minutes."""
+    go_install(CACHE / "bin", command)
     if (CACHE / "bin" / "geth-clock").exists():  # else it is next, from the same sources
         forget_go()
 
@@ -291,7 +297,7 @@ def install_geth_clock() -> None:
     folder.mkdir(exist_ok=True)
     (folder / "time.go").write_text(words, encoding="utf-8")
     (folder / "overlay.json").write_text(json.dumps({"Replace": {str(source): str(folder / "time.go")}}))
-    go_install(folder, "-overlay", str(folder / "overlay.json"))
+    go_install(folder, "geth", "-overlay", str(folder / "overlay.json"))
     replace(CACHE / "bin" / "geth-clock", lambda path: (folder / "geth").rename(path))
     shutil.rmtree(folder)
     forget_go()
@@ -303,12 +309,12 @@ def forget_go() -> None:
         shutil.rmtree(CACHE / cache, ignore_errors=True)
 
 
-def go_install(folder: Path, *options: str) -> None:
-    """Compile geth into a folder, with Go's own options, and leave a core to others."""
-    module = "github.com/ethereum/go-ethereum/cmd/geth@v" + GETH
+def go_install(folder: Path, command: str, *options: str) -> None:
+    """Compile geth or Clef into a folder, with Go's own options, and leave a core to others."""
+    module = f"github.com/ethereum/go-ethereum/cmd/{command}@v{GETH}"
     run(
         ["nice", "env", f"GOBIN={folder}", "go", "install", "-ldflags=-checklinkname=0", *options, module],
-        advice=f"is the Go module proxy reachable? Or put geth {GETH} on the PATH",
+        advice=f"is the Go module proxy reachable? Or put {command} {GETH} on the PATH",
     )
 
 
