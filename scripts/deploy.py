@@ -41,19 +41,20 @@ def run(network: str, *, keystore: str | None, admin: str | None, overwrite: boo
     payer = payer_of(chain, keystore)
     manifest = manifest_of(chain.chain_id)
     planned = plan(chain, payer, manifest=manifest, admin=admin, overwrite=overwrite)
-    for one in planned:
+    for one in planned.contracts:
         print(f"{one.name:16} {one.address} {one.gas:>11,} gas")
-    price = chain.highest_price()
-    gas, balance = sum(one.gas for one in planned), chain.balance(payer.address) / 10**18
-    most = f"at most {gas:,} gas or {gas * price / 10**18:.4f} ether"
-    print(f"Chain {chain.chain_id}: {len(planned)} contracts, {most}, and their roles.")
+    balance = chain.balance(payer.address) / 10**18
+    most = f"at most {planned.gas:,} gas or {planned.cost / 10**18:.4f} ether"
+    print(f"Chain {chain.chain_id}: {len(planned.contracts)} contracts, {most}, and their roles.")
     print(f"{payer.address} pays and has {balance:.4f} ether.")
-    print(f"Admin: {admin or payer.address}. Record: {manifest.relative_to(ROOT)}.")
+    print(f"Admin: {planned.admin}. Record: {manifest.relative_to(ROOT)}.")
     if chain.chain_id not in DEVELOPMENT and not yes:
         answer = input("Deploy? [y/N] ") if sys.stdin.isatty() else ""
         if answer.strip().lower() not in ("y", "yes"):
             raise MedProofError("Nothing was deployed. Say yes, or give --yes where nobody can be asked.")
-    deployment = deploy(chain, payer, manifest=manifest, admin=admin, overwrite=overwrite, report=print)
+    deployment = deploy(
+        chain, payer, manifest=manifest, admin=admin, salt=planned.salt, overwrite=overwrite, report=print
+    )
     verify(chain, deployment)
     for name in CONTRACTS:
         print(f"{name:16} {deployment.address(name)}")

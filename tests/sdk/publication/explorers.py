@@ -56,7 +56,8 @@ class Explorer:
 
     def creation_code(self, transaction: str) -> str:
         found = self.chain.web3.eth.get_transaction(transaction)  # type: ignore[arg-type]
-        return bytes(found["input"]).hex()
+        salt = 0 if found["to"] is None else 32  # a factory is given it before the code
+        return bytes(found["input"][salt:]).hex()
 
     def matches(self, identifier: str, text: str, creation: str, arguments: str | None) -> bool:
         code = compiled(text)[identifier]
