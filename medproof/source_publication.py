@@ -60,7 +60,7 @@ class Source:
     compiler: str  # as 0.8.37+commit.f401782d
     standard_input: Mapping[str, Any]
     arguments: bytes  # the constructor's, as the ABI encodes them
-    transaction: str  # that created it
+    transaction: str  # that created it; empty where another's did, and nobody knows which
 
 
 class Explorer(Protocol):
@@ -152,8 +152,9 @@ class Sourcify:
             "stdJsonInput": source.standard_input,
             "compilerVersion": source.compiler,
             "contractIdentifier": source.identifier,
-            "creationTransactionHash": source.transaction,
         }
+        if source.transaction:
+            content["creationTransactionHash"] = source.transaction
         status, said = _ask("POST", f"{self._url}/v2/verify/{source.chain_id}/{source.address}", source, json=content)
         if status == 409:
             return None
