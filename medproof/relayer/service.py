@@ -1,4 +1,4 @@
-"""The relayer's work: take messages, send them in batches, follow each until it is final."""
+"""The relayer's work: take messages, put them in batches, and have each sent and followed by the manager."""
 
 from __future__ import annotations
 
@@ -13,25 +13,18 @@ from typing import Any
 from eth_abi.packed import encode_packed
 from eth_utils.crypto import keccak
 
-from medproof.chain import Sender, UnclearAnswerError
+from medproof.chain import UnclearAnswerError
 from medproof.client import MedProof
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.contract_errors import CallFailed, MessageExpired
-from medproof.decoding import decode_error, decode_logs
-from medproof.errors import (
-    ConfirmationTimeoutError,
-    ContractError,
-    FeesTooHighError,
-    MedProofError,
-    MessageGasError,
-    NodeError,
-    SenderFundsError,
-    SigningNeededError,
-    UnknownRevertError,
-)
+from medproof.errors import ContractError, MedProofError, NodeError, UnknownRevertError
 from medproof.relayer.batch import mix, pick
-from medproof.relayer.queue import Batch, Entry, Fate, Queue, State
-from medproof.signing import NodeSigner, TransactionSigner
+from medproof.relayer.following import Following, reason_of
+from medproof.relayer.queue import TABLES, Batch, Entry, Fate, Queue, State
+from medproof.sending import Fate as Sent
+from medproof.sending import TransactionManager, open_store
+from medproof.sending.transaction import Intent
+from medproof.signing import TransactionSigner
 
 __all__ = ["MOST_GAS", "Relayer"]
 
@@ -54,7 +47,7 @@ class Relayer:
         self,
         suite: MedProof,
         store: Path | str,
-        sender: Sender | None,
+        senders: TransactionSigner | Sequence[TransactionSigner],
         *,
         size: int = 100,
         age: float = 30.0,
@@ -65,15 +58,16 @@ class Relayer:
         highest_fee: int = 500 * 10**9,
         progress: Callable[[Fate], object] = lambda fate: None,
     ) -> None:
-        """Open the queue of an account.
+        """Open a queue.
 
         Args:
             suite: the contracts that the messages are for.
-            store: the queue's file, for this account and chain alone; it is made where there is none.
-            sender: who sends and pays.
+            store: the queue's file, for this chain alone; it is made where there is none.
+            senders: who sends and pays: one account, or several that send side by side; none for whoever only
+                submits and looks.
             size: how many messages make a batch that is sent at once.
             age: seconds after which a smaller one is sent, too. The longer, the better subjects mix.
-            in_flight: the most batches that are sent and in no block yet.
+            in_flight: the most batches of an account that are in no block yet.
             block_share: the most of a block's gas that a batch may take.
             gas_each: the most gas that one message may take.
             patience: seconds after which a transaction that is in no block yet is replaced by one with higher fees.
@@ -82,29 +76,36 @@ class Relayer:
 
         Raises:
             QueueError: the file cannot be used.
-            SigningNeededError: the sender cannot sign here, so that no transaction could be kept before it is sent.
+            SigningNeededError: a sender cannot sign here, so that no transaction could be kept before it is sent.
         """
-        if sender is None or isinstance(sender, NodeSigner):
-            raise SigningNeededError(
-                f"The relayer keeps each transaction before it sends it, and {sender} signs none here. "
-                "Give an account with its key, such as LocalSigner.from_keystore."
-            )
         self._suite = suite
         self._chain = suite.chain
-        self._sender: TransactionSigner = sender
-        self._queue = Queue(Path(store), chain_id=self._chain.chain_id, sender=sender.address)
+        file = open_store(suite.chain, store, tables=TABLES)
+        self._queue = Queue(file)
+        try:
+            self._manager = TransactionManager(
+                suite.chain,
+                file,
+                list(senders) if isinstance(senders, Sequence) else [senders],
+                in_flight=in_flight,
+                patience=patience,
+                highest_fee=highest_fee,
+                watcher=Following(suite, self._queue, gas_each=gas_each),
+                progress=self._moved,
+            )
+        except BaseException:
+            file.close()
+            raise
         self._size = size
         self._age = age
         self._in_flight = in_flight
         self._block_share = block_share
         self._gas_each = gas_each
-        self._patience = patience
-        self._highest_fee = highest_fee
         self._progress = progress
 
     def close(self) -> None:
         """Close the queue; what is in it stays."""
-        self._queue.close()
+        self._manager.close()
 
     # -- messages -----------------------------------------------------------------------------------------------
 
@@ -161,14 +162,13 @@ class Relayer:
         return self._queue.fates(states or tuple(State))
 
     def batches(self) -> list[Batch]:
-        """The batches that are sent and not final yet, with every attempt."""
-        return self._queue.open_batches()
+        """The batches that are not final yet, each with its transaction."""
+        return self._queue.batches()
 
     def stuck(self) -> list[Batch]:
         """The batches that are in no block in time, and whose fees may not rise further."""
-        overdue = [batch for batch in self._queue.open_batches() if batch.state == "sent" and self._overdue(batch)]
-        fees = self._chain.fees() if overdue else {}
-        return [batch for batch in overdue if _price(_raised(batch.latest.fees, fees)) > self._highest_fee]
+        stuck = {fate.key for fate in self._manager.stuck()}
+        return [batch for batch in self._queue.batches() if batch.transaction.key in stuck]
 
     # -- work ---------------------------------------------------------------------------------------------------
 
@@ -182,15 +182,18 @@ class Relayer:
             How many messages are not final yet.
 
         Raises:
-            SenderFundsError: the account cannot pay.
+            SenderFundsError: an account cannot pay.
             FeesTooHighError: the chain asks for more than the relayer may pay.
             NodeError: nobody answers.
             Nothing is lost in any of these: what was begun goes on with the next run.
         """
-        self._follow()
-        self._expire()
-        while self._send_next(flush):
-            pass
+        self._manager.run_once()
+        self._end_late()
+        made = False
+        while self._make_next(flush):
+            made = True
+        if made:
+            self._manager.run_once()
         return self._queue.open_count()
 
     def run(
@@ -210,145 +213,38 @@ class Relayer:
         while not stop.is_set():
             try:
                 self.run_once()
-            except (NodeError, SenderFundsError, FeesTooHighError) as error:
+            except MedProofError as error:
                 _LOG.warning("round ended early: %s", type(error).__name__)
                 trouble(error)
             stop.wait(pause)
 
-    # -- following ----------------------------------------------------------------------------------------------
-
-    def _follow(self) -> None:
-        batches = self._queue.open_batches()
-        if not batches:
-            return
-        # The newest block and the nonce first: what is read after them is as new, or newer.
-        newest = self._chain.block_number()
-        deep = max(newest - self._chain.confirmations + 1, 0)
-        settled_nonce = self._chain.transaction_count(self._sender.address, block=deep)
-        first = True  # the others wait for the first that is in no block: paying more for them changes nothing
-        for batch in batches:
-            found = self._find(batch)
-            if found is not None:
-                self._mined(batch, found, final=newest - found["blockNumber"] + 1 >= self._chain.confirmations)
-            elif batch.state == "mined":
-                _LOG.warning("batch %d: its block is gone, sent again", batch.number)
-                self._queue.unmined(batch)
-                self._tell(batch.messages)
-                self._broadcast(batch)
-            elif settled_nonce > batch.nonce and not any(self._chain.knows(one.hash) for one in batch.attempts):
-                _LOG.warning("batch %d: another transaction took nonce %d", batch.number, batch.nonce)
-                self._queue.lose(batch)
-                self._tell(batch.messages)
-            else:
-                if not (first and self._overdue(batch) and newest > batch.latest.block and self._raise(batch, newest)):
-                    self._remind(batch)
-                first = False
-
-    def _find(self, batch: Batch) -> Mapping[str, Any] | None:
-        for attempt in reversed(batch.attempts):
-            if (found := self._chain.find(attempt.hash)) is not None:
-                return {**found, "hash": attempt.hash}
-        return None
-
-    def _mined(self, batch: Batch, found: Mapping[str, Any], *, final: bool) -> None:
-        reasons = self._reasons(batch, found)
-        if (batch.state, batch.mined_by, batch.block) != ("mined", found["hash"], found["blockNumber"]):
-            self._queue.mined(batch, found["hash"], found["blockNumber"], {p: str(e) for p, e in reasons.items()})
-            self._tell(batch.messages)
-        if final:
-            ends = [self._end(batch, reasons.get(place)) for place in range(len(batch.messages))]
-            failed = found.get("status") == 0
-            self._queue.settle(batch, ends, share=max(len(batch.messages) // 2, 1) if failed else 1)
-            self._tell(batch.messages)
-
-    def _reasons(self, batch: Batch, found: Mapping[str, Any]) -> dict[int, MedProofError]:
-        """Why messages of a batch in a block took no effect, by place."""
-        if found.get("status") == 0:  # all of it ran out of gas: some call took more than when it was tried
-            return {place: MessageGasError(self._gas_each) for place in range(len(batch.messages))}
-        contract = self._suite.client_for(batch.contract).contract
-        return {
-            int(event.arguments["position"]): self._reason(bytes(event.arguments["reason"]))
-            for event in decode_logs(contract, found["logs"])
-            if event.name == "CallSkipped"
-        }
-
-    def _end(self, batch: Batch, reason: MedProofError | None) -> tuple[State, str | None]:
-        if reason is None:
-            return State.CONFIRMED, None
-        if isinstance(reason, MessageExpired):
-            return State.EXPIRED, str(reason)
-        if isinstance(reason, MessageGasError) and len(batch.messages) > 1:
-            return State.QUEUED, None  # it may have been another's fault
-        return State.REFUSED, str(reason)
-
-    def _reason(self, data: bytes) -> MedProofError:
-        """Why a call failed. One without a reason ran out of gas: the contracts give one for all else."""
-        return decode_error(data) if data else MessageGasError(self._gas_each)
-
-    def _raise(self, batch: Batch, newest: int) -> bool:
-        """Replace a transaction by one with higher fees; False where they may not rise further."""
-        fees = _raised(batch.latest.fees, self._chain.fees())
-        if _price(fees) > self._highest_fee:
-            _LOG.warning("batch %d: stuck, the fees may not rise further", batch.number)
-            return False
-        self._require_funds(batch.request["gas"] * _price(fees))
-        batch = self._queue.replace(batch, fees, self._sender.sign_transaction, newest)
-        _LOG.info("batch %d: attempt %d, %s", batch.number, len(batch.attempts), batch.latest.hash)
-        self._tell(batch.messages)
-        self._broadcast(batch)
-        return True
-
-    def _remind(self, batch: Batch) -> None:
-        """See that the node has a transaction."""
-        if not self._chain.knows(batch.latest.hash):
-            self._broadcast(batch)
-
-    def _overdue(self, batch: Batch) -> bool:
-        return time.time() - batch.latest.signed >= self._patience
-
-    def _expire(self) -> None:
+    def _end_late(self) -> None:
         now = self._chain.timestamp()
         late = self._queue.late(now)
         self._finish(
             State.EXPIRED, {entry.id: str(MessageExpired(deadline=entry.deadline, timestamp=now)) for entry in late}
         )
 
-    # -- sending ------------------------------------------------------------------------------------------------
+    # -- making batches -----------------------------------------------------------------------------------------
 
-    def _send_next(self, flush: bool) -> bool:
-        """Send the next batch that is due; whether there may be another."""
-        if sum(batch.state == "sent" for batch in self._queue.open_batches()) >= self._in_flight:
+    def _make_next(self, flush: bool) -> bool:
+        """Make the next batch that is due; whether there may be another."""
+        if self._queue.in_flight() >= self._in_flight * len(self._manager.accounts):
             return False
         waiting, busy = self._queue.waiting(), self._queue.busy()
         for contract in dict.fromkeys(entry.contract for entry in waiting):
             picked, full = pick(waiting, contract, busy=busy, size=self._size)
             if picked and (flush or full or time.time() - picked[0].received >= self._age):
-                return self._send(self._suite.client_for(contract), mix(picked))
+                self._make(self._suite.client_for(contract), mix(picked))
+                return True
         return False
 
-    def _send(self, client: ContractClient, entries: Sequence[Entry]) -> bool:
-        entries = self._sound(client, entries)
-        if not entries:
-            return True
-        request, entries = self._fitting(client, entries)
-        fees = self._chain.fees()
-        if _price(fees) > self._highest_fee:
-            raise FeesTooHighError(_price(fees), self._highest_fee)
-        self._require_funds(request["gas"] * _price(fees))
-        batch = self._queue.claim(
-            entries,
-            request,
-            fees,
-            self._sender.sign_transaction,
-            from_nonce=self._chain.transaction_count(self._sender.address),
-            block=self._chain.block_number(),
-        )
-        if batch is None:  # another process has taken some of them
-            return True
-        _LOG.info("batch %d: %d messages, nonce %d, %s", batch.number, len(entries), batch.nonce, batch.latest.hash)
-        self._tell(batch.messages)
-        self._broadcast(batch)
-        return True
+    def _make(self, client: ContractClient, entries: Sequence[Entry]) -> None:
+        if entries := self._sound(client, entries):
+            request, entries = self._fitting(client, entries)
+            key = self._queue.claim(entries, Intent.of(request))
+            if key is not None:  # else another process has taken some of them
+                _LOG.info("batch %s: %d messages", key, len(entries))
 
     def _sound(self, client: ContractClient, entries: Sequence[Entry]) -> list[Entry]:
         """Those that the contract would take now; the others are refused."""
@@ -382,7 +278,7 @@ class Relayer:
                     open_groups.remove(number)
                 elif isinstance(answer, CallFailed):
                     failed = places[number][answer.position]
-                    refusals[number][failed] = self._reason(answer.reason)
+                    refusals[number][failed] = reason_of(answer.reason, gas_each=self._gas_each)
                 else:  # not even the first could be tried to its end
                     refusals[number][places[number][0]] = answer
         return refusals
@@ -396,7 +292,7 @@ class Relayer:
                 # Room for all that one message may take: what a wallet burns is bounded, and paid by this batch.
                 return {**request, "gas": min(self._most_gas([entries[0].data]), bound)}, entries
             try:
-                trial = {**self._request(client, entries, gas_each=0), "from": self._sender.address}
+                trial = {**self._request(client, entries, gas_each=0), "from": self._manager.accounts[0]}
                 if (gas := self._chain.gas(trial)) <= bound:
                     return {**request, "gas": gas}, entries
             except UnclearAnswerError:
@@ -415,26 +311,17 @@ class Relayer:
     ) -> dict[str, Any]:
         bound = self._gas_each if gas_each is None else gas_each
         data = self._chain.call_data(client.contract, "relay", [[entry.data for entry in entries], bound])
-        return {"to": client.address, "data": data, "value": 0, "chainId": self._chain.chain_id}
-
-    def _broadcast(self, batch: Batch) -> None:
-        try:
-            self._chain.broadcast(batch.latest.raw)
-        except (NodeError, ConfirmationTimeoutError) as error:
-            # It is kept, and sent again with the next round unless it is found in a block by then.
-            _LOG.warning("batch %d: not taken by the node (%s)", batch.number, type(error).__name__)
-            self._require_funds(batch.request["gas"] * _price(batch.latest.fees))
-
-    def _require_funds(self, needed: int) -> None:
-        balance = self._chain.balance(self._sender.address)
-        if balance < needed:
-            raise SenderFundsError(self._sender.address, balance, needed)
+        return {"to": client.address, "data": data}
 
     # -- telling ------------------------------------------------------------------------------------------------
 
     def _finish(self, state: State, reasons: Mapping[str, str]) -> None:
         if reasons:
             self._tell(self._queue.finish(state, reasons))
+
+    def _moved(self, transaction: Sent) -> None:
+        if batch := self._queue.batch(transaction.key):
+            self._tell(batch.messages)
 
     def _tell(self, ids: Iterable[str]) -> None:
         for id_ in ids:
@@ -446,13 +333,3 @@ class Relayer:
 def _name(reason: str) -> str:
     """The name of an error, for the log, which is to say nothing of whom it is about."""
     return reason.partition("(")[0].partition(" ")[0]
-
-
-def _price(fees: Mapping[str, int]) -> int:
-    """The most that a unit of gas costs."""
-    return fees["maxFeePerGas"] if "maxFeePerGas" in fees else fees["gasPrice"]
-
-
-def _raised(fees: Mapping[str, int], current: Mapping[str, int]) -> dict[str, int]:
-    """Fees of a replacement: an eighth more, which every node takes, or what the chain asks for by now."""
-    return {name: max(fee * 9 // 8 + 1, current.get(name, 0)) for name, fee in fees.items()}

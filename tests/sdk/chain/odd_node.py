@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -56,6 +56,21 @@ class OddNode:
 
     def count(self, method: str) -> int:
         return sum(call.method == method for call in self.calls)
+
+
+def lying(lies: Mapping[tuple[Any, ...], Any]) -> Answer:
+    """What the real node says, but for some questions, by method and first parameters, alone or in a list."""
+
+    def answer(call: Call) -> bytes:
+        said = json.loads(call.forward())
+        for asked, one in zip(call.each, said if isinstance(said, list) else [said], strict=True):
+            given = (asked["method"], *asked["params"])
+            for question, lie in lies.items():
+                if given[: len(question)] == question:
+                    one["result"] = lie
+        return json.dumps(said).encode()
+
+    return answer
 
 
 @contextlib.contextmanager

@@ -8,13 +8,20 @@ from typing import Any
 
 import pytest
 
+from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
+from medproof.deployments import Deployment
 from medproof.policy.word import Rule
 from medproof.relayer import Relayer
 from medproof.signing import LocalSigner
 
 Open = Callable[..., Relayer]
+
+
+def through(url: str, deployment: Deployment, **options: Any) -> MedProof:
+    """The suite by another node."""
+    return MedProof(Chain.connect(url, poll=0.001, timeout=5.0, **options), deployment)
 
 
 @pytest.fixture

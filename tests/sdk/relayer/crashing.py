@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,19 @@ class CrashingChain(Chain):
 
     point = ""
 
-    def broadcast(self, raw: bytes) -> str:
-        if self.point == "stored, not sent":
+    def answers(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        sends = any(method == "eth_sendRawTransaction" for method, _ in questions)
+        if sends and self.point == "stored, not sent":
             die()
-        sent = super().broadcast(raw)
-        if self.point == "sent":
+        said = super().answers(questions)
+        if sends and self.point == "sent":
             die()
-        return sent
+        return said
 
 
 def work(url: str, deployment: Deployment, store: Path, key: bytes, point: str, messages: list[SignedMessage]) -> None:
     """Submit all messages and work until nothing is open, or until the point is reached."""
-    suite = MedProof(CrashingChain.connect(url, poll=0.001), deployment)
+    suite = MedProof(CrashingChain.connect(url, poll=0.001, confirmations=2), deployment)
     CrashingChain.point = CrashingSigner.point = point
 
     def progress(fate: Fate) -> None:

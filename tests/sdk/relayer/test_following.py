@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.deployments import Deployment
@@ -17,16 +16,12 @@ from medproof.errors import NodeError
 from medproof.relayer import Relayer, State
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
-from tests.sdk.chain.odd_node import Call, odd_node
+from tests.sdk.chain.odd_node import Call, lying, odd_node
 from tests.sdk.conftest import rpc
-from tests.sdk.relayer.conftest import Open
+from tests.sdk.relayer.conftest import Open, through
 from tests.sdk.relayer.people import people, person, rules_set, work_off
 
 Grant = Callable[..., SignedMessage]
-
-
-def through(url: str, deployment: Deployment, **options: Any) -> MedProof:
-    return MedProof(Chain.connect(url, poll=0.001, timeout=5.0, **options), deployment)
 
 
 def sent_by(work: Relayer, id_: str) -> str:
@@ -78,8 +73,9 @@ def test_node_that_fails_after_taking_it(
     with odd_node(answer, upstream=node.url) as server:
         work = open_relayer(suite=through(server.url, deployment))
         id_ = work.submit(grant(person(0)))
+        work.run_once(flush=True)
         with pytest.raises(NodeError):
-            work.run_once(flush=True)
+            work.run_once()
     assert work.status(id_).state is State.SENT
     again = open_relayer()
     work_off(again)
@@ -117,18 +113,18 @@ def test_late_transaction_is_replaced(
         work.run_once(flush=True)
         work.run_once()  # no block since then: paying more would change nothing
         (batch,) = work.batches()
-        assert len(batch.attempts) == 1
+        assert len(batch.transaction.attempts) == 1
         rpc(suite.chain, "evm_mine")
         work.run_once()
         (batch,) = work.batches()
-        old, new = batch.attempts
+        old, new = batch.transaction.attempts
         assert set(new.fees) == ({"gasPrice"} if legacy else {"maxFeePerGas", "maxPriorityFeePerGas"})
         assert all(new.fees[name] >= old.fees[name] * 1.125 for name in old.fees)
         assert sent_by(work, id_) == new.hash
         work_off(work)
     assert len(kept) == 2
     mined = suite.chain.web3.eth.get_transaction(new.hash)  # type: ignore[arg-type]
-    assert (mined["nonce"], mined["type"]) == (batch.nonce, 0 if legacy else 2)
+    assert (mined["nonce"], mined["type"]) == (batch.transaction.nonce, 0 if legacy else 2)
     assert work.status(id_).state is State.CONFIRMED
     assert rules_set(suite, before) == [person(0).address]
 
@@ -177,7 +173,7 @@ def test_stuck_at_the_highest_fee(
         work.run_once()
         (stuck,) = work.stuck()
         assert stuck.messages == (id_,)
-        assert len(stuck.attempts) == 1
+        assert len(stuck.transaction.attempts) == 1
         taking = True
         work_off(work)
     assert work.stuck() == []
@@ -196,8 +192,8 @@ def test_only_the_first_of_several_is_replaced(
         assert [work.status(id_).state for id_ in ids] == [State.SENT, State.SENT, State.QUEUED]
         rpc(suite.chain, "evm_mine")
         work.run_once()
-        assert [len(batch.attempts) for batch in work.batches()] == [2, 1]
-    nonces = [batch.nonce for batch in work.batches()]
+        assert [len(batch.transaction.attempts) for batch in work.batches()] == [2, 1]
+    nonces = [batch.transaction.nonce for batch in work.batches()]
     assert nonces[1] == nonces[0] + 1
     work_off(open_relayer())
 
@@ -250,7 +246,7 @@ def test_nonce_that_another_transaction_took(
     again = open_relayer()
     again.run_once(flush=True)
     (batch,) = again.batches()
-    assert batch.nonce == lost.nonce + 1
+    assert batch.transaction.nonce == lost.transaction.nonce + 1
     work_off(again)
     assert [again.status(id_).state for id_ in ids] == [State.CONFIRMED] * 2
     assert sorted(rules_set(suite, before)) == sorted(one.address for one in people(2))
@@ -259,22 +255,22 @@ def test_nonce_that_another_transaction_took(
 def test_gap_in_the_nonces_is_filled(
     suite: MedProof, deployment: Deployment, node: LocalChain, open_relayer: Open, grant: Grant, relayer: LocalSigner
 ) -> None:
-    first, another = suite.chain.transaction_count(relayer.address), True
+    first = suite.chain.transaction_count(relayer.address)
+    # A transaction of another program, which its node loses.
+    lies = {("eth_getTransactionCount", relayer.address, "pending"): hex(first + 1)}
 
     def answer(call: Call) -> Any:
-        if another and call.method == "eth_getTransactionCount" and call.parameters[1] == "pending":
-            return call.result(hex(first + 1))  # a transaction of another program, which its node loses
-        return call.result("0x" + "00" * 32) if call.method == "eth_sendRawTransaction" else ...
+        return call.result("0x" + "00" * 32) if call.method == "eth_sendRawTransaction" else lying(lies)(call)
 
     with odd_node(answer, upstream=node.url) as server:
         work = open_relayer(suite=through(server.url, deployment), size=1)
         late = work.submit(grant(person(0)))
         work.run_once()
-        assert [batch.nonce for batch in work.batches()] == [first + 1]
-        another = False
+        assert [batch.transaction.nonce for batch in work.batches()] == [first + 1]
+        lies.clear()
         filler = work.submit(grant(person(1)))
         work.run_once()
-        assert [batch.nonce for batch in work.batches()] == [first, first + 1]
+        assert [batch.transaction.nonce for batch in work.batches()] == [first + 1, first]
     again = open_relayer(size=1)
     work_off(again)
     assert again.status(late).state is again.status(filler).state is State.CONFIRMED

@@ -17,6 +17,7 @@ import pytest
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.contract_errors import MessageExpired, SequenceStale, SignatureInvalid
+from medproof.deployments import Deployment
 from medproof.errors import (
     FeesTooHighError,
     MessageError,
@@ -30,8 +31,10 @@ from medproof.policy.delegation import DelegateKind, Delegation, Scope
 from medproof.policy.word import Rule
 from medproof.relayer import Fate, State
 from medproof.signing import LocalSigner, NodeSigner
+from scripts.local_chain import LocalChain
+from tests.sdk.chain.odd_node import lying, odd_node
 from tests.sdk.conftest import rpc
-from tests.sdk.relayer.conftest import Open
+from tests.sdk.relayer.conftest import Open, through
 from tests.sdk.relayer.people import people, person, rules_set, work_off
 
 Grant = Callable[..., SignedMessage]
@@ -68,7 +71,7 @@ def test_batch_of_many_subjects(
         assert fate.final
         assert suite.consent_registry.rule(one.address, clinic.address) == rule
         states = [fate.state for fate in told if fate.id == id_]
-        assert states == [State.QUEUED, State.SENT, State.MINED, State.CONFIRMED]
+        assert states == [State.QUEUED, State.SENT, State.CONFIRMED]  # a block is deep enough here
     assert [fate.id for fate in work.fates(State.CONFIRMED)] == ids
     assert work.fates(State.QUEUED) == work.batches() == work.stuck() == []
     sent = suite.chain.web3.eth.get_transaction(transaction)  # type: ignore[arg-type]
@@ -316,21 +319,22 @@ def test_account_without_funds(suite: MedProof, open_relayer: Open, grant: Grant
 
 
 def test_funds_that_vanish_before_the_node_takes_it(
-    suite: MedProof, open_relayer: Open, grant: Grant, stranger: LocalSigner, monkeypatch: pytest.MonkeyPatch
+    suite: MedProof, deployment: Deployment, node: LocalChain, open_relayer: Open, grant: Grant, stranger: LocalSigner
 ) -> None:
     poor = LocalSigner.from_key(b"\x43" * 32)
-    work = open_relayer(sender=poor)
-    id_ = work.submit(grant(person(0)))
-    with monkeypatch.context() as patch:
-        patch.setattr(suite.chain, "balance", lambda of: 10**18)
-        work.run_once(flush=True)
+    with odd_node(lying({("eth_getBalance", poor.address): hex(10**18)}), upstream=node.url) as server:
+        work = open_relayer(sender=poor, suite=through(server.url, deployment))
+        id_ = work.submit(grant(person(0)))
+        with pytest.raises(SenderFundsError):
+            work.run_once(flush=True)
     kept = work.status(id_)
     assert kept.state is State.SENT
+    again = open_relayer(sender=poor)
     with pytest.raises(SenderFundsError):
-        work.run_once()
+        again.run_once()
     suite.chain.wait(suite.chain.send({"to": poor.address, "value": 10**18}, sender=stranger))
-    work_off(work)
-    assert (work.status(id_).state, work.status(id_).transaction) == (State.CONFIRMED, kept.transaction)
+    work_off(again)
+    assert (again.status(id_).state, again.status(id_).transaction) == (State.CONFIRMED, kept.transaction)
 
 
 def test_fees_above_the_bound(open_relayer: Open, grant: Grant) -> None:
@@ -366,10 +370,56 @@ def test_queue_outlives_the_relayer(open_relayer: Open, grant: Grant, store: Pat
     assert stat.S_IMODE(store.stat().st_mode) == 0o600
 
 
-def test_queue_of_another_account(open_relayer: Open, stranger: LocalSigner) -> None:
-    open_relayer()
-    with pytest.raises(QueueError, match="Use a file for each account and chain"):
-        open_relayer(sender=stranger)
+def test_several_accounts_send_side_by_side(
+    suite: MedProof, open_relayer: Open, grant: Grant, relayer: LocalSigner, stranger: LocalSigner
+) -> None:
+    accounts = [relayer, stranger]
+    work, before = open_relayer(sender=accounts, size=2, in_flight=2), suite.chain.block_number()
+    rpc(suite.chain, "miner_stop")
+    ids = [work.submit(grant(one)) for one in people(10)]
+    work.run_once()
+    states = [work.status(id_).state for id_ in ids]
+    assert states == [State.SENT] * 8 + [State.QUEUED] * 2  # two batches of each account
+    assert sorted(batch.transaction.account for batch in work.batches()) == sorted(
+        2 * [one.address for one in accounts]
+    )
+    rpc(suite.chain, "miner_start")
+    rpc(suite.chain, "evm_mine")
+    work_off(work)
+    assert {work.status(id_).state for id_ in ids} == {State.CONFIRMED}
+    assert sorted(rules_set(suite, before)) == sorted(one.address for one in people(10))
+
+
+def test_order_of_a_subject_is_kept_between_accounts(
+    suite: MedProof, open_relayer: Open, grant: Grant, clinic: LocalSigner, relayer: LocalSigner, stranger: LocalSigner
+) -> None:
+    work, one = open_relayer(sender=[relayer, stranger], size=1), person(0)
+    first = work.submit(grant(one))
+    snapshot = rpc(suite.chain, "evm_snapshot")
+    suite.consent_registry.relay(grant(one), sender=clinic)
+    revocation = suite.consent_registry.sign_revocation(one, clinic.address)
+    rpc(suite.chain, "evm_revert", snapshot)
+    rpc(suite.chain, "miner_stop")
+    second, other = work.submit(revocation), work.submit(grant(person(1)))
+    work.run_once()
+    assert [work.status(id_).state for id_ in (first, second, other)] == [State.SENT, State.QUEUED, State.SENT]
+    assert len({batch.transaction.account for batch in work.batches()}) == 2
+    rpc(suite.chain, "miner_start")
+    rpc(suite.chain, "evm_mine")
+    work_off(work)
+    assert {fate.state for fate in work.fates()} == {State.CONFIRMED}
+    stored = suite.consent_registry.rule(one.address, clinic.address)
+    assert stored is not None
+    assert (stored.sequence, stored.revoked) == (2, True)
+
+
+def test_whoever_only_submits_and_looks_has_no_account(open_relayer: Open, grant: Grant) -> None:
+    desk, work = open_relayer(sender=()), open_relayer()
+    id_ = desk.submit(grant(person(0)))
+    assert desk.run_once(flush=True) == 1
+    assert desk.status(id_).state is State.QUEUED
+    work_off(work)
+    assert desk.status(id_).state is State.CONFIRMED
 
 
 def test_file_that_is_no_queue(open_relayer: Open, tmp_path: Path) -> None:
