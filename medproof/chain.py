@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -354,6 +355,19 @@ class Chain:
         if found != self.chain_id:
             raise WrongChainError(origin(str(getattr(self.web3.provider, "endpoint_uri", ""))), self.chain_id, found)
 
+    def clock(self) -> float | None:
+        """The time by the node's own clock, in seconds since 1970, as HTTP tells it; None where it does not.
+
+        Raises:
+            NodeError: nobody answers.
+        """
+        body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "eth_chainId", "params": []})
+        said = _ask(lambda: self._post(body)).headers.get("Date", "")
+        try:
+            return parsedate_to_datetime(said).timestamp()
+        except (ValueError, OverflowError):
+            return None
+
     def timestamp(self, block: int | str = "latest") -> int:
         """The time of a block, in seconds since 1970."""
         return _ask(lambda: int(self.web3.eth.get_block(cast(Any, block))["timestamp"]))
@@ -635,16 +649,19 @@ class Chain:
                 continue
             done += len(part)
 
+    def _post(self, body: str) -> requests.Response:
+        provider = cast(HTTPProvider, self.web3.provider)
+        return self._session.post(str(provider.endpoint_uri), body, **dict(provider.get_request_kwargs()))
+
     def _exchange(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
         """The answers to one request, in the order of the questions."""
-        provider = cast(HTTPProvider, self.web3.provider)
         asked = [
             {"jsonrpc": "2.0", "id": number, "method": method, "params": parameters}
             for number, (method, parameters) in enumerate(questions)
         ]
         alone = len(asked) == 1  # some nodes take no lists
         body = json.dumps(asked[0] if alone else asked, separators=(",", ":"))
-        response = self._session.post(str(provider.endpoint_uri), body, **dict(provider.get_request_kwargs()))
+        response = self._post(body)
         if response.status_code in _TOO_MUCH and not alone:
             raise _RequestRefusedError(f"HTTP {response.status_code}")
         response.raise_for_status()

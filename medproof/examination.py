@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from eth_utils.abi import function_signature_to_4byte_selector
 
-from medproof.artifacts import CONTRACTS, artifact
+from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain
-from medproof.deployments import ADMIN_ROLE, ROLES, Deployment, verify
+from medproof.deployments import ADMIN_ROLE, ROLES, Authority, Deployment, is_contract, read_safe, verify
 from medproof.errors import MedProofError, NodeError, WrongChainError
 from medproof.networks import Network
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:  # a set-up without an index is examined without the extra
 
 __all__ = ["Finding", "State", "examine_account", "examine_deployment", "examine_index", "examine_node"]
 
-_CLOCK = 15  # seconds that a block may be ahead of this machine's clock, as consensus clients allow
+_CLOCK = 15  # seconds that clocks may differ, and a block be ahead of this machine's, as consensus clients allow
 _STALE = 15 * 60  # seconds without a block after which a live chain is doubted
 _INTERVAL = 16  # blocks over which the time between two is measured
 _RANGE = 10_000  # blocks whose events are asked for at once; many providers allow fewer
@@ -72,11 +73,23 @@ def examine_node(network: Network, *, now: Callable[[], float] = time.time) -> I
     step = "" if network.chain_id else "Name the network (medproof network add), so that another chain is refused."
     known = State.GOOD if network.chain_id else State.DOUBTFUL
     yield Finding("chain id", known, f"{chain.chain_id}", step)
-    for look in (_blocks, _syncing, _finality, _fees, _proofs, _events):
+    for look in (_clock, _blocks, _syncing, _finality, _fees, _proofs, _events):
         try:
             yield look(chain, network, now())
         except MedProofError as error:
             yield Finding(look.__name__.lstrip("_"), State.BAD, str(error), "Ask the node's operator, or name another.")
+
+
+def _clock(chain: Chain, network: Network, now: float) -> Finding:
+    said = chain.clock()
+    if said is None:
+        return Finding("clock", State.GOOD, "the node does not tell its time")
+    ahead = said - now
+    if abs(ahead) > _CLOCK:
+        step = "Set both by NTP. A node that is behind refuses new blocks; one that is ahead shifts when rules count."
+        side = "ahead of" if ahead > 0 else "behind"
+        return Finding("clock", State.BAD, f"the node's is {abs(ahead):,.0f} s {side} this machine's", step)
+    return Finding("clock", State.GOOD, "the node's and this machine's agree")
 
 
 def _blocks(chain: Chain, network: Network, now: float) -> Finding:
@@ -147,7 +160,7 @@ def _events(chain: Chain, network: Network, now: float) -> Finding:
 
 
 def examine_deployment(chain: Chain, deployment: Deployment) -> Iterator[Finding]:
-    """Look at a deployment: is it this build, wired as its manifest says, and who has which role?"""
+    """Look at a deployment: is it this build, wired as its manifest says, and who may do what, now and soon?"""
     try:
         verify(chain, deployment)
     except MedProofError as error:
@@ -155,54 +168,137 @@ def examine_deployment(chain: Chain, deployment: Deployment) -> Iterator[Finding
         return
     yield Finding("contracts", State.GOOD, f"all {len(CONTRACTS)} are this build, and work with one another")
     try:
-        yield _functions(chain, deployment)
-        yield from _holders(chain, deployment)
+        authority = Authority(chain, deployment)
+        yield _functions(authority, deployment)
+        yield from _holders(chain, authority, deployment)
+        yield _deployer(authority, deployment)
+        yield _delays(authority, deployment)
+        yield _announced(authority)
     except MedProofError as error:
         yield Finding("roles", State.BAD, str(error), "Ask another node.")
 
 
-def _functions(chain: Chain, deployment: Deployment) -> Finding:
-    """Whether each function that needs a role needs the right one, and its contract obeys the Authority."""
-    authority = chain.contract(deployment.address("Authority"), artifact("Authority").abi)
-    wrong = []
-    for role in ROLES:
-        target = deployment.address(role.contract)
-        wrong += [
-            f"{role.contract}.{signature.partition('(')[0]}"
-            for signature in role.functions
-            if chain.call(authority, "getTargetFunctionRole", (target, function_signature_to_4byte_selector(signature)))
-            != role.number
-        ]
-        if chain.call(authority, "isTargetClosed", (target,)):
-            wrong.append(f"{role.contract} is closed")
+def _functions(authority: Authority, deployment: Deployment) -> Finding:
+    """Whether each function needs the role that it was deployed with, and its contract obeys the Authority."""
+    names = {deployment.address(name): name for name in CONTRACTS}
+    selectors = {
+        (deployment.address(role.contract), function_signature_to_4byte_selector(one)): f"{role.contract}.{one}"
+        for role in ROLES
+        for one in role.functions
+    }
+    wrong = [
+        f"{role.contract}.{signature.partition('(')[0]}"
+        for role in ROLES
+        for signature in role.functions
+        if authority.role_of(deployment.address(role.contract), signature) != role.number
+    ]
+    for event in authority.events("TargetFunctionRoleUpdated"):  # what no role of the suite is for
+        target, selector = event.arguments["target"], bytes(event.arguments["selector"])
+        if (target, selector) not in selectors and authority.ask("getTargetFunctionRole", target, selector):
+            wrong.append(f"0x{selector.hex()} of {names.get(target, target)}")
+    wrong += [f"{name} is closed" for name in CONTRACTS if authority.ask("isTargetClosed", deployment.address(name))]
     if wrong:
         step = "If nobody meant that, the admin sets it again (Authority.setTargetFunctionRole, setTargetClosed)."
-        return Finding("functions", State.BAD, f"not as deployed: {', '.join(wrong)}", step)
+        return Finding("functions", State.BAD, f"not as deployed: {', '.join(dict.fromkeys(wrong))}", step)
     return Finding("functions", State.GOOD, "each needs the role that it was deployed with")
 
 
-def _holders(chain: Chain, deployment: Deployment) -> Iterator[Finding]:
-    """Who has the roles now."""
-    authority = chain.contract(deployment.address("Authority"), artifact("Authority").abi)
-    granted: dict[int, dict[str, None]] = {}
-    for event in chain.events(authority, "RoleGranted", from_block=deployment.first_block):
-        granted.setdefault(event.arguments["roleId"], {})[event.arguments["account"]] = None
+def _holders(chain: Chain, authority: Authority, deployment: Deployment) -> Iterator[Finding]:
+    """Who has the roles now: by the events, one after the other, and by what the Authority says."""
+    granted, replayed = authority.granted(), authority.holders()
     labels = {ADMIN_ROLE: "ADMIN"} | {role.number: role.label for role in ROLES}
-    for number, label in labels.items():
-        found = [one for one in granted.get(number, ()) if chain.call(authority, "hasRole", (number, one))[0]]
-        what, said = f"role {label}", ", ".join(found)
-        if not found:
-            lost = "For good: deploy anew, and have people move."
-            step = lost if number == ADMIN_ROLE else "The admin grants it (Authority.grantRole)."
-            yield Finding(what, State.BAD, "nobody has it", step)
-        elif number == ADMIN_ROLE and found != [deployment.admin]:
-            step = f"The manifest names {deployment.admin}. If nobody meant others, treat them as intruders."
-            yield Finding(what, State.BAD, said, step)
-        elif number == ADMIN_ROLE and not chain.code(deployment.admin):
-            step = "One key has it. For a chain that people rely on, hand it to a multisig."
-            yield Finding(what, State.DOUBTFUL, said, step)
+    for number in [*labels, *sorted(granted.keys() - labels.keys())]:
+        what = f"role {labels.get(number, number)}"
+        asked = dict.fromkeys((*granted.get(number, ()), deployment.admin, deployment.deployer))
+        found = [one for one in asked if authority.has(number, one)]
+        if set(found) != {one for one in replayed.get(number, ()) if not authority.waits(number, one)}:
+            doubted = ", ".join(sorted({*found} ^ {*replayed.get(number, ())}))
+            said = f"the node's events and its state disagree about {doubted}"
+            yield Finding(what, State.BAD, said, "Believe neither: ask another node.")
+        elif number not in labels:
+            step = "No role of the suite has this number. If nobody meant it, the admin takes it away."
+            if found:
+                yield Finding(what, State.DOUBTFUL, ", ".join(found), step)
+        elif number == ADMIN_ROLE:
+            yield _admins(chain, deployment, found)
+        elif not found:
+            yield Finding(what, State.BAD, "nobody has it", "The admin grants it (Authority.grantRole).")
         else:
-            yield Finding(what, State.GOOD, said)
+            yield Finding(what, State.GOOD, ", ".join(found))
+
+
+def _admins(chain: Chain, deployment: Deployment, found: list[str]) -> Finding:
+    what, said, admin = "role ADMIN", ", ".join(found), deployment.admin
+    if not found:
+        return Finding(what, State.BAD, "nobody has it", "For good: deploy anew, and have people move.")
+    if not deployment.handed_over and set(found) == {admin, deployment.deployer}:
+        return Finding(what, State.DOUBTFUL, said, f"The hand-over waits: {admin} accepts (medproof deploy accept).")
+    if found != [admin]:
+        step = f"The manifest names {admin}. If nobody meant others, treat them as intruders."
+        return Finding(what, State.BAD, said, step)
+    if not is_contract(chain, admin):
+        step = "One key has it. For a chain that people rely on, hand it to a multisig."
+        return Finding(what, State.DOUBTFUL, said, step)
+    safe = read_safe(chain, admin)
+    if safe is not None and safe.threshold == 1:
+        step = "Each of its owners alone is the admin. Have the Safe take more signatures."
+        return Finding(what, State.DOUBTFUL, f"{said} ({safe})", step)
+    return Finding(what, State.GOOD, said if safe is None else f"{said} ({safe})")
+
+
+def _deployer(authority: Authority, deployment: Deployment) -> Finding:
+    """Whether who deployed has given up all rights."""
+    deployer = deployment.deployer
+    if deployer == deployment.admin:
+        return Finding("deployer", State.GOOD, f"{deployer} is the admin")
+    numbers = dict.fromkeys((ADMIN_ROLE, *(role.number for role in ROLES), *authority.granted()))
+    kept = [str(number) for number in numbers if authority.has(number, deployer)]
+    if not kept:
+        return Finding("deployer", State.GOOD, f"{deployer} has no rights")
+    if not deployment.handed_over:
+        step = f"They end when {deployment.admin} accepts (medproof deploy accept)."
+        return Finding("deployer", State.DOUBTFUL, f"{deployer} has rights still", step)
+    step = "If the admin did not mean that, it takes them away (Authority.revokeRole)."
+    return Finding("deployer", State.BAD, f"{deployer} has the roles {', '.join(kept)}", step)
+
+
+def _delays(authority: Authority, deployment: Deployment) -> Finding:
+    """What the admin must announce, and whether roles are granted by others than the admin, or cancelled by others."""
+    _, delay = authority.access(ADMIN_ROLE, deployment.admin)
+    said = f"the admin announces what it does {delay:,} s before" if delay else "the admin's acts count at once"
+    changed = []
+    for role in ROLES:
+        if (by := authority.ask("getRoleAdmin", role.number)) != ADMIN_ROLE:
+            changed.append(f"role {role.label} is granted by role {by}")
+        if (by := authority.ask("getRoleGuardian", role.number)) != ADMIN_ROLE:
+            changed.append(f"what role {role.label} announces may be cancelled by role {by}")
+        if wait := authority.ask("getRoleGrantDelay", role.number):
+            changed.append(f"role {role.label} counts {wait:,} s after it is granted")
+    changed += [
+        f"{name} is set anew {wait:,} s after it is announced"
+        for name in CONTRACTS
+        if (wait := authority.ask("getTargetAdminDelay", deployment.address(name)))
+    ]
+    said = "; ".join([said, *changed])
+    if delay < deployment.delay:
+        step = f"The manifest says {deployment.delay:,} s. If nobody meant less, treat the admin as lost."
+        return Finding("delays", State.BAD, said, step)
+    if changed:
+        return Finding("delays", State.DOUBTFUL, said, "It was not deployed so. See that the admin meant it.")
+    return Finding("delays", State.GOOD, said)
+
+
+def _announced(authority: Authority) -> Finding:
+    """What was announced and may be done, or soon."""
+    waiting = authority.waiting()
+    if not waiting:
+        return Finding("announced", State.GOOD, "nothing waits to be done")
+    said = "; ".join(
+        f"{caller} may call {what} of {target} from {datetime.fromtimestamp(due, UTC):%d %B %Y, %H:%M:%S UTC}"
+        for caller, target, what, due in waiting
+    )
+    step = "If nobody meant that, the admin or its guardian cancels it (Authority.cancel)."
+    return Finding("announced", State.DOUBTFUL, said, step)
 
 
 def examine_account(chain: Chain, address: str, what: str) -> Finding:

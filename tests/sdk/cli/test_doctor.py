@@ -19,7 +19,19 @@ def test_doctor_goes_through_it(run: Run, here: Path, deployed: tuple[Chain, Dep
     said = run("doctor", "--sender", admin.address, "--index", "index.db", "--store", "records.db", "--json")
     states = {one["what"]: one["state"] for one in said.document["findings"]}
     good = {
-        *("syncing", "finality", "fees", "proofs", "events", "node", "store", "contracts", "functions", "sender"),
+        *(
+            "clock",
+            "syncing",
+            "finality",
+            "fees",
+            "proofs",
+            "events",
+            "node",
+            "store",
+            "contracts",
+            "functions",
+            "sender",
+        ),
         *(f"role {role.label}" for role in ROLES),
         "index",
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +180,7 @@ def test_unknown_names_say_what_is_known(own_file: Path) -> None:
 def test_a_good_node(node: LocalChain) -> None:
     found = list(examine_node(Network("ours", node.url, 1337, 1, "finalized")))
     assert [one.what for one in found] == [
-        "node", "chain id", "blocks", "syncing", "finality", "fees", "proofs", "events",
+        "node", "chain id", "clock", "blocks", "syncing", "finality", "fees", "proofs", "events",
     ]  # fmt: skip
     assert {one.state for one in found if one.what != "blocks"} == {State.GOOD}
     assert "Ganache" in state_of(found, "node")[1]
@@ -207,6 +209,31 @@ def test_clocks(node: LocalChain, chain: Chain, ahead: int, state: State, said: 
     found = list(examine_node(Network("ours", node.url, 1337), now=lambda: now))
     assert state_of(found, "blocks")[0] is state
     assert said in state_of(found, "blocks")[1]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        (3600, State.BAD, "s ahead of"),
+        (-3600, State.BAD, "s behind"),
+        (0, State.GOOD, "agree"),
+        (8, State.GOOD, "agree"),
+    ],
+)
+def test_the_clock_of_a_node(node: LocalChain, ahead: int, state: State, said: str) -> None:
+    found = list(examine_node(Network("ours", node.url, 1337), now=lambda: time.time() - ahead))
+    assert state_of(found, "clock")[0] is state
+    assert said in state_of(found, "clock")[1]
+
+
+@pytest.mark.parametrize(
+    "date", ["", "soon", "Sun, 99 Nov 2026 15:36:18 GMT", "1 Jan 99999999999999999999 00:00:00 GMT"]
+)
+def test_a_node_that_does_not_tell_its_time(date: str, node: LocalChain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda *_: date)
+    with odd_node(lambda call: ..., upstream=node.url) as asked:
+        found = list(examine_node(Network("ours", asked.url, 1337)))
+    assert state_of(found, "clock") == (State.GOOD, "the node does not tell its time")
 
 
 REFUSALS: dict[str, tuple[str, Any, State, str]] = {
