@@ -22,6 +22,7 @@ from medproof.cli import (
     claims,
     consent,
     delegate,
+    deploy,
     device,
     doctor,
     duo,
@@ -36,6 +37,7 @@ from medproof.cli import (
     key,
     listing,
     message,
+    migrate,
     network,
     party,
     pointers,
@@ -113,6 +115,7 @@ delegate.app.add_typer(guardians.app, name="guardians")
 party.app.add_typer(group.app, name="group")
 party.app.add_typer(rotation.app, name="rotate")
 app.add_typer(network.app, name="network")
+app.add_typer(deploy.app, name="deploy")
 app.add_typer(key.app, name="key")
 app.add_typer(wallet.app, name="wallet")
 app.add_typer(party.app, name="party")
@@ -129,6 +132,7 @@ app.add_typer(anchor.app, name="anchor")
 app.add_typer(backup.app, name="backup")
 app.add_typer(access.app, name="access")
 app.add_typer(message.app, name="message")
+app.add_typer(migrate.app, name="migrate")
 app.add_typer(prescription.app, name="prescription")
 app.add_typer(claims.app, name="claims")
 app.add_typer(study.app, name="study")

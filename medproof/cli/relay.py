@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from medproof.cli.session import open_suite, sender
 from medproof.client import MedProof
 from medproof.errors import MedProofError, NodeError, OptionError, QueueError
 from medproof.hashing import Json
-from medproof.relayer import Relayer, State
+from medproof.relayer import Relayer
 
 __all__ = ["app"]
 
@@ -75,7 +74,7 @@ def run(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     with _relayer(suite, relay, queue, size=size, age=age) as relayer:
         if drain:
-            _drain(relayer, output)
+            drain(relayer, output)
             output.document({"messages": [documents.fate_document(fate) for fate in relayer.fates()]})
             output.say("Nothing is open any more.")
         else:
@@ -117,12 +116,3 @@ def _relayer(suite: MedProof, relay: RelayOptions, queue: Path, **options: float
         yield relayer
     finally:
         relayer.close()
-
-
-def _drain(relayer: Relayer, output: Output) -> None:
-    """Work until nothing is open, showing how far it is."""
-    total = len(relayer.fates(State.QUEUED, State.SENT, State.MINED))
-    with output.progress("Relaying", total) as advance:
-        while left := relayer.run_once(flush=True):
-            advance(max(total - left, 0))
-            time.sleep(_PAUSE / 4)

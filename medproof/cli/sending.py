@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,11 @@ from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.errors import MessageError
 from medproof.hashing import Json, JsonObject
+from medproof.relayer import Relayer, State
 
-__all__ = ["deliver", "now_on", "read_messages", "tell_done"]
+__all__ = ["deliver", "drain", "now_on", "read_messages", "tell_done"]
+
+_PAUSE = 0.25  # seconds between rounds
 
 
 def now_on(suite: MedProof) -> datetime:
@@ -81,3 +85,12 @@ def read_messages(path: Path) -> list[SignedMessage]:
     if not isinstance(content, list) or not content:
         raise MessageError(f"{path} holds no signed messages. Name the file that --out wrote.")
     return [SignedMessage.from_json(json.dumps(one)) for one in content]
+
+
+def drain(relayer: Relayer, output: Output) -> None:
+    """Work until nothing is open in a relayer's queue, showing how far it is."""
+    total = len(relayer.fates(State.QUEUED, State.SENT, State.MINED))
+    with output.progress("Relaying", total) as advance:
+        while left := relayer.run_once(flush=True):
+            advance(max(total - left, 0))
+            time.sleep(_PAUSE)

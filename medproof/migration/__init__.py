@@ -7,6 +7,7 @@ says what of each contract goes over, what stays readable where it is, and what 
 from medproof.migration.comparison import Comparison
 from medproof.migration.events import ChainEvents, Events, IndexEvents
 from medproof.migration.export import Export
+from medproof.migration.left import left_deployment
 from medproof.migration.running import Handed, Taken, hand_over, take_steps
 from medproof.migration.signing import compare_subject, sign_step, sign_subject
 from medproof.migration.state import State, read_state
@@ -28,6 +29,7 @@ __all__ = [
     "Taken",
     "compare_subject",
     "hand_over",
+    "left_deployment",
     "read_state",
     "sign_step",
     "sign_subject",
