@@ -25,7 +25,18 @@ from medproof.deployments import Deployment, verify
 from medproof.errors import PublicationError
 from medproof.json_http import ask_json
 
-__all__ = ["Etherscan", "Explorer", "Match", "Publication", "Sourcify", "compiler_version", "publish", "standard_input"]
+__all__ = [
+    "ETHERSCAN",
+    "SOURCIFY",
+    "Etherscan",
+    "Explorer",
+    "Match",
+    "Publication",
+    "Sourcify",
+    "compiler_version",
+    "publish",
+    "standard_input",
+]
 
 SOURCIFY = "https://sourcify.dev/server"
 ETHERSCAN = "https://api.etherscan.io/v2/api"

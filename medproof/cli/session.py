@@ -18,6 +18,7 @@ from medproof.cli.options import (
     ChainOptions,
     KeyOptions,
     PseudonymOptions,
+    RelayersOptions,
     RelayOptions,
     SubjectOptions,
 )
@@ -30,6 +31,7 @@ from medproof.signing import LocalSigner, NodeSigner, Signer
 from medproof.wallet import Wallet
 
 __all__ = [
+    "DEVELOPMENT",
     "account",
     "acting",
     "database_at",
@@ -47,11 +49,16 @@ __all__ = [
     "phrase",
     "pseudonym",
     "read_text",
+    "record_path",
     "refuse_secrets",
     "sender",
+    "senders",
     "signer",
     "subject",
 ]
+
+DEVELOPMENT = frozenset((1337, 31337))
+"""The chain ids of Ganache and Anvil, whose chains vanish; nothing costs there."""
 
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _WITH_SECRET = re.compile(
@@ -110,7 +117,7 @@ def network_of(options: ChainOptions) -> str:
     Raises:
         OptionError: none is.
     """
-    if options.network is None:
+    if not options.network:
         raise OptionError("--network", "is missing", "Name a network or a node's URL, or set MEDPROOF_NETWORK.")
     return options.network
 
@@ -143,13 +150,27 @@ def known_block(suite: MedProof, block: int | None) -> int | None:
     return block
 
 
+def record_path(options: ChainOptions, chain: Chain) -> Path:
+    """The manifest that is named, or where deploy keeps the record of a chain; it need not be there yet."""
+    return options.deployment or _kept(chain.chain_id) or _places(chain.chain_id)[chain.chain_id in DEVELOPMENT]
+
+
 def _manifest(chain_id: int) -> Path:
+    kept = _kept(chain_id)
+    if kept is None:
+        named = f"deployments/{chain_id}.json"
+        raise OptionError("--deployment", f"is missing, and {named} is not here", "Name the manifest.")
+    return kept
+
+
+def _kept(chain_id: int) -> Path | None:
+    return next((path for path in _places(chain_id) if path.exists()), None)
+
+
+def _places(chain_id: int) -> tuple[Path, Path]:
     """Where deploy writes the record of a chain; of one that vanishes, a folder further down."""
     name = f"{chain_id}.json"
-    found = [path for path in (Path("deployments", name), Path("deployments", "local", name)) if path.exists()]
-    if not found:
-        raise OptionError("--deployment", f"is missing, and deployments/{name} is not here", "Name the manifest.")
-    return found[0]
+    return Path("deployments", name), Path("deployments", "local", name)
 
 
 # -- people ------------------------------------------------------------------------------------------------------
@@ -239,6 +260,25 @@ def sender(options: RelayOptions) -> Sender | None:
     if options.relay_as is None:
         return None
     return _sender("--relay-as", options.relay_as, options.relay_password_file, "MEDPROOF_RELAY_PASSWORD")
+
+
+def senders(options: RelayersOptions) -> list[Sender]:
+    """All who send and pay, side by side.
+
+    Raises:
+        OptionError: nobody is named, or the passwords are not as many as the accounts.
+    """
+    named = options.relay_as or [one for one in [os.environ.get("MEDPROOF_RELAY_AS", "")] if one]
+    if not named:
+        raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
+    files = options.relay_password_file or [None]
+    if len(files) not in (1, len(named)):
+        rule = f"is given {len(files)} times for {len(named)} accounts"
+        raise OptionError("--relay-password-file", rule, "Give one for all, or one for each in turn.")
+    each = files * len(named) if len(files) == 1 else files
+    return [
+        _sender("--relay-as", one, file, "MEDPROOF_RELAY_PASSWORD") for one, file in zip(named, each, strict=True)
+    ]
 
 
 def _sender(option: str, given: str, password_file: Path | None, variable: str) -> Sender:
