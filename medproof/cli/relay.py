@@ -14,7 +14,7 @@ from typer import Argument, Option
 from medproof.cli import documents
 from medproof.cli.options import ChainOptions, RelayOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
-from medproof.cli.sending import read_messages
+from medproof.cli.sending import read_messages, work_off
 from medproof.cli.session import open_suite, sender
 from medproof.client import MedProof
 from medproof.errors import MedProofError, NodeError, OptionError, QueueError
@@ -74,7 +74,7 @@ def run(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     with _relayer(suite, relay, queue, size=size, age=age) as relayer:
         if drain:
-            drain(relayer, output)
+            work_off(relayer, output)
             output.document({"messages": [documents.fate_document(fate) for fate in relayer.fates()]})
             output.say("Nothing is open any more.")
         else:

@@ -19,7 +19,7 @@ from medproof.errors import MessageError
 from medproof.hashing import Json, JsonObject
 from medproof.relayer import Relayer, State
 
-__all__ = ["deliver", "drain", "now_on", "read_messages", "tell_done"]
+__all__ = ["deliver", "now_on", "read_messages", "tell_done", "work_off"]
 
 _PAUSE = 0.25  # seconds between rounds
 
@@ -87,7 +87,7 @@ def read_messages(path: Path) -> list[SignedMessage]:
     return [SignedMessage.from_json(json.dumps(one)) for one in content]
 
 
-def drain(relayer: Relayer, output: Output) -> None:
+def work_off(relayer: Relayer, output: Output) -> None:
     """Work until nothing is open in a relayer's queue, showing how far it is."""
     total = len(relayer.fates(State.QUEUED, State.SENT, State.MINED))
     with output.progress("Relaying", total) as advance:
