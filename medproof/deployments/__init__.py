@@ -12,14 +12,15 @@ from medproof.deployments.deploying import accept, deploy
 from medproof.deployments.factory import FACTORY, contract_address, create2_address, new_salt
 from medproof.deployments.manifest import Deployed, Deployment
 from medproof.deployments.planning import Plan, Planned, plan
-from medproof.deployments.roles import ADMIN_ROLE, ROLES, Call, Role, safe_transactions
-from medproof.deployments.safes import Safe, read_safe
+from medproof.deployments.roles import ADMIN_ROLE, ROLES, Authority, Call, Role, safe_transactions
+from medproof.deployments.safes import Safe, is_contract, read_safe
 from medproof.deployments.verifying import verify
 
 __all__ = [
     "ADMIN_ROLE",
     "FACTORY",
     "ROLES",
+    "Authority",
     "Call",
     "Deployed",
     "Deployment",
@@ -31,6 +32,7 @@ __all__ = [
     "contract_address",
     "create2_address",
     "deploy",
+    "is_contract",
     "new_salt",
     "plan",
     "read_safe",

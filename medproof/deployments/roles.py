@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from eth_utils.abi import function_signature_to_4byte_selector
+from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
 
 from medproof.artifacts import artifact
 from medproof.chain import Chain, Event
@@ -115,6 +115,27 @@ class Authority:
             else:
                 holders.pop(event.arguments["account"], None)
         return {number: tuple(holders) for number, holders in found.items()}
+
+    def waits(self, number: int, account: str) -> bool:
+        """Whether a role that was granted does not count yet."""
+        return int(self.ask("getAccess", number, account)[0]) > self._chain.timestamp()
+
+    def waiting(self) -> list[tuple[str, str, str, int]]:
+        """What was announced and not done: who, the contract, the function's name or selector, and from when on."""
+        names = {
+            function_signature_to_4byte_selector(abi_to_signature(cast(Any, entry))): entry["name"]
+            for entry in artifact("Authority").abi
+            if entry["type"] == "function"
+        }
+        found = {}
+        for event in self.events("OperationScheduled"):
+            said, operation = event.arguments, bytes(event.arguments["operationId"])
+            if due := int(self.ask("getSchedule", operation)):
+                selector = bytes(said["data"][:4])
+                own = names if said["target"] == self.address else {}
+                what = own.get(selector, "0x" + selector.hex())
+                found[operation] = (said["caller"], said["target"], what, due)
+        return list(found.values())
 
     def call(self, what: str, function: str, *arguments: Any) -> Call:
         """A call, for whoever may make it."""
