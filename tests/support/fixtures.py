@@ -21,7 +21,7 @@ from medproof.policy.codes import (
     Sensitivity,
 )
 from medproof.policy.word import Rule, encode
-from tests.support.speed import few_requests, swift_isolation  # noqa: F401 - fixtures of every contract test
+from tests.support.speed import few_requests, reverts_without_traces, swift_isolation  # noqa: F401 - fixtures of every contract test
 
 DAY = 24 * 60 * 60
 CREDENTIAL = b"\x11" * 32
