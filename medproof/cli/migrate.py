@@ -16,7 +16,7 @@ from medproof.chain import Chain
 from medproof.cli.documents import message_document
 from medproof.cli.options import ActorOptions, ChainOptions, JsonOptions, KeyOptions, RelayOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
-from medproof.cli.sending import drain, read_messages
+from medproof.cli.sending import read_messages, work_off
 from medproof.cli.session import account, database_at, of_file, open_suite, party, phrase, sender, signer
 from medproof.client import MedProof
 from medproof.deployments import Deployment
@@ -49,9 +49,7 @@ if TYPE_CHECKING:  # the commands run without the extra until they need it
 
 __all__ = ["app"]
 
-app = typer.Typer(
-    help="Leave one deployment for another: what goes over, who agrees, what is left.", no_args_is_help=True
-)
+app = typer.Typer(help="Leave one deployment for another, and lose nothing.", no_args_is_help=True)
 
 _PANEL = "Deployments"
 _LONGEST_FILE = 1 << 26
@@ -126,9 +124,7 @@ def plan(options: ReadingOptions) -> None:
         output.say(f"In the old deployment stays, for docs/migrating.md to say how: {stays or 'nothing'}.")
 
 
-@app.command(
-    epilog="Example: medproof migrate export --for authority --from old.json --to new.json --out authority.json"
-)
+@app.command(epilog="Example: medproof migrate export --for authority --from old.json --to new.json --out todo.json")
 @expanded
 def export(
     options: ReadingOptions,
@@ -380,11 +376,11 @@ def _relay(both: _Both, files: list[Path], relay: RelayOptions, queue: Path, out
     if by is None:
         raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
     messages = [message for path in files for message in read_messages(path)]
-    relayer = Relayer(both.new, queue, by)
+    relayer = Relayer(both.new, queue, by)  # type: ignore[arg-type]
     try:
         with output.progress("Queueing", len(messages)) as advance:
             handed = hand_over(both.old, both.new, messages, relayer, progress=advance)
-        drain(relayer, output)
+        work_off(relayer, output)
         return [_handed(one.message.function, one.message.subject, one.id, one.why_not, relayer) for one in handed]
     finally:
         relayer.close()
