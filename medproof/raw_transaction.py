@@ -6,9 +6,11 @@ Whoever signs elsewhere gives a signature or the whole bytes: both are held agai
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import rlp
+from eth_utils.address import is_checksum_address
 from tiny_keccak import keccak256
 
 from medproof.errors import ArgumentError
@@ -16,6 +18,7 @@ from medproof.errors import ArgumentError
 __all__ = ["signature_in", "signing_payload", "transaction_digest", "with_signature"]
 
 _DYNAMIC_FEES = b"\x02"  # what a transaction of EIP-1559 begins with
+_WORD = 1 << 256  # of the EVM
 _PARITY_BASE = 35  # of v in EIP-155: 35 + 2 * chain id + parity
 
 
@@ -62,20 +65,23 @@ def signature_in(raw: bytes, *, chain_id: int) -> bytes | None:
 def _fields(transaction: Mapping[str, Any]) -> tuple[bytes, list[Any]]:
     """What a transaction begins with, and its members in their order."""
     try:
-        rest = [transaction["gas"], _bytes(transaction.get("to")), transaction.get("value", 0)]
-        data, nonce = _bytes(transaction.get("data")), transaction["nonce"]
-        if "maxFeePerGas" not in transaction:
-            return b"", [nonce, transaction["gasPrice"], *rest, data]
-        fees = [transaction["maxPriorityFeePerGas"], transaction["maxFeePerGas"]]
-        return _DYNAMIC_FEES, [transaction["chainId"], nonce, *fees, *rest, data, []]
+        to, data = _recipient(transaction.get("to")), _bytes(transaction.get("data"))
+        rest = [transaction["gas"], to, transaction.get("value", 0)]
+        typed = "maxFeePerGas" in transaction
+        names = ("maxPriorityFeePerGas", "maxFeePerGas") if typed else ("gasPrice",)
+        first = [transaction["nonce"], *(transaction[name] for name in names), *rest]
+        for number in (transaction["chainId"], *first):
+            if number is not to and not (isinstance(number, int) and 0 <= number < _WORD):
+                raise ValueError(f"the number {number!r}")
+        return (_DYNAMIC_FEES, [transaction["chainId"], *first, data, []]) if typed else (b"", [*first, data])
     except (KeyError, TypeError, ValueError) as error:
         step = "Give nonce, gas, chainId, and gasPrice or both fees of EIP-1559."
         raise ArgumentError(f"This is no complete transaction ({type(error).__name__}: {error}). {step}") from None
 
 
 def _encoded(item: int | bytes | Sequence[Any]) -> bytes:
-    """RLP, as the yellow paper's appendix B has it: a number without leading zeros. Quick: it is done for each signature,
-    and the library takes sixty times as long."""
+    """RLP, as the yellow paper's appendix B has it, with numbers without leading zeros; quick, since each signature
+    takes it twice (docs/decisions/0031)."""
     if isinstance(item, int):
         item = item.to_bytes((item.bit_length() + 7) // 8, "big")
     if isinstance(item, bytes):
@@ -89,6 +95,16 @@ def _head(kind: int, length: int) -> bytes:
         return bytes([kind + length])
     size = length.to_bytes((length.bit_length() + 7) // 8, "big")
     return bytes([kind + 55 + len(size)]) + size
+
+
+@lru_cache(4096)
+def _recipient(value: bytes | str | None) -> bytes:
+    found = _bytes(value)
+    if len(found) not in (0, 20) or (
+        isinstance(value, str) and value != value.lower() and not is_checksum_address(value)
+    ):
+        raise ValueError(f"the recipient {value!r}")
+    return found
 
 
 def _bytes(value: bytes | str | None) -> bytes:

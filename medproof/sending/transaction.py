@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
-from eth_utils.address import is_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 
+from medproof.chain import address_bytes
 from medproof.errors import ArgumentError
 
 __all__ = ["OPEN", "Attempt", "Fate", "Intent", "State", "Transaction"]
@@ -54,15 +56,18 @@ class Intent:
         try:
             if unknown := request.keys() - {"to", "data", "value", "gas"}:
                 raise ValueError(f"the member {min(unknown)}")
-            if to is not None and not is_address(to):
-                raise ValueError(f"the recipient {to!r}")
             if not 0 <= value < _WORD or (gas is not None and not 0 < gas < _MOST_GAS):
                 raise ValueError("the value or the gas")
             read = bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else bytes(data)
-            return cls(to_checksum_address(to) if to is not None else None, read, int(value), gas and int(gas))
-        except (ValueError, TypeError) as error:
+            return cls(_recipient(to), read, int(value), gas and int(gas))
+        except (ValueError, TypeError, AttributeError) as error:
             step = 'Give "to", "data", "value" and "gas" alone; nonce and fees are the queue\'s.'
             raise ArgumentError(f"This is no transaction for a queue: {error} does not fit. {step}") from None
+
+
+@lru_cache(4096)
+def _recipient(given: str | None) -> str | None:
+    return None if given is None else str(to_checksum_address(address_bytes(given)))
 
 
 @dataclass(frozen=True)
