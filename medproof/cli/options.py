@@ -31,6 +31,7 @@ __all__ = [
     "PseudonymOptions",
     "QuestionOptions",
     "RelayOptions",
+    "RelayersOptions",
     "RequestOptions",
     "RuleOptions",
     "SendingOptions",
@@ -194,6 +195,29 @@ class RelayOptions:
     ] = None
     relay_password_file: Annotated[
         Path | None, Option(metavar="FILE", help="Password of that key file.", rich_help_panel="Sending")
+    ] = None
+
+
+@dataclass(frozen=True)
+class RelayersOptions:
+    """Who sends transactions side by side and pays for them."""
+
+    relay_as: Annotated[
+        list[str] | None,
+        Option(
+            metavar="FILE|SIGNER",
+            help="Who sends and pays: a key file (password in MEDPROOF_RELAY_PASSWORD), or a signer as for --keystore. "
+            "Repeat it for accounts that send side by side; MEDPROOF_RELAY_AS names one.",
+            rich_help_panel="Sending",
+        ),
+    ] = None
+    relay_password_file: Annotated[
+        list[Path] | None,
+        Option(
+            metavar="FILE",
+            help="Password of that key file; of each in turn, or one of them all.",
+            rich_help_panel="Sending",
+        ),
     ] = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +11,12 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from medproof.cli import documents
-from medproof.cli.options import ChainOptions, RelayOptions, expanded
+from medproof.chain import Sender
+from medproof.cli import documents, sending
+from medproof.cli.options import ChainOptions, RelayersOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
-from medproof.cli.sending import read_messages, work_off
-from medproof.cli.session import open_suite, sender
+from medproof.cli.sending import work_off
+from medproof.cli.session import open_suite, senders
 from medproof.client import MedProof
 from medproof.errors import MedProofError, NodeError, OptionError, QueueError
 from medproof.hashing import Json
@@ -31,19 +32,18 @@ QueueFile = Annotated[
 ]
 
 
-@app.command(epilog="Example: medproof relay add signed.json --queue relay.db --relay-as relayer.json")
+@app.command(epilog="Example: medproof relay add signed.json --queue relay.db")
 @expanded
 def add(
     files: Annotated[list[Path], Argument(metavar="FILE…", help="Signed messages.", show_default=False)],
-    relay: RelayOptions,
     chain: ChainOptions,
     queue: QueueFile,
 ) -> None:
     """Queue signed messages; on disk when the command ends. Exit code 1 where one was not taken."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    messages = [(path, message) for path in files for message in read_messages(path)]
+    messages = [(path, message) for path in files for message in sending.read_messages(path)]
     taken: list[Json] = []
-    with _relayer(suite, relay, queue) as relayer:
+    with _relayer(suite, (), queue) as relayer:
         for path, message in output.each(messages, "Queueing"):
             try:
                 taken.append({"file": str(path), "id": relayer.submit(message), "refused": None})
@@ -60,10 +60,10 @@ def add(
         raise typer.Exit(ANSWER_NO)
 
 
-@app.command(epilog="Example: medproof relay run --queue relay.db --relay-as relayer.json")
+@app.command(epilog="Example: medproof relay run --queue relay.db --relay-as one.json --relay-as other.json")
 @expanded
 def run(
-    relay: RelayOptions,
+    relay: RelayersOptions,
     chain: ChainOptions,
     queue: QueueFile,
     drain: Annotated[bool, Option("--drain", help="Send all that waits now, and end when nothing is open.")] = False,
@@ -72,7 +72,7 @@ def run(
 ) -> None:
     """Send what is queued, in batches that mix subjects, until Ctrl-C; a crash loses and doubles nothing."""
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    with _relayer(suite, relay, queue, size=size, age=age) as relayer:
+    with _relayer(suite, senders(relay), queue, size=size, age=age) as relayer:
         if drain:
             work_off(relayer, output)
             output.document({"messages": [documents.fate_document(fate) for fate in relayer.fates()]})
@@ -82,10 +82,9 @@ def run(
             relayer.run(threading.Event(), pause=_PAUSE, trouble=lambda error: output.aside(str(error)))
 
 
-@app.command(epilog="Example: medproof relay status --queue relay.db --relay-as relayer.json")
+@app.command(epilog="Example: medproof relay status --queue relay.db")
 @expanded
 def status(
-    relay: RelayOptions,
     chain: ChainOptions,
     queue: QueueFile,
     id_: Annotated[str | None, Argument(metavar="ID", help="One message; all where none is named.")] = None,
@@ -94,7 +93,7 @@ def status(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     if not queue.exists():
         raise OptionError("--queue", f"is {str(queue)!r}, and there is no such file", "Queue a message first.")
-    with _relayer(suite, relay, queue) as relayer:
+    with _relayer(suite, (), queue) as relayer:
         fates = relayer.fates() if id_ is None else [relayer.status(id_)]
     output.document({"messages": [documents.fate_document(fate) for fate in fates]})
     output.table(
@@ -108,10 +107,8 @@ def status(
 
 
 @contextmanager
-def _relayer(suite: MedProof, relay: RelayOptions, queue: Path, **options: float) -> Iterator[Relayer]:
-    if relay.relay_as is None:
-        raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
-    relayer = Relayer(suite, queue, sender(relay), **options)  # type: ignore[arg-type]
+def _relayer(suite: MedProof, by: Sequence[Sender], queue: Path, **options: float) -> Iterator[Relayer]:
+    relayer = Relayer(suite, queue, by, **options)  # type: ignore[arg-type]
     try:
         yield relayer
     finally:

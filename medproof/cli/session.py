@@ -271,14 +271,12 @@ def senders(options: RelayersOptions) -> list[Sender]:
     named = options.relay_as or [one for one in [os.environ.get("MEDPROOF_RELAY_AS", "")] if one]
     if not named:
         raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
-    files = options.relay_password_file or [None]
+    files: list[Path | None] = [*(options.relay_password_file or (None,))]
     if len(files) not in (1, len(named)):
         rule = f"is given {len(files)} times for {len(named)} accounts"
         raise OptionError("--relay-password-file", rule, "Give one for all, or one for each in turn.")
     each = files * len(named) if len(files) == 1 else files
-    return [
-        _sender("--relay-as", one, file, "MEDPROOF_RELAY_PASSWORD") for one, file in zip(named, each, strict=True)
-    ]
+    return [_sender("--relay-as", one, file, "MEDPROOF_RELAY_PASSWORD") for one, file in zip(named, each, strict=True)]
 
 
 def _sender(option: str, given: str, password_file: Path | None, variable: str) -> Sender:

@@ -10,7 +10,7 @@ from medproof.client import MedProof
 from medproof.client.registrar import EMERGENCY
 from medproof.policy.delegation import Scope
 from medproof.signing import LocalSigner
-from tests.sdk.cli.conftest import Run
+from tests.sdk.cli.conftest import PASSWORD, Run
 
 Words = tuple[str, ...]
 GRANT = ("--purpose", "TREAT", "--class", "laboratory")
@@ -98,7 +98,7 @@ def test_an_emergency(
 def test_the_queue(
     run: Run, suite: MedProof, here: Path, me: Words, relayed: Words, pseudonym: LocalSigner, clinic: LocalSigner
 ) -> None:
-    queue = ("--queue", "relay.db", *relayed)
+    queue = ("--queue", "relay.db")
     assert "no such file" in run("relay", "status", *queue).err
     for place, to in enumerate((clinic.address, "everyone")):
         assert run("consent", "grant", to, *GRANT, *me, "--out", f"{place}.json").code == 0
@@ -111,8 +111,8 @@ def test_the_queue(
     assert first.out.startswith("0.json: 0x")
     assert [one["state"] for one in waiting] == ["queued"] * 3
 
-    worked = run("relay", "run", "--drain", *queue, "--json")
-    again = run("relay", "run", "--drain", *queue)
+    worked = run("relay", "run", "--drain", *queue, *relayed, "--json")
+    again = run("relay", "run", "--drain", *queue, *relayed)
     assert {one["state"] for one in worked.document["messages"]} == {"confirmed"}
     assert again.out == "Nothing is open any more.\n"
     assert suite.consent_registry.rule(pseudonym.address, clinic.address) is not None
@@ -125,12 +125,29 @@ def test_the_queue(
     assert "This is no signed message." in refused.err
 
 
+def test_accounts_that_relay_side_by_side(
+    run: Run, suite: MedProof, here: Path, keys: Path, me: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("consent", "grant", "everyone", *GRANT, *me, "--out", "0.json").code == 0
+    queue = ("--queue", "relay.db")
+    both = ("--relay-as", keys / "7.json", "--relay-as", keys / "1.json")
+    assert run("relay", "add", "0.json", *queue).code == 0
+    (here / "password").write_text(f"{PASSWORD}\n")
+    wrong = run("relay", "run", "--drain", *queue, *both, *3 * ("--relay-password-file", "password"))
+    assert "--relay-password-file is given 3 times for 2 accounts" in wrong.err
+    monkeypatch.delenv("MEDPROOF_RELAY_PASSWORD")
+    worked = run("relay", "run", "--drain", *queue, *both, "--relay-password-file", "password", "--json")
+    assert [one["state"] for one in worked.document["messages"]] == ["confirmed"]
+    again = run("relay", "run", "--drain", *queue, *both, *2 * ("--relay-password-file", "password"))
+    assert again.code == 0
+
+
 @pytest.mark.parametrize("as_json", [True, False])
 def test_a_message_that_is_not_taken(run: Run, here: Path, me: Words, relayed: Words, as_json: bool) -> None:
     grant = ("consent", "grant", "everyone", *GRANT, *me)
     assert run(*grant, "--out", "late.json").code == 0
     assert run(*grant, *relayed).code == 0
-    said = run("relay", "add", "late.json", "--queue", "relay.db", *relayed, *(["--json"] if as_json else []))
+    said = run("relay", "add", "late.json", "--queue", "relay.db", *(["--json"] if as_json else []))
 
     assert said.code == 1
     assert "SequenceStale" in (said.document["messages"][0]["refused"] if as_json else said.out)

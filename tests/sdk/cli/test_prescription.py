@@ -184,7 +184,7 @@ def test_patient_chooses_by_signature(
 ) -> None:
     said = run("prescription", "choose", "rx.json", pharmacies[1], *me, "--out", "choice.json")
     assert said.code == 0
-    assert run("relay", "add", "choice.json", "--queue", "relay.db", *relayed).code == 0
+    assert run("relay", "add", "choice.json", "--queue", "relay.db").code == 0
     assert run("relay", "run", "--drain", "--queue", "relay.db", *relayed).code == 0
 
     assert run("prescription", "show", "rx.json", "--json").document["pharmacy"] == pharmacies[1]

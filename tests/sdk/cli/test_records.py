@@ -309,9 +309,9 @@ def test_an_answer_may_be_handed_to_a_relayer(
 ) -> None:
     assert run("records", "accept", proof_of(fetched[0]), *me, "--out", "signed.json").code == 0
     assert [one["function"] for one in json.loads((here / "signed.json").read_text())] == ["open", "acceptFor"]
-    queue = ("--queue", "relay.db", "--relay-as", str(keys / "7.json"))
+    queue = ("--queue", "relay.db")
     assert run("relay", "add", "signed.json", *queue).code == 0
-    assert run("relay", "run", "--drain", *queue).code == 0
+    assert run("relay", "run", "--drain", *queue, "--relay-as", keys / "7.json").code == 0
     assert status(suite, fetched[0]) is Status.ACCEPTED
 
 
