@@ -57,6 +57,7 @@ SELECT m.*, {_STATE} AS far, t.block AS mined_in, COALESCE(t.mined_by, (
     SELECT hash FROM attempts a WHERE a.number = t.number ORDER BY a.signed DESC LIMIT 1
 )) AS hash FROM {_ALL}
 """
+_COUNTS = f"SELECT {_STATE} AS state, COUNT(*) AS many FROM {_ALL} GROUP BY 1"
 
 
 class State(StrEnum):
@@ -171,6 +172,16 @@ class Queue:
         """What became of all messages that are in one of the states, in order of arrival."""
         query = f"{_FATES} WHERE {_STATE} {_AMONG} ORDER BY m.arrival"
         return [_fate(row) for row in self._store.rows(query, json.dumps(list(states)))]
+
+    def counts(self) -> dict[State, int]:
+        """How many messages are in each state."""
+        found = {row["state"]: int(row["many"]) for row in self._store.rows(_COUNTS)}
+        return {state: found.get(state, 0) for state in State}
+
+    def oldest_open(self) -> float | None:
+        """When the first of those was taken that are not final, in seconds since 1970."""
+        oldest = self._store.rows("SELECT MIN(received) FROM messages WHERE state IN ('queued', 'taken')")[0][0]
+        return None if oldest is None else float(oldest)
 
     def waiting(self) -> list[Entry]:
         """All messages that wait for their batch, in order of arrival."""

@@ -26,7 +26,7 @@ from medproof.sending import TransactionManager, open_store
 from medproof.sending.transaction import Intent
 from medproof.signing import TransactionSigner
 
-__all__ = ["MOST_GAS", "Relayer"]
+__all__ = ["MOST_GAS", "Relayer", "error_name"]
 
 MOST_GAS = 1 << 24  # in one transaction, EIP-7825
 _BASE_GAS = 30_000  # of a transaction around its calls
@@ -170,6 +170,23 @@ class Relayer:
         stuck = {fate.key for fate in self._manager.stuck()}
         return [batch for batch in self._queue.batches() if batch.transaction.key in stuck]
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Who sends and pays."""
+        return self._manager.accounts
+
+    def counts(self) -> Mapping[State, int]:
+        """How many messages are in each state."""
+        return self._queue.counts()
+
+    def oldest_open(self) -> float | None:
+        """When the first of those was taken that are not final, in seconds since 1970."""
+        return self._queue.oldest_open()
+
+    def transactions(self) -> Mapping[str, int]:
+        """The same of the transactions that carry them, and what befell them (`TransactionManager.counts`)."""
+        return self._manager.counts()
+
     # -- work ---------------------------------------------------------------------------------------------------
 
     def run_once(self, *, flush: bool = False) -> int:
@@ -201,6 +218,7 @@ class Relayer:
         stop: threading.Event,
         *,
         pause: float = 1.0,
+        report: Callable[[int], object] = lambda left: None,
         trouble: Callable[[MedProofError], object] = lambda error: None,
     ) -> None:
         """Work until told to stop.
@@ -208,11 +226,12 @@ class Relayer:
         Args:
             stop: set it to stop after the round under way.
             pause: seconds between rounds.
+            report: called after each round with how many messages are not final.
             trouble: called with what `run_once` raised; the next round tries again.
         """
         while not stop.is_set():
             try:
-                self.run_once()
+                report(self.run_once())
             except MedProofError as error:
                 _LOG.warning("round ended early: %s", type(error).__name__)
                 trouble(error)
@@ -326,10 +345,10 @@ class Relayer:
     def _tell(self, ids: Iterable[str]) -> None:
         for id_ in ids:
             fate = self._queue.fate(id_)
-            _LOG.info("message %s: %s%s", id_, fate.state, f" ({_name(fate.reason)})" if fate.reason else "")
+            _LOG.info("message %s: %s%s", id_, fate.state, f" ({error_name(fate.reason)})" if fate.reason else "")
             self._progress(fate)
 
 
-def _name(reason: str) -> str:
+def error_name(reason: str) -> str:
     """The name of an error, for the log, which is to say nothing of whom it is about."""
     return reason.partition("(")[0].partition(" ")[0]

@@ -180,7 +180,7 @@ LAYERS = (
     {"migration.state", "migration.step"},
     {"migration.nullifiers"},
     {"migration.events", "migration.left"},
-    {"relayer", "timeline"},
+    {"relayer", "relayer.telemetry", "timeline"},
     {"relayer.service"},
     {"relayer.batch", "relayer.following"},
     {"x12.answers"},
