@@ -1,6 +1,6 @@
 """Publishing the contracts' sources with explorers, so that anybody reads what stands at an address.
 
-Whoever compiles `standard_input` gets the bytecode of `medproof.artifacts`, bit for bit. It goes to Sourcify's API v2
+Each contract's input (`medproof.standard_input`) goes to Sourcify's API v2
 (docs.sourcify.dev) or to an explorer of Etherscan's kind (docs.etherscan.io, API V2; Blockscout answers likewise).
 They compile it themselves and hold it against the chain.
 """
@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib.resources import files
 from typing import Any, Protocol
 
 import requests
@@ -24,6 +22,7 @@ from medproof.chain import Chain, origin
 from medproof.deployments import Deployment, verify
 from medproof.errors import PublicationError
 from medproof.json_http import ask_json
+from medproof.standard_input import compiler_version, identifier, standard_input
 
 __all__ = [
     "ETHERSCAN",
@@ -33,9 +32,7 @@ __all__ = [
     "Match",
     "Publication",
     "Sourcify",
-    "compiler_version",
     "publish",
-    "standard_input",
 ]
 
 SOURCIFY = "https://sourcify.dev/server"
@@ -69,7 +66,7 @@ class Source:
     address: str
     identifier: str  # path and name, as contracts/Registrar.sol:Registrar
     compiler: str  # as 0.8.37+commit.f401782d
-    standard_input: Mapping[str, Any]
+    standard_input: str  # its JSON
     arguments: bytes  # the constructor's, as the ABI encodes them
     transaction: str  # that created it; empty where another's did, and nobody knows which
 
@@ -82,22 +79,6 @@ class Explorer(Protocol):
 
     def result(self, ticket: str, source: Source) -> Match | None:
         """What was found; None while it is not known yet."""
-
-
-@cache
-def _published() -> Mapping[str, Any]:
-    text = files("medproof").joinpath("abi", "standard_input.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
-
-
-def standard_input() -> Mapping[str, Any]:
-    """All sources and settings, as solc's standard JSON takes them."""
-    return dict(_published()["input"])
-
-
-def compiler_version() -> str:
-    """The compiler that gives the shipped bytecode, as 0.8.37+commit.f401782d."""
-    return str(_published()["compiler"])
 
 
 def publish(
@@ -142,9 +123,9 @@ def _source(deployment: Deployment, name: str) -> Source:
     return Source(
         chain_id=deployment.chain_id,
         address=entry.address,
-        identifier=f"contracts/{name}.sol:{name}",
+        identifier=identifier(name),
         compiler=compiler_version(),
-        standard_input=standard_input(),
+        standard_input=standard_input(name),
         arguments=encode(kinds, list(entry.arguments)),
         transaction=entry.transaction,
     )
@@ -160,7 +141,7 @@ class Sourcify:
     def submit(self, source: Source) -> str | None:
         """See `Explorer.submit`."""
         content = {
-            "stdJsonInput": source.standard_input,
+            "stdJsonInput": json.loads(source.standard_input),
             "compilerVersion": source.compiler,
             "contractIdentifier": source.identifier,
         }
@@ -200,7 +181,7 @@ class Etherscan:
         """See `Explorer.submit`."""
         content = {
             "contractaddress": source.address,
-            "sourceCode": json.dumps(source.standard_input),
+            "sourceCode": source.standard_input,
             "codeformat": "solidity-standard-json-input",
             "contractname": source.identifier,
             "compilerversion": f"v{source.compiler}",

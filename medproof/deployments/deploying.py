@@ -17,6 +17,7 @@ from medproof.deployments.planning import creation_of, outstanding, prepare
 from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, role_calls
 from medproof.deployments.verifying import check_contract
 from medproof.errors import ContractError, DeploymentError, NodeError, TransactionFailedError, UnknownRevertError
+from medproof.standard_input import input_hash
 
 __all__ = ["accept", "deploy"]
 
@@ -199,7 +200,8 @@ def _deploy_contract(chain: Chain, sender: Sender, state: Deployment, name: str,
         entry = Deployed(arguments, "", address, _first_seen(chain, address))
     else:
         entry = Deployed(arguments, receipt.transaction, address, receipt.block, receipt.gas_used)
-    entry = replace(entry, code_hash=artifact(name).code_hash(chain.code(address)))
+    code_hash = artifact(name).code_hash(chain.code(address))
+    entry = replace(entry, code_hash=code_hash, input_hash=input_hash(name))
     state = state.having(name, entry)
     try:
         check_contract(chain, state, name)

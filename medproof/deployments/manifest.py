@@ -54,6 +54,7 @@ class Deployed:
     block: int = 0  # 0 where it stood already, and nobody knows since when
     gas_used: int = 0
     code_hash: str = ""  # keccak-256 of the code with immutables blanked, 0x…
+    input_hash: str = ""  # keccak-256 of the standard JSON input that compiles to it, 0x…
 
 
 @dataclass(frozen=True)
@@ -220,8 +221,9 @@ def _doubtful_entry(name: str, entry: Deployed) -> Iterator[tuple[str, object]]:
         yield f"the address of {name}", entry.address
     if not _is_hash(entry.transaction) and not (entry.transaction == "" and entry.address):
         yield f"the transaction of {name}", entry.transaction
-    if entry.code_hash != "" and not _is_hash(entry.code_hash):
-        yield f"the code hash of {name}", entry.code_hash
+    for what, found in (("code", entry.code_hash), ("input", entry.input_hash)):
+        if found != "" and not _is_hash(found):
+            yield f"the {what} hash of {name}", found
     for number in (entry.block, entry.gas_used):
         if not _natural(number):
             yield f"a number of {name}", number

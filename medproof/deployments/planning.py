@@ -45,6 +45,7 @@ class Plan:
     admin: str
     safe: Safe | None  # what the admin is, if it is one
     at_once: bool  # whether the admin is handed over to at once; else it is when it accepts
+    handed_over: bool  # whether that is done
     delay: int  # seconds that the admin's acts must be announced before
     salt: str  # to give to `deploy`, so that these addresses result
     factory: Planned  # its gas is 0 where it stands
@@ -131,6 +132,7 @@ def plan(
         state.admin,
         prepared.safe,
         prepared.at_once,
+        state.handed_over,
         state.delay,
         state.salt,
         through,

@@ -227,6 +227,7 @@ LAYERS = (
     {"deployments.roles", "deployments.verifying"},
     {"deployments.factory", "deployments.manifest", "deployments.safes"},
     {"chain"},
+    {"standard_input"},
     {"artifacts", "decoding", "networks", "packed_calls", "signing"},
     {"contract_errors", "messages", "raw_transaction"},
     {"x12"},
