@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -28,6 +29,8 @@ def running(options: ServiceOptions, name: str, *, tells: bool) -> Iterator[thre
         name: the logger of the work, such as "medproof.indexer".
         tells: whether the command itself tells people what happens, so that a log as text would say it twice.
     """
+    logger = logging.getLogger(name)
+    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
     if options.log_format is LogFormat.JSON or not tells:
         log_to(sys.stderr, name=name, as_json=options.log_format is LogFormat.JSON)
     else:
@@ -38,6 +41,8 @@ def running(options: ServiceOptions, name: str, *, tells: bool) -> Iterator[thre
         yield stop
     finally:
         signal.signal(signal.SIGTERM, before)
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 @contextmanager

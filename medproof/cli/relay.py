@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Argument, Option
 
 from medproof.chain import Sender
 from medproof.cli import documents, sending
-from medproof.cli.options import ChainOptions, RelayersOptions, expanded
+from medproof.cli.operating import running, shown
+from medproof.cli.options import ChainOptions, LogFormat, RelayersOptions, ServiceOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
 from medproof.cli.sending import work_off
 from medproof.cli.session import open_suite, senders
@@ -21,6 +21,9 @@ from medproof.client import MedProof
 from medproof.errors import MedProofError, NodeError, OptionError, QueueError
 from medproof.hashing import Json
 from medproof.relayer import Relayer
+
+if TYPE_CHECKING:
+    from medproof.relayer.telemetry import RelayingMetrics
 
 __all__ = ["app"]
 
@@ -65,21 +68,24 @@ def add(
 def run(
     relay: RelayersOptions,
     chain: ChainOptions,
+    service: ServiceOptions,
     queue: QueueFile,
     drain: Annotated[bool, Option("--drain", help="Send all that waits now, and end when nothing is open.")] = False,
     size: Annotated[int, Option(min=1, help="How many messages make a batch that is sent at once.")] = 100,
     age: Annotated[float, Option(min=0, metavar="SECONDS", help="When a smaller one is sent, too.")] = 30.0,
 ) -> None:
     """Send what is queued, in batches that mix subjects, until Ctrl-C; a crash loses and doubles nothing."""
-    output, suite = Output(as_json=chain.as_json), open_suite(chain)
-    with _relayer(suite, senders(relay), queue, size=size, age=age) as relayer:
+    if service.metrics is not None and drain:
+        raise OptionError("--metrics", "is named beside --drain", "Numbers are for what runs on: leave one away.")
+    output, suite, seen = Output(as_json=chain.as_json), open_suite(chain), _seen(service)
+    progress = {} if seen is None else {"progress": seen.progress}
+    with _relayer(suite, senders(relay), queue, size=size, age=age, **progress) as relayer:
         if drain:
             work_off(relayer, output)
             output.document({"messages": [documents.fate_document(fate) for fate in relayer.fates()]})
             output.say("Nothing is open any more.")
         else:
-            output.aside("Relaying. Ctrl-C stops; what is queued stays queued.")
-            relayer.run(threading.Event(), pause=_PAUSE, trouble=lambda error: output.aside(str(error)))
+            _run(relayer, suite, service, output, seen)
 
 
 @app.command(epilog="Example: medproof relay status --queue relay.db")
@@ -106,8 +112,41 @@ def status(
     )
 
 
+def _seen(service: ServiceOptions) -> RelayingMetrics | None:
+    """What the numbers are counted in, if they are shown."""
+    if service.metrics is None:
+        return None
+    from medproof.relayer.telemetry import RelayingMetrics  # here, so that the others run without the extra
+
+    return RelayingMetrics()
+
+
+def _run(
+    relayer: Relayer, suite: MedProof, service: ServiceOptions, output: Output, seen: RelayingMetrics | None
+) -> None:
+    """Relay until Ctrl-C or SIGTERM, and tell operators of it."""
+
+    def trouble(error: MedProofError) -> None:
+        if seen is not None:
+            seen.trouble(error)
+        if service.log_format is LogFormat.TEXT:
+            output.aside(str(error))
+
+    def report(left: int) -> None:
+        if seen is not None:
+            seen.report(left)
+
+    with ExitStack() as around:
+        stop = around.enter_context(running(service, "medproof", tells=False))
+        if seen is not None:
+            seen.watch(relayer, suite.chain)
+            around.enter_context(shown(service, seen.metrics, seen.pulse))
+        output.aside("Relaying. Ctrl-C stops; what is queued stays queued.")
+        relayer.run(stop, pause=_PAUSE, report=report, trouble=trouble)
+
+
 @contextmanager
-def _relayer(suite: MedProof, by: Sequence[Sender], queue: Path, **options: float) -> Iterator[Relayer]:
+def _relayer(suite: MedProof, by: Sequence[Sender], queue: Path, **options: Any) -> Iterator[Relayer]:
     relayer = Relayer(suite, queue, by, **options)  # type: ignore[arg-type]
     try:
         yield relayer

@@ -27,14 +27,8 @@ class RelayingMetrics:
         self._refused = counter("messages_refused_total", "Messages that took no effect, by the error.", ("error",))
         self._trouble = counter("trouble_total", "Rounds that ended early, by the error.", ("error",))
 
-    def watch(self, relayer: Relayer, chain: Chain, *, highest_fee: int) -> None:
-        """Ask a relayer and its chain for what stands, whenever the numbers are read.
-
-        Args:
-            relayer: the relayer.
-            chain: where its transactions go.
-            highest_fee: the most wei that it pays for a unit of gas.
-        """
+    def watch(self, relayer: Relayer, chain: Chain) -> None:
+        """Ask a relayer and its chain for what stands, whenever the numbers are read."""
         gauge, gauges = self.metrics.gauge, self.metrics.gauges
         gauges("messages", "Messages, by how far they are.", "state", lambda: _by_name(relayer))
         gauges("transactions", "Their transactions, by how far they are.", "state", lambda: _standing(relayer))
@@ -43,7 +37,6 @@ class RelayingMetrics:
         gauge("oldest_open_seconds", "How long the oldest waits that is not final.", lambda: self._age(relayer))
         gauge("stuck_batches", "Batches in no block whose fees may not rise.", lambda: len(relayer.stuck()))
         gauge("fee_wei", "The most that the chain asks for a unit of gas now.", chain.highest_price)
-        gauge("highest_fee_wei", "The most that is paid for one.", lambda: highest_fee)
         said = "What an account has left, in wei."
         gauges("funds_wei", said, "account", lambda: {one: chain.balance(one) for one in relayer.accounts})
 

@@ -44,7 +44,7 @@ def test_from_queued_to_confirmed(
     clock = Clock()
     seen = RelayingMetrics(now=clock)
     work = open_relayer(progress=seen.progress)
-    seen.watch(work, chain, highest_fee=500 * 10**9)
+    seen.watch(work, chain)
     states = ("queued", "sent", "mined", "confirmed", "refused", "expired")
     assert labelled(seen, "messages") == dict.fromkeys(states, 0)
     assert labelled(seen, "oldest_open_seconds") == {"": 0}
@@ -61,7 +61,6 @@ def test_from_queued_to_confirmed(
     assert labelled(seen, "stuck_batches") == {"": 0}
     assert labelled(seen, "funds_wei") == {relayer.address: float(chain.balance(relayer.address))}
     assert labelled(seen, "fee_wei")[""] == chain.highest_price()
-    assert labelled(seen, "highest_fee_wei") == {"": 500e9}
 
 
 def test_refusals_by_their_error_and_nothing_of_whom(
@@ -74,7 +73,7 @@ def test_refusals_by_their_error_and_nothing_of_whom(
 ) -> None:
     seen = RelayingMetrics()
     work = open_relayer(progress=seen.progress)
-    seen.watch(work, chain, highest_fee=1)
+    seen.watch(work, chain)
     message = grant(patient)
     work.submit(message)
     suite.relay(message, sender=clinic)  # another was quicker
@@ -89,7 +88,7 @@ def test_a_round_that_ends_early(open_relayer: Open, chain: Chain, monkeypatch: 
     clock = Clock()
     seen = RelayingMetrics(now=clock)
     work = open_relayer(progress=seen.progress)
-    seen.watch(work, chain, highest_fee=1)
+    seen.watch(work, chain)
     clock.ahead = 301
     assert not seen.pulse.beats()
     seen.trouble(NodeError("Nobody answers."))
