@@ -30,7 +30,7 @@ __all__ = [
 
 def group_grantee(group: int) -> str:
     """A group as the grantee of a rule: its number in the form of an address."""
-    return f"0x{group:040x}"
+    return str(to_checksum_address(f"0x{group:040x}"))
 
 
 EVERYONE = group_grantee(1)  # every active party

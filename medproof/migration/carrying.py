@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 
-from eth_utils.address import to_checksum_address
-
 from medproof.client.registrar import group_grantee
 from medproof.migration.state import State, meaning
 from medproof.policy.word import FIELDS
@@ -57,7 +55,7 @@ class Carrying:
         if group is None:
             return grantee
         number = self.groups.get(group)
-        return None if number is None else str(to_checksum_address(group_grantee(number)))
+        return None if number is None else group_grantee(number)
 
     def word(self, word: int) -> int | None:
         """A rule's word in the new deployment, as `meaning` says it; None where its terms are not there yet."""

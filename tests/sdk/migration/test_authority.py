@@ -1,0 +1,143 @@
+"""Parties, groups and terms: whoever has the roles makes them anew, suspended and moved ones included."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from medproof.client import MedProof
+from medproof.client.break_glass import Limits
+from medproof.migration import AUTHORITY, Actor, Kind
+from medproof.policy.codes import PartyKind
+from medproof.signing import LocalSigner
+from tests.sdk.conftest import CREDENTIAL
+from tests.sdk.migration.conftest import Compare
+from tests.sdk.migration.registry import TERMS, accredit, act, authorize, pass_time
+
+
+def test_parties_groups_terms_and_limits_stand_as_they_stood(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, payer: LocalSigner, compare: Compare
+) -> None:
+    groups = [old.registrar.create_group(name, sender=admin) for name in ("night shift", "day shift", "night shift")]
+    new.registrar.create_group("day shift", sender=admin)
+    for group in (groups[2], groups[0], groups[1]):
+        old.registrar.join_group(group, clinic.address, sender=admin)
+    old.registrar.suspend(payer.address, sender=admin)
+    old.consent_registry.publish_terms(TERMS[0], sender=admin)
+    old.consent_registry.set_break_glass_limits(Limits(3, timedelta(hours=1)), sender=admin)
+
+    taken = authorize(old, new, admin)
+
+    assert [one.refused for one in taken] == [None] * len(taken)
+    assert [*compare().steps()] == []
+    found = new.registrar.party(clinic.address)
+    assert found is not None
+    assert found.groups == (3, 4, 5)  # day, first night, last night: the newest first
+    assert new.registrar.groups() == {
+        1: "everyone",
+        2: "emergency care",
+        3: "day shift",
+        4: "night shift",
+        5: "night shift",
+    }
+    assert found.valid_until == old.registrar.party(clinic.address).valid_until  # type: ignore[union-attr]
+    assert new.registrar.credential_of(clinic.address) == CREDENTIAL
+    assert new.registrar.party(payer.address).suspended  # type: ignore[union-attr]
+    assert new.consent_registry.break_glass_limits() == Limits(3, timedelta(hours=1))
+    assert new.consent_registry.terms(1) == TERMS[0]
+
+
+def test_an_account_that_changed_acts_again_and_the_former_one_never(
+    old: MedProof,
+    new: MedProof,
+    admin: LocalSigner,
+    clinic: LocalSigner,
+    fresh_account: LocalSigner,
+    compare: Compare,
+) -> None:
+    old.registrar.offer_account(fresh_account.address, sender=clinic)
+    old.registrar.take_account(clinic.address, sender=fresh_account)
+
+    authorize(old, new, admin)
+
+    assert new.registrar.standing(clinic.address) is None  # suspended before its former key could act
+    assert [one.function for one in compare().steps()] == ["reinstate", "takeAccount"]
+    assert [one.waits for one in compare().steps(actor=AUTHORITY)] == [f"{fresh_account.address} to take its place"]
+    [early] = act(old, new, fresh_account, clinic.address)
+    assert early.refused is not None
+    pass_time(new, timedelta(days=3, minutes=1))
+    act(old, new, fresh_account, clinic.address)
+    authorize(old, new, admin)
+    assert compare().whole
+    standing = new.registrar.standing(fresh_account.address)
+    assert standing is not None
+    assert standing.id == clinic.address
+    assert new.registrar.standing(clinic.address) is None
+
+
+def test_what_changed_in_the_old_deployment_since_is_done_as_well(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, payer: LocalSigner, compare: Compare
+) -> None:
+    group = old.registrar.create_group("night shift", sender=admin)
+    old.registrar.join_group(group, clinic.address, sender=admin)
+    authorize(old, new, admin)
+    assert compare().whole
+    old.registrar.leave_group(group, clinic.address, sender=admin)
+    old.registrar.suspend(clinic.address, sender=admin)
+    old.registrar.remove(payer.address, sender=admin)
+    until = date(2040, 1, 1)
+    old.registrar.renew(clinic.address, credential=b"\x77" * 32, valid_until=until, sender=admin)
+
+    authorize(old, new, admin)
+
+    assert compare().whole
+    found = new.registrar.party(clinic.address)
+    assert found is not None
+    assert (found.suspended, found.groups, found.valid_until) == (True, (), until)
+    assert new.registrar.party(payer.address) is None
+
+
+def test_who_was_removed_or_lapsed_is_not_accredited(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, stranger: LocalSigner, compare: Compare
+) -> None:
+    today = date.fromtimestamp(old.chain.timestamp())
+    accredit(old, admin, stranger.address, PartyKind.PROVIDER, today + timedelta(days=2))
+    old.registrar.remove(clinic.address, sender=admin)
+    pass_time(old, timedelta(days=5))
+
+    authorize(old, new, admin)
+
+    assert new.registrar.party(clinic.address) is None
+    assert new.registrar.party(stranger.address) is None
+    assert compare().whole
+    [stays] = compare().findings(Kind.STAYS)
+    assert stays.about == stranger.address
+
+
+def test_a_party_that_never_was_one_is_found(
+    old: MedProof, new: MedProof, admin: LocalSigner, stranger: LocalSigner, far_day: date, compare: Compare
+) -> None:
+    authorize(old, new, admin)
+    accredit(new, admin, stranger.address, PartyKind.PROVIDER, far_day)
+
+    [wider] = compare().findings(Kind.WIDER)
+
+    assert wider.about == stranger.address
+    assert not compare().whole
+
+
+def test_a_party_of_another_kind_is_found(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, far_day: date, compare: Compare
+) -> None:
+    accredit(new, admin, clinic.address, PartyKind.PAYER, far_day)
+    authorize(old, new, admin)
+    [wider] = compare().findings(Kind.WIDER)
+    assert (wider.about, wider.says) == (clinic.address, "It is of the kind payer, and was of the kind provider.")
+
+
+def test_what_somebody_without_the_role_tries_is_refused_and_told(
+    old: MedProof, new: MedProof, stranger: LocalSigner
+) -> None:
+    taken = authorize(old, new, stranger)
+    assert len(taken) > 4
+    assert all("AccessManagedUnauthorized" in str(one.refused) for one in taken)
+    assert {one.step.by for one in taken} == {Actor.AUTHORITY}
