@@ -39,6 +39,7 @@ class Dispatch:
             self._room[one.where[0]] -= 1
             self._purse[one.where[0]] -= _cost(one, one.gas or 0, one.latest.fees)
         self._nonces = {one: self._free(one) for one in work.senders}
+        self._closed: set[str] = set()  # accounts that send nothing more in this round
         self._later: set[int] = set()  # numbers of transactions that have to wait for another round
         self._broke: dict[str, int] = {}  # accounts that cannot pay, and what they need
         self._sending = ThreadPoolExecutor(max_workers=1)  # one: transactions of an account go in their order
@@ -70,7 +71,7 @@ class Dispatch:
     def _choose(self) -> list[tuple[Transaction, str]]:
         """The next transactions and who sends them: in order for each account, the rest to who has least to do."""
         chosen: list[tuple[Transaction, str]] = []
-        room = {address: room for address, room in self._room.items() if room > 0}
+        room = {one: room for one, room in self._room.items() if room > 0 and one not in self._closed}
         for address in room:
             mine = self._queued(address, min(room[address], _AT_ONCE - len(chosen)))
             chosen += [(one, address) for one in mine]
@@ -98,7 +99,7 @@ class Dispatch:
             gas = one.gas if one.gas is not None else estimates[one.number]
             if isinstance(gas, MedProofError):
                 self._put_off(one, address, gas)
-            elif self._room[address] > 0:
+            elif address not in self._closed:
                 ready.append((one, address, gas))
         return ready
 
@@ -118,7 +119,7 @@ class Dispatch:
             return
         self._later.add(one.number)
         if one.pinned:  # those after it wait
-            self._room[address] = 0
+            self._closed.add(address)
 
     def _has_earlier(self, one: Transaction) -> bool:
         query = "SELECT 1 FROM transactions WHERE number < ? AND state IN ('queued', 'sent') LIMIT 1"
@@ -131,10 +132,9 @@ class Dispatch:
         kept = []
         for one, address, gas in ready:
             cost = _cost(one, gas, self._fees)
-            if cost > self._purse[address]:
-                self._broke[address] = cost
-                self._room[address] = 0
-            if self._room[address] <= 0:
+            if address in self._broke or cost > self._purse[address]:
+                self._broke.setdefault(address, cost)
+                self._closed.add(address)
                 continue
             self._purse[address] -= cost
             self._room[address] -= 1

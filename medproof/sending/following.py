@@ -158,7 +158,8 @@ def _press(
             if newer or one.where[1] >= account.pending:
                 missing.append(newer or one)
             first = False
-    return still, missing
+    known = work.node.knows([one.latest.hash for one in missing])  # some nodes count only what is in blocks
+    return still, [one for one, is_known in zip(missing, known, strict=True) if not is_known]
 
 
 def _hasten(

@@ -144,8 +144,10 @@ class TransactionManager:
         if len(given) != len(requests):
             raise ArgumentError(f"There are {len(given)} keys for {len(requests)} transactions. Give one for each.")
         for key in given:
-            if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_KEY:
-                raise ArgumentError(f"{key!r} is no key. Give a text of at most {_LONGEST_KEY} characters.")
+            if not isinstance(key, str) or not 0 < len(key) <= _LONGEST_KEY or "\0" in key:
+                raise ArgumentError(
+                    f"{key!r} is no key. Give a text of at most {_LONGEST_KEY} characters, none of them NUL."
+                )
         if account is not None and self.accounts and account not in self.accounts:
             step = f"It has {', '.join(self.accounts)}."
             raise ArgumentError(f"{account!r} is no account of this manager. {step}")
@@ -153,6 +155,32 @@ class TransactionManager:
         with self.store.writing() as database:
             self.store.add(database, zip(given, intents, strict=True), account)
         return given
+
+    def renew(self, key: str) -> bool:
+        """Send a transaction again that is final and not on the chain as it should be: whether it is open again.
+
+        One that failed or was refused is queued anew. One that is confirmed and in no block any more, by a
+        reorganisation deeper than `Chain.confirmations`, is sent as it was.
+
+        Raises:
+            UnknownTransactionError: it was never submitted here.
+            NodeError: nobody answers.
+        """
+        one = self.store.transaction(key)
+        if one.state is State.CONFIRMED:
+            if one.mined_by is None or self._work.node.receipts([one.mined_by]):
+                return False
+            nowhere = dict.fromkeys(("mined_by", "block", "block_hash", "gas_used"))
+            with self.store.writing() as database:
+                moved = self.store.move(database, one, State.SENT, **nowhere)
+        elif one.state in (State.FAILED, State.REFUSED, State.LOST):
+            with self.store.writing() as database:
+                moved = self.store.requeue(database, one, came=one.state)
+        else:
+            return False
+        if moved:
+            self._work.tell([one])
+        return moved
 
     def sender(self, account: str | None = None, *, key: str | None = None) -> ManagedSender:
         """An account that sends through the queue, for the methods of the clients: `post(…, sender=manager.sender())`.
@@ -256,13 +284,19 @@ class TransactionManager:
             SenderFundsError, FeesTooHighError: it cannot be sent now; it stays queued.
             UnknownTransactionError: it was never submitted here.
         """
-        self._until(keys, lambda: not self.store.unsettled(keys), timeout)
-        fates = {fate.key: fate for fate in self.store.fates(keys)}
-        for key in keys:
-            self._require(fates.get(key) or self.store.fate(key))
-        hashes = [str(fates[key].transaction) for key in keys]
-        found = self._work.node.receipts(hashes)
-        return [receipt_of(found[one]) for one in hashes]
+        while True:
+            self._until(keys, lambda: not self.store.unsettled(keys), timeout)
+            fates = {fate.key: fate for fate in self.store.fates(keys)}
+            for key in keys:
+                self._require(fates.get(key) or self.store.fate(key))
+            hashes = {key: str(fates[key].transaction) for key in keys}
+            found = self._work.node.receipts(list(hashes.values()))
+            gone = [key for key in keys if hashes[key] not in found]
+            if not gone:
+                return [receipt_of(found[hashes[key]]) for key in keys]
+            for key in gone:
+                self.renew(key)
+            time.sleep(self.chain.poll)
 
     def sent(self, key: str, *, timeout: float | None = None) -> str:
         """Work until a transaction is signed and sent, and return its hash; a replacement will have another.
@@ -314,13 +348,20 @@ class ManagedSender:
         """See `TransactionManager.sender`."""
         self._manager, self.address, self._key = manager, address, key
 
+    def under(self, key: str) -> ManagedSender:
+        """The same account, for what is done once and has this idempotency key: sent again where it took no effect."""
+        return ManagedSender(self._manager, self.address, key)
+
     def send(self, transaction: Mapping[str, Any]) -> str:
         """Queue a transaction, and return its hash once it is signed, kept and sent.
 
         Raises:
             As `TransactionManager.sent`.
         """
-        return self._manager.sent(self._manager.submit(transaction, key=self._key, account=self.address))
+        key = self._manager.submit(transaction, key=self._key, account=self.address)
+        if self._key is not None:
+            self._manager.renew(key)
+        return self._manager.sent(key)
 
     def wait(self, transaction: str) -> Receipt:
         """Wait until a transaction of this hash, or what replaced it, counts.

@@ -123,6 +123,10 @@ class Node:
         said = self._chain.ask([("eth_getBlockByNumber", [hex(one), False]) for one in asked])
         return {one: None if block is None else _member(block, "hash") for one, block in zip(asked, said, strict=True)}
 
+    def knows(self, hashes: Sequence[str]) -> list[bool]:
+        """Whether the node knows each of these transactions, waiting or in a block."""
+        return [one is not None for one in self._chain.ask([("eth_getTransactionByHash", [one]) for one in hashes])]
+
     def deliver(self, raws: Sequence[bytes]) -> list[Verdict]:
         """Send signed transactions, in their order; the same ones again do no harm.
 
@@ -183,6 +187,7 @@ def receipt_of(said: Mapping[str, Any]) -> Receipt:
 
 def _log(said: Mapping[str, Any]) -> dict[str, Any]:
     return {
+        **said,
         "address": to_checksum_address(said["address"]),
         "topics": [HexBytes(topic) for topic in said["topics"]],
         "data": HexBytes(said["data"]),

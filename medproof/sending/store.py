@@ -347,10 +347,15 @@ class TransactionStore:
             == 1
         )
 
-    def requeue(self, database: sqlite3.Connection, transaction: Transaction) -> None:
-        """Queue a transaction again that was lost: none of its attempts can be mined any more."""
-        self.move(database, transaction, State.QUEUED, came=State.LOST, account=None, reason=None)
+    def requeue(self, database: sqlite3.Connection, transaction: Transaction, *, came: State = State.LOST) -> bool:
+        """Queue a transaction again that took no effect: none of its attempts can be mined any more."""
+        cleared = dict.fromkeys(("account", "nonce", "mined_by", "block", "block_hash", "gas_used", "reason"))
+        if came is not State.LOST:
+            cleared["gas"] = None  # it may take more by now
+        if not self.move(database, transaction, State.QUEUED, came=came, **cleared):
+            return False
         database.execute("DELETE FROM attempts WHERE number = ?", (transaction.number,))
+        return True
 
     def note(self, database: sqlite3.Connection, reasons: Mapping[int, str | None]) -> None:
         """Keep why the node does not take transactions, by number; None where it does."""

@@ -56,10 +56,12 @@ class Intent:
         try:
             if unknown := request.keys() - {"to", "data", "value", "gas"}:
                 raise ValueError(f"the member {min(unknown)}")
-            if not 0 <= value < _WORD or (gas is not None and not 0 < gas < _MOST_GAS):
-                raise ValueError("the value or the gas")
-            read = bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else bytes(data)
-            return cls(_recipient(to), read, int(value), gas and int(gas))
+            if not (isinstance(value, int) and 0 <= value < _WORD):
+                raise ValueError(f"the value {value!r}")
+            if not (gas is None or (isinstance(gas, int) and 0 < gas < _MOST_GAS)):
+                raise ValueError(f"the gas {gas!r}")
+            read = bytes.fromhex(data.removeprefix("0x")) if isinstance(data, str) else memoryview(data).tobytes()
+            return cls(_recipient(to), read, value, gas)
         except (ValueError, TypeError, AttributeError) as error:
             step = 'Give "to", "data", "value" and "gas" alone; nonce and fees are the queue\'s.'
             raise ArgumentError(f"This is no transaction for a queue: {error} does not fit. {step}") from None

@@ -24,6 +24,7 @@ def store(tmp_path: Path) -> Path:
 def open_manager(chain: Chain, store: Path, relayer: LocalSigner) -> Iterator[Open]:
     """`open_manager(in_flight=…)`: a manager on the test's file, closed when the test ends."""
     opened: list[TransactionManager] = []
+    chain.wait(chain.send({"to": relayer.address}, sender=relayer))  # Ganache takes a second nonce 0 of an account
 
     def open_(**options: Any) -> TransactionManager:
         through = options.pop("chain", chain)
