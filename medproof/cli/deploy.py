@@ -19,10 +19,11 @@ from medproof.cli.findings import show_findings
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import Output
 from medproof.cli.session import DEVELOPMENT, manifest_path, network_of, party, record_path
-from medproof.deployments import Deployment, Plan, safe_transactions
+from medproof.deployments import Deployment, Plan, Planned, safe_transactions
 from medproof.deployments import accept as accept_deployment
 from medproof.deployments import deploy as deploy_suite
 from medproof.deployments import plan as plan_deployment
+from medproof.deployments import verify as check
 from medproof.errors import OptionError
 from medproof.examination import examine_deployment
 from medproof.hashing import Json, JsonObject
@@ -37,6 +38,7 @@ from medproof.source_publication import (
 from medproof.source_publication import (
     publish as publish_sources,
 )
+from medproof.standard_input import compiler_version, input_hash, standard_input
 
 __all__ = ["app"]
 
@@ -174,26 +176,36 @@ def verify(chain: ChainOptions) -> None:
 def publish(
     chain: ChainOptions,
     to: Annotated[
-        str,
+        str | None,
         Option(
             metavar="EXPLORER",
-            help="sourcify or etherscan, or a server that answers as they do: sourcify:URL, etherscan:URL. "
-            f"Etherscan's wants a key in {_KEY}.",
+            help="sourcify (as if nothing is named) or etherscan, or a server that answers as they do: sourcify:URL, "
+            f"etherscan:URL. Etherscan's wants a key in {_KEY}.",
         ),
-    ] = "sourcify",
+    ] = None,
+    write_inputs: Annotated[
+        Path | None,
+        Option(metavar="FOLDER", help="Where the contracts' standard JSON inputs go; alone, nothing is published."),
+    ] = None,
 ) -> None:
     """Publish the contracts' sources, so that anybody reads what stands at their addresses. What is published already
-    is said so."""
-    output, explorer = Output(as_json=chain.as_json), _explorer(to)
+    is said so. The manifest has the hash of each input: compiled, it is the contract's code."""
+    output = Output(as_json=chain.as_json)
     connected = Chain.connect(network_of(chain))
     deployment = Deployment.load(manifest_path(chain, connected))
+    written = _write_inputs(output, connected, deployment, write_inputs) if write_inputs is not None else []
+    if to is None and write_inputs is not None:
+        output.document({"explorer": None, "published": [], "inputs": written})
+        return
+    to = to or "sourcify"
+    explorer = _explorer(to)
     done: list[Json] = []
     with output.progress("Publishing", len(CONTRACTS)) as advance:
         for one in publish_sources(connected, deployment, explorer):
             done.append({"contract": one.contract, "address": one.address, "match": one.match.value})
             output.aside(f"{one.contract} at {one.address}: {_MATCHES[one.match.value]}")
             advance(len(done))
-    output.document({"explorer": to, "published": done})
+    output.document({"explorer": to, "published": done, "inputs": written})
     output.say(f"All {len(done)} contracts are published.")
 
 
@@ -246,16 +258,17 @@ def _steps_of(planned: Plan) -> int:
 
 
 def _tell_plan(output: Output, chain: Chain, planned: Plan, manifest: Path) -> None:
-    rows = [
-        (one.name, one.address, f"{one.gas:,}", _ether(one.gas * planned.price))
-        for one in (*([planned.factory] if planned.factory.gas else []), *planned.contracts)
-    ]
+    sent = [*([planned.factory] if planned.factory.gas else []), *planned.contracts]
+    if planned.calls:
+        sent.append(Planned("roles", planned.addresses["Authority"], planned.calls_gas))
+    rows = [(one.name, one.address, f"{one.gas:,}", _ether(one.gas * planned.price)) for one in sent]
     output.table(("contract", "address", "gas", "ether"), rows, empty="All contracts stand.")
     for name in planned.adopted:
         output.say(f"{name} stands at {planned.addresses[name]} already, and is taken as it is.")
-    for what, calls in (("To set", planned.calls), ("Left to the admin", planned.left)):
-        for call in calls:
-            output.say(f"{what}: {call.what}.")
+    if planned.calls:
+        output.say(f"Roles: {'; '.join(call.what for call in planned.calls)}.")
+    if planned.left:
+        output.say(f"Left to {planned.admin}, the admin: {'; '.join(call.what for call in planned.left)}.")
     many = f"{planned.transactions} transaction{'s' if planned.transactions != 1 else ''}"
     price = f"at up to {planned.price / _GWEI:.9g} gwei"
     cost = f"at most {planned.gas:,} gas, which is {_ether(planned.cost)} ether {price}"
@@ -263,7 +276,7 @@ def _tell_plan(output: Output, chain: Chain, planned: Plan, manifest: Path) -> N
     balance = chain.balance(planned.deployer)
     output.say(f"{planned.deployer} deploys, and has {_ether(balance)} ether.")
     output.say(f"Admin: {planned.admin}{_hand_over(planned)}.")
-    output.say(f"Factory {planned.factory.address}, salt {planned.salt}. Record: {manifest}.")
+    output.say(f"Factory {planned.factory.address}, salt {planned.salt or 'none'}. Record: {manifest}.")
     for warning in _warnings(planned, balance):
         output.say(warning, style="yellow")
 
@@ -272,6 +285,8 @@ def _hand_over(planned: Plan) -> str:
     said = f", {planned.safe}" if planned.safe else ""
     if planned.delay:
         said += f", with a delay of {planned.delay:,} s"
+    if planned.handed_over:
+        return said
     if planned.admin == planned.deployer:
         return f"{said}, who deploys"
     return said + (": it has its role at once" if planned.at_once else ": it has to accept")
@@ -316,9 +331,8 @@ def _plan_document(chain: Chain, planned: Plan, manifest: Path) -> JsonObject:
         "balance": balance,
         "admin": planned.admin,
         "safe": None if safe is None else {"owners": [*safe.owners], "threshold": safe.threshold},
-        "hand_over": None
-        if planned.admin == planned.deployer
-        else ("at once" if planned.at_once else "when it accepts"),
+        "handed_over": planned.handed_over,
+        "at_once": planned.at_once,
         "delay": planned.delay,
         "salt": planned.salt,
         "factory": {"address": planned.factory.address, "gas": planned.factory.gas},
@@ -359,6 +373,19 @@ def _write_calls(output: Output, planned: Plan, path: Path | None) -> None:
     if path is not None and planned.left:
         said: dict[str, Any] = safe_transactions(planned.left, chain_id=planned.chain_id, safe=planned.admin)
         output.write(path, json.dumps(said, indent=2))
+
+
+def _write_inputs(output: Output, chain: Chain, deployment: Deployment, folder: Path) -> list[Json]:
+    """Write the input of each contract that stands, and is this build."""
+    check(chain, deployment)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Json] = []
+    for name in CONTRACTS:
+        path = folder / f"{name}.json"
+        output.write(path, standard_input(name).encode())
+        written.append({"contract": name, "file": str(path), "keccak256": input_hash(name)})
+    output.say(f"{len(written)} inputs are in {folder}, for solc {compiler_version()} --standard-json.")
+    return written
 
 
 def _explorer(named: str) -> Explorer:

@@ -18,9 +18,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import solcx
+from eth_utils.crypto import keccak
 
+from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain
 from medproof.deployments import Deployment
+from medproof.standard_input import standard_input
 
 ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 VERSION = re.compile(r"0\.8\.37\+commit\.[0-9a-f]{8}")
@@ -28,15 +31,31 @@ IDENTIFIER = re.compile(r"contracts/(\w+)\.sol:(\w+)")
 KEY = "explorer-key-7f3a"
 
 
+def solc(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the compiler gives, by path and name."""
+    output = solcx.compile_standard(content, solc_version="0.8.37")
+    return {f"{path}:{name}": unit for path, found in output["contracts"].items() for name, unit in found.items()}
+
+
 @cache
-def compiled(text: str) -> dict[str, str]:
-    """The creation code of each contract of a standard-JSON input, by its identifier."""
-    output = solcx.compile_standard(json.loads(text), solc_version="0.8.37")
-    return {
-        f"{path}:{name}": unit["evm"]["bytecode"]["object"]
-        for path, found in output["contracts"].items()
-        for name, unit in found.items()
-    }
+def compiled() -> dict[str, dict[str, Any]]:
+    """All contracts, compiled in one go, since each by itself takes as long. The compiler's metadata say which sources
+    a contract comes from: whoever gives exactly those gives what it compiles to."""
+    inputs = [json.loads(standard_input(name)) for name in CONTRACTS]
+    return solc({**inputs[0], "sources": {path: one for content in inputs for path, one in content["sources"].items()}})
+
+
+def creation_of(identifier: str, text: str) -> str | None:
+    """The creation code that an input gives; None where it is no contract's."""
+    unit, content = compiled()[identifier], json.loads(text)
+    metadata = json.loads(unit["metadata"])
+    given = {path: "0x" + keccak(text=source["content"]).hex() for path, source in content["sources"].items()}
+    needed = {path: source["keccak256"] for path, source in metadata["sources"].items()}
+    settings = {name: content["settings"][name] for name in ("evmVersion", "optimizer", "viaIR")}
+    meant = {name: metadata["settings"][name] for name in ("optimizer", "viaIR")}
+    if given != needed or settings != {"evmVersion": metadata["settings"]["evmVersion"], **meant}:
+        return None
+    return str(unit["evm"]["bytecode"]["object"])
 
 
 @dataclass
@@ -60,8 +79,8 @@ class Explorer:
         return bytes(found["input"][salt:]).hex()
 
     def matches(self, identifier: str, text: str, creation: str, arguments: str | None) -> bool:
-        code = compiled(text)[identifier]
-        return creation.startswith(code) and arguments in (None, creation[len(code) :])
+        code = creation_of(identifier, text)
+        return code is not None and creation.startswith(code) and arguments in (None, creation[len(code) :])
 
     def take(self, address: str, identifier: str, good: bool) -> str:
         ticket = f"job-{len(self.jobs)}"

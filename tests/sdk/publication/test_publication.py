@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from eth_utils.crypto import keccak
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain
 from medproof.deployments import Deployment
 from medproof.errors import DeploymentError, PublicationError
-from medproof.source_publication import Etherscan, Match, Sourcify, compiler_version, publish, standard_input
-from tests.sdk.publication.explorers import KEY, Explorer, compiled, etherscan, serving, sourcify
+from medproof.source_publication import Etherscan, Match, Sourcify, publish
+from medproof.standard_input import compiler_version, identifier, input_hash, standard_input
+from tests.sdk.publication.explorers import KEY, Explorer, creation_of, etherscan, serving, solc, sourcify
 
 
 @pytest.fixture
@@ -34,11 +36,19 @@ def of(kind: str, explorer: Explorer) -> Sourcify | Etherscan:
 
 
 def test_whoever_compiles_it_gets_the_shipped_bytecode() -> None:
-    found = compiled(json.dumps(standard_input()))
-    assert {name: f"0x{found[f'contracts/{name}.sol:{name}']}" for name in CONTRACTS} == {
+    assert {name: f"0x{creation_of(identifier(name), standard_input(name))}" for name in CONTRACTS} == {
         name: artifact(name).bytecode for name in CONTRACTS
     }
     assert compiler_version().startswith("0.8.37+commit.")
+    alone = solc(json.loads(standard_input("Devices")))[identifier("Devices")]
+    assert f"0x{alone['evm']['bytecode']['object']}" == artifact("Devices").bytecode
+
+
+def test_a_manifest_names_the_input_of_each_contract(deployed: tuple[Chain, Deployment]) -> None:
+    named = {name: entry.input_hash for name, entry in deployed[1].contracts.items()}
+    assert named == {name: "0x" + keccak(text=standard_input(name)).hex() for name in CONTRACTS}
+    assert named == {name: input_hash(name) for name in CONTRACTS}
+    assert len({*named.values()}) == len(CONTRACTS)
 
 
 @pytest.mark.parametrize("kind", ["sourcify", "etherscan"])
