@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -88,6 +89,10 @@ def serve(
         str | None,
         Option(metavar="FILE|URL", help="An index of this deployment, whose pages are shown below /explore."),
     ] = None,
+    operator: Annotated[
+        list[str] | None,
+        Option(metavar="IP", help="Addresses that may read /metrics, beside this machine's own. Repeat it."),
+    ] = None,
     host: Annotated[str, Option(metavar="ADDRESS", help="Where to listen; put TLS in front of it.")] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Where to listen.")] = 8080,
 ) -> None:
@@ -112,6 +117,7 @@ def serve(
         batch_size=batch_size,
         batch_wait=batch_wait,
         anchor_interval=log_every,
+        operators=Settings.operators | {_ip(one) for one in operator or ()},
     )
     suite = open_suite(chain, patience=_PATIENCE)
     sender = party(custodian) if custodian.keystore else None
@@ -172,6 +178,13 @@ def _identity(suite: MedProof, sender: Sender) -> str:
 
 def _document(path: Path) -> PolicyDocument:
     return PolicyDocument.from_json(hashing.parse(path.read_bytes()))
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise OptionError("--operator", f"is {text!r}", "Give an IP address, such as 10.0.0.7.") from None
 
 
 def _hash(text: str) -> bytes:
