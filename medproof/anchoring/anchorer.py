@@ -1,14 +1,13 @@
 """Anchoring a log on chain: a thread that anchors what was appended, and nothing twice.
 
 The chain is what counts. Each round looks at how the chain has the log, compares the root with the log's own, and
-anchors only what it lacks. So nothing needs to be kept of what was sent: a transaction that was sent and not seen
-shows at the next look, or is gone.
+anchors only what it lacks. A sender of the transaction manager keeps what was sent, under the size that is anchored:
+again, it is the same transaction.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 
 from medproof.anchoring.leaf_log import LeafLog
@@ -16,12 +15,12 @@ from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.batch_anchor import LogState
 from medproof.contract_errors import ConsistencyUnproven, LogNotGrown
-from medproof.errors import AnchorMismatchError, ConfirmationTimeoutError, MedProofError
+from medproof.errors import AnchorMismatchError, ConfirmationTimeoutError, ContractError, MedProofError
+from medproof.sending import ManagedSender
 
 __all__ = ["Anchorer"]
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds between rounds after trouble
-_SETTLING = 30.0  # seconds for which what was sent and not seen is waited for
 
 
 class Anchorer:
@@ -46,7 +45,7 @@ class Anchorer:
         Args:
             suite: where.
             log: what; its number is its number on chain.
-            sender: the party's account.
+            sender: the party's account; of a manager, so that what is sent is kept (`TransactionManager.sender`).
             trouble: told what went wrong; it goes on.
             interval: seconds between batches, where the log grows.
             consistent: whether the chain itself checks that each batch only adds (`anchorConsistent`); else whoever
@@ -56,7 +55,7 @@ class Anchorer:
         self._interval, self._consistent = interval, consistent
         self.mismatch: AnchorMismatchError | None = None  # at the last look: what is appended cannot be anchored
         self._publisher: str | None = None
-        self._sent: tuple[int, float] | None = None  # the size that was sent and not seen, and when
+        self._sent: int | None = None  # the size that was sent and not seen, which is waited for first
         self._recovered = False
         self._turn = threading.Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -123,21 +122,28 @@ class Anchorer:
             if not self._recovered:
                 self.recover()
             self._log.refresh()
-            state = self._state()
-            at = state.size if state else 0
-            if self._log.size == at or self._under_way(at):
-                return
-            size = self._log.size
-            proof = self._log.consistency_proof(at, size) if self._consistent else None
-            try:
-                self._suite.batch_anchor.anchor(
-                    self.publisher, size, self._log.root(size), log=self._log.number, proof=proof, sender=self._sender
-                )
-            except (LogNotGrown, ConsistencyUnproven):
-                pass  # another process was quicker, or what was sent before came through: the look shows
-            except ConfirmationTimeoutError:
-                self._sent = (size, time.monotonic())
-            self._state()
+            if self._sent is not None:
+                self._anchor(self._sent)
+            if self._sent is None:
+                self._anchor(self._log.size)
+
+    def _anchor(self, size: int) -> None:
+        state = self._state()
+        at = state.size if state else 0
+        if size <= at:
+            return
+        proof = self._log.consistency_proof(at, size) if self._consistent else None
+        by, root, self._sent = self._by(at, size), self._log.root(size), size
+        try:
+            self._suite.batch_anchor.anchor(self.publisher, size, root, log=self._log.number, proof=proof, sender=by)
+        except ConfirmationTimeoutError:
+            pass
+        except ContractError as error:
+            self._sent = None
+            # Another process was quicker, or what was sent before came through: the look shows.
+            if not isinstance(error, LogNotGrown | ConsistencyUnproven):
+                raise
+        self._state()
 
     def _state(self) -> LogState | None:
         """How the chain has the log; noted, if it is this one."""
@@ -150,7 +156,7 @@ class Anchorer:
                 self.recover()
             else:
                 self._log.keep_anchors([at], above=known)
-        if self._sent is not None and self._sent[0] <= at:
+        if self._sent is not None and self._sent <= at:
             self._sent = None
         return state
 
@@ -161,9 +167,12 @@ class Anchorer:
             own = self._log.root(size).hex()
             raise AnchorMismatchError(self._log.number, size, f"the chain has the root 0x{root.hex()}, the log 0x{own}")
 
-    def _under_way(self, at: int) -> bool:
-        """Whether what was sent before may still come."""
-        return self._sent is not None and self._sent[0] > at and time.monotonic() - self._sent[1] < _SETTLING
+    def _by(self, at: int, size: int) -> Sender:
+        """Who anchors this size upon that one."""
+        if not isinstance(self._sender, ManagedSender):
+            return self._sender
+        log = f"{self._suite.batch_anchor.address} log {self._log.number} of {self.publisher}"
+        return self._sender.under(f"{log} from {at} to {size} by {self._sender.address}")
 
     def _run(self) -> None:
         pause = _SHORTEST_PAUSE

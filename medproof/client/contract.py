@@ -218,6 +218,10 @@ class ContractClient:
         start = self.first_block if from_block is None else from_block
         return self.chain.events(self.contract, name, filters=filters, from_block=start, to_block=to_block)
 
+    def request(self, function: str, *arguments: Any) -> dict[str, Any]:
+        """The transaction that calls a function, for a queue (`medproof.sending.TransactionManager.submit`)."""
+        return {"to": self.address, "data": self.chain.call_data(self.contract, function, arguments)}
+
     def _call(self, function: str, *arguments: Any, block: int | str = "latest") -> Any:
         return self.chain.call(self.contract, function, arguments, block=block)
 

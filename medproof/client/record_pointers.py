@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
@@ -101,6 +102,14 @@ class RecordPointers(ContractClient):
             sender: the custodian.
         """
         return self._transact("postBatch", root, size, sender=sender)
+
+    def posting(self, pointer: PointerKey, data_class: DataClass) -> dict[str, Any]:
+        """What `post` sends, for a queue that sends many (`medproof.sending.TransactionManager`)."""
+        return self.request("post", pointer.subject, _number(data_class), pointer.commitment)
+
+    def posting_batch(self, root: bytes, size: int) -> dict[str, Any]:
+        """What `post_batch` sends, for a queue."""
+        return self.request("postBatch", root, size)
 
     def amend(self, key: PointerKey, commitment: bytes, *, sender: Sender | None = None) -> tuple[PointerKey, Receipt]:
         """Post a new version of a record, which replaces the one it names."""

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from medproof import fhir
 from medproof.access.entry import Access, Ground, RecordAccess
 from medproof.access.entry_log import EntryLog
 from medproof.anchoring import Anchorer
-from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer, PointerKey
 from medproof.errors import (
@@ -35,6 +35,8 @@ from medproof.gateway.settings import Settings
 from medproof.gateway.taking import arrive
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
+from medproof.sending import TransactionManager
+from medproof.signing import TransactionSigner
 from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
 from medproof.store.mailbox import Mailbox
 
@@ -79,7 +81,7 @@ class Gatekeeper:
         store: RecordStore,
         settings: Settings,
         *,
-        sender: Sender | None = None,
+        sender: TransactionSigner | None = None,
         entry_log: EntryLog | None = None,
         audit: Callable[[Access], object] = lambda access: None,
         trouble: Callable[[MedProofError], None] = lambda error: None,
@@ -91,7 +93,8 @@ class Gatekeeper:
             suite: the suite on its chain; its node should answer or fail within seconds.
             store: the custodian's records.
             settings: how it works.
-            sender: the custodian's account, which posts pointers; without one no records are taken.
+            sender: the custodian's account, which posts pointers through a queue of its own (`Settings.queue`);
+                without one no records are taken.
             entry_log: keeps an entry of each request that is served or refused to a known account, before the answer
                 goes out; where it cannot, nothing goes. Anchored where there is a sender, else by whoever runs its
                 `Anchorer`.
@@ -100,7 +103,10 @@ class Gatekeeper:
             clock: seconds since 1970.
 
         Raises:
-            ArgumentError: the access log has the number of the log of readings.
+            ArgumentError: the access log has the number of the log of readings, or the queue has no place.
+            QueueError: the queue cannot be used.
+            SigningNeededError: the sender cannot sign here.
+            NodeError: nobody answers.
         """
         self.settings = settings
         self._suite, self._store, self._audit, self._clock = suite, store, audit, clock
@@ -126,21 +132,22 @@ class Gatekeeper:
         )
         self.sessions = Sessions(suite, settings.origin, signature_gas=settings.signature_gas, clock=clock)
         size, wait = settings.batch_size, settings.batch_wait
+        self.manager = None if sender is None else TransactionManager(suite.chain, _queue(settings, store), [sender])
         self.poster = (
-            Poster(suite, store, self.head, sender, batch_size=size, batch_wait=wait, trouble=trouble)
-            if sender is not None
+            Poster(suite, store, self.head, self.manager, batch_size=size, batch_wait=wait, trouble=trouble)
+            if self.manager is not None
             else None
         )
         self.anchorer = (
             Anchorer(
                 suite,
                 entry_log.leaves,
-                sender,
+                self.manager.sender(),
                 trouble=trouble,
                 interval=settings.anchor_interval,
                 consistent=settings.anchor_consistently,
             )
-            if sender is not None and entry_log is not None
+            if self.manager is not None and entry_log is not None
             else None
         )
         self.mailbox: Mailbox | None = None
@@ -149,7 +156,7 @@ class Gatekeeper:
             self.mailbox = Mailbox(store.database, most=most, most_bytes=most_bytes)
         self.readings: Readings | None = None
         if (
-            sender is not None
+            self.manager is not None
             and self.poster is not None
             and isinstance(store, SqlStore)
             and store.kind == SqlStore.kind
@@ -165,7 +172,7 @@ class Gatekeeper:
                 settings,
                 head=self.head,
                 poster=self.poster,
-                sender=sender,
+                sender=self.manager.sender(),
                 accounts=self.accounts,
                 trouble=trouble,
                 clock=clock,
@@ -202,6 +209,11 @@ class Gatekeeper:
         for worker in (self.poster, self.anchorer, self.readings):
             if worker is not None:
                 worker.stop()
+
+    def close(self) -> None:
+        """Let go of the queue; what is in it stays."""
+        if self.manager is not None:
+            self.manager.close()
 
     def _check_log(self, log: EntryLog) -> None:
         """Make sure that what the log promises counts."""
@@ -475,3 +487,20 @@ class Gatekeeper:
 def _served(stored: StoredRecord, pointer: Pointer, moment: Moment, verdict: Verdict) -> Served:
     block = moment.block
     return Served(stored.resource, Proof.of(pointer, stored.salt, block.number, block.hash, verdict.reason))
+
+
+def _queue(settings: Settings, store: RecordStore) -> Path:
+    """The file of transactions: as named, else beside the store's.
+
+    Raises:
+        ArgumentError: none is named, and the store is in no file.
+    """
+    if settings.queue is not None:
+        return settings.queue
+    file = store.database.file if isinstance(store, SqlStore) else None
+    if file is None:
+        raise ArgumentError(
+            "The store is in no file that the queue of transactions could stand beside. Name a file on a local disk: "
+            "Settings.queue, or --queue."
+        )
+    return file.with_name(f"{file.name}.queue")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from medproof.errors import ArgumentError
@@ -25,6 +26,7 @@ class Settings:
     finality: int | str = 1  # blocks that must stand, the newest included; or "safe", "finalized"
     max_block_age: float | None = 300.0  # seconds after which the newest block is too old to decide by; None for any
     refresh: float = 1.0  # seconds for which a block counts as the newest without asking the node again
+    queue: Path | None = None  # the file of transactions on their way; beside a store in SQLite where none is named
     batch_size: int = 256  # the most pointers that are posted together; so many do not wait
     batch_wait: float = 2.0  # seconds for which a pointer waits for others
     longest_lifetime: int = 300  # seconds for which a signed request may count

@@ -52,7 +52,7 @@ class Database:
         self._of = of
         url = _url(where, of)
         self.is_sqlite = url.get_backend_name() == "sqlite"
-        self._file = Path(url.database or "") if self.is_sqlite else None
+        self.file = Path(url.database or "") if self.is_sqlite else None  # SQLite's
         arguments: dict[str, Any] = (
             {"timeout": patience, "isolation_level": None, "check_same_thread": False}
             if self.is_sqlite
@@ -108,9 +108,9 @@ class Database:
     @contextmanager
     def upgrading(self) -> Iterator[Connection]:
         """A change of the tables, one at a time among all that open this database."""
-        if self._file is not None:
+        if self.file is not None:
             try:
-                self._file.touch(mode=0o600)  # SQLite gives the files beside it the same permissions
+                self.file.touch(mode=0o600)  # SQLite gives the files beside it the same permissions
             except OSError as error:
                 raise StoreUnavailableError(error.strerror or "the file cannot be made", self._of) from None
         with self.writing() as connection:

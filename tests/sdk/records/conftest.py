@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from medproof import hashing
-from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
 from medproof.gateway.moment import Head
 from medproof.gateway.posting import Poster
 from medproof.policy.codes import DataClass
+from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
 from medproof.store import Entry, Query, SqlStore
 from tests.sdk.gateway.conftest import (
@@ -65,14 +66,18 @@ Post = Callable[..., Poster]
 
 
 @pytest.fixture
-def poster(suite: MedProof, store: SqlStore, clinic: LocalSigner) -> Post:
+def poster(suite: MedProof, store: SqlStore, clinic: LocalSigner, tmp_path: Path) -> Iterator[Post]:
     """`poster()`: the clinic's poster without a thread: it works when it is told to."""
+    opened: list[TransactionManager] = []
 
-    def build(*, sender: Sender = clinic, size: int = 256, wait: float = 0.0, on: MedProof = suite) -> Poster:
+    def build(*, size: int = 256, wait: float = 0.0, on: MedProof = suite) -> Poster:
         head = Head(on, finality=1, max_age=None, refresh=0.0, places=store.batches.place)
-        return Poster(on, store, head, sender, batch_size=size, batch_wait=wait, trouble=_raise)
+        opened.append(TransactionManager(on.chain, tmp_path / "records.db.queue", [clinic]))
+        return Poster(on, store, head, opened[-1], batch_size=size, batch_wait=wait, trouble=_raise)
 
-    return build
+    yield build
+    for one in opened:
+        one.close()
 
 
 def _raise(error: Exception) -> None:

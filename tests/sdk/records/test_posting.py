@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from medproof.errors import NodeError, StoreUnavailableError
 from medproof.gateway.moment import Head
 from medproof.gateway.posting import Poster
 from medproof.policy.codes import DataClass
+from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
 from medproof.store import Batch, Entry, SqlStore
 from scripts.local_chain import LocalChain
@@ -124,13 +125,13 @@ def test_what_somebody_else_sends_meanwhile_is_no_trouble(
     put(store, clinic.address, SUBJECTS[:2])
     working = poster()
     working.recover()
-    send = suite.record_pointers.post_batch
+    posting_batch = suite.record_pointers.posting_batch
 
-    def twice(*arguments: Any, **options: Any) -> Any:
-        send(*arguments, **options)
-        return send(*arguments, **options)
+    def too_late(root: bytes, size: int) -> dict[str, Any]:
+        suite.record_pointers.post_batch(root, size, sender=clinic)
+        return posting_batch(root, size)
 
-    monkeypatch.setattr(suite.record_pointers, "post_batch", twice)
+    monkeypatch.setattr(suite.record_pointers, "posting_batch", too_late)
     working.work()
     assert (batches(suite), working.open) == ([2], 0)
 
@@ -196,7 +197,7 @@ def test_nothing_is_sent_while_the_node_is_down(
         raise NodeError("The node does not answer.")
 
     with monkeypatch.context() as trouble:
-        trouble.setattr(suite.record_pointers, "post_batch", down)
+        trouble.setattr(suite.chain, "answers", down)
         with pytest.raises(NodeError):
             working.work()
     assert working.open == 2
@@ -238,6 +239,21 @@ def test_many_writers_at_once(
 # -- killed ------------------------------------------------------------------------------------------------------
 
 
+class CrashingChain(Chain):
+    """Kills its process around sending."""
+
+    point = ""
+
+    def answers(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
+        sends = any(method == "eth_sendRawTransaction" for method, _ in questions)
+        if sends and self.point == "stored":
+            die()
+        said = super().answers(questions)
+        if sends and self.point == "sent":
+            die()
+        return said
+
+
 class CrashingSigner(LocalSigner):
     """Kills its process around signing, as `kill -9` does."""
 
@@ -268,23 +284,26 @@ def dying(function: Callable[..., Any], *, before: bool) -> Callable[..., Any]:
 
 def work(url: str, deployment: Deployment, path: Path, key: bytes, point: str) -> None:
     """A poster in a process of its own, which is killed at a point."""
-    suite = MedProof(Chain.connect(url, poll=0.001), deployment)
+    suite = MedProof(CrashingChain.connect(url, poll=0.001), deployment)
     store = SqlStore(path, KEYS)
     head = Head(suite, finality=1, max_age=None, refresh=0.0, places=store.batches.place)
-    CrashingSigner.point = point
-    sender = CrashingSigner.from_key(key)
-    poster = Poster(suite, store, head, sender, batch_size=3, batch_wait=0.0, trouble=lambda error: None)
+    CrashingChain.point = CrashingSigner.point = point
+    manager = TransactionManager(suite.chain, path.with_name("records.db.queue"), [CrashingSigner.from_key(key)])
+    poster = Poster(suite, store, head, manager, batch_size=3, batch_wait=0.0, trouble=lambda error: None)
     if point in ("before assigning", "assigned"):
         store.batches.assign = dying(store.batches.assign, before=point == "before assigning")  # type: ignore[method-assign]
-    if point == "sent":
-        suite.chain.wait = dying(suite.chain.wait, before=True)  # type: ignore[method-assign]
+    if point == "given":
+        manager.submit_many = dying(manager.submit_many, before=False)  # type: ignore[method-assign]
     if point == "posted":
-        poster._post = dying(poster._post, before=False)  # type: ignore[method-assign]
+        manager.run_once = dying(manager.run_once, before=False)  # type: ignore[method-assign]
     poster.recover()
     poster.work()
 
 
-@pytest.mark.parametrize("point", ["before assigning", "assigned", "before signing", "signed", "sent", "posted"])
+@pytest.mark.parametrize(
+    "point",
+    ["before assigning", "assigned", "given", "before signing", "signed", "stored", "sent", "posted"],
+)
 def test_killed_at_any_point_no_pointer_is_lost_and_none_posted_twice(
     suite: MedProof,
     deployment: Deployment,
