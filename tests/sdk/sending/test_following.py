@@ -1,0 +1,367 @@
+"""What is sent is followed to its end: forgetful nodes, rising fees, reorganisations, foreign transactions, gaps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from medproof.chain import Chain
+from medproof.errors import NodeError, SenderFundsError, TransactionRefusedError
+from medproof.sending import State, Transaction, TransactionManager, Watcher
+from medproof.signing import LocalSigner
+from scripts.local_chain import LocalChain
+from tests.sdk.chain.odd_node import Call, odd_node
+from tests.sdk.conftest import rpc
+from tests.sdk.sending.conftest import Open
+from tests.sdk.sending.nodes import Swallowing, deciding, refusing, through
+
+SOMEBODY = "0x" + "42" * 20
+GIFT = {"to": SOMEBODY, "value": 1, "gas": 21_000}
+
+
+def work_off(manager: TransactionManager, rounds: int = 20) -> None:
+    for _ in range(rounds):
+        if manager.run_once() == 0:
+            return
+    raise AssertionError(f"still open: {manager.fates()}")
+
+
+# -- nodes that forget ------------------------------------------------------------------------------------------
+
+
+def test_forgotten_transactions_are_sent_again(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    swallowing = Swallowing(6)
+    with odd_node(deciding(swallowing), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        keys = manager.submit_many([GIFT] * 3)
+        manager.run_once()
+        hashes = [manager.status(key).transaction for key in keys]
+        manager.run_once()
+        work_off(manager)
+    assert swallowing.kept[:3] == swallowing.kept[3:]  # the same bytes
+    assert [manager.status(key).transaction for key in keys] == hashes
+    assert manager.counts()["resent"] == 6
+    assert chain.balance(SOMEBODY) == 3
+
+
+def test_node_that_dies_after_taking_it(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    down = False
+
+    def answer(call: Call) -> Any:
+        nonlocal down
+        if any(one["method"] == "eth_sendRawTransaction" for one in call.each):
+            call.forward()
+            down = True
+        return None if down else ...
+
+    with odd_node(answer, upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        key = manager.submit(GIFT)
+        assert manager.run_once() == 1  # it may have been taken: the next round shows
+        with pytest.raises(NodeError):
+            manager.run_once()
+    assert manager.status(key).state is State.SENT
+    work_off(open_manager())
+    assert chain.balance(SOMEBODY) == 1
+
+
+# -- fees -------------------------------------------------------------------------------------------------------
+
+
+def without_base_fee(call: Call) -> bytes:
+    """The node of a chain before London."""
+    said = json.loads(call.forward())
+    for one in said if isinstance(said, list) else [said]:
+        if isinstance(one["result"], dict):
+            one["result"].pop("baseFeePerGas", None)
+    return json.dumps(said).encode()
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["EIP-1559", "legacy"])
+def test_late_transaction_is_replaced(chain: Chain, node: LocalChain, open_manager: Open, legacy: bool) -> None:
+    swallow = deciding(Swallowing(2))
+    after = without_base_fee if legacy else (lambda call: ...)
+    sends = "eth_sendRawTransaction"
+    with odd_node(lambda call: swallow(call) if call.method == sends else after(call), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=0.0)
+        key = manager.submit(GIFT)
+        manager.run_once()
+        manager.run_once()  # no block since then: paying more would change nothing
+        assert len(manager.store.transaction(key).attempts) == 1
+        rpc(chain, "evm_mine")
+        manager.run_once()
+        old, new = manager.store.transaction(key).attempts
+        assert set(new.fees) == ({"gasPrice"} if legacy else {"maxFeePerGas", "maxPriorityFeePerGas"})
+        assert all(new.fees[name] >= old.fees[name] * 1.125 for name in old.fees)
+        (receipt,) = manager.wait([key])
+    assert receipt.transaction == new.hash
+    assert manager.counts()["replaced"] == 1
+    assert chain.balance(SOMEBODY) == 1
+
+
+def test_earlier_attempt_may_be_the_one_that_is_mined(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    swallowing = Swallowing()
+    with odd_node(deciding(swallowing), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=0.0)
+        key = manager.submit(GIFT)
+        manager.run_once()
+        rpc(chain, "evm_mine")
+        manager.run_once()
+        first, second = manager.store.transaction(key).attempts
+        rpc(chain, "eth_sendRawTransaction", "0x" + first.raw.hex())
+        (receipt,) = manager.wait([key])
+    assert receipt.transaction == first.hash
+    assert manager.status(key).transaction == first.hash
+    assert chain.balance(SOMEBODY) == 1
+    assert second.hash != first.hash
+
+
+def test_sender_waits_for_what_replaced_its_transaction(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    with odd_node(deciding(Swallowing(1)), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=0.0)
+        sender = manager.sender()
+        sent = sender.send(GIFT)
+        rpc(chain, "evm_mine")
+        receipt = sender.wait(sent)
+    assert receipt.transaction != sent
+    assert chain.balance(SOMEBODY) == 1
+
+
+def test_stuck_at_the_highest_fee(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    swallowing = Swallowing()
+    with odd_node(deciding(swallowing), upstream=node.url) as server:
+        highest = chain.fees()["maxFeePerGas"] * 11 // 10
+        manager = open_manager(chain=through(server.url), patience=0.0, highest_fee=highest)
+        key = manager.submit(GIFT)
+        manager.run_once()
+        rpc(chain, "evm_mine")
+        manager.run_once()
+        assert [fate.key for fate in manager.stuck()] == [key]
+        assert len(manager.store.transaction(key).attempts) == 1
+        swallowing.left = 0
+        work_off(manager)
+    assert manager.stuck() == []
+
+
+def test_only_the_first_of_an_account_is_replaced(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    with odd_node(deciding(Swallowing()), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=0.0, in_flight=2)
+        keys = manager.submit_many([GIFT] * 3)
+        manager.run_once()
+        rpc(chain, "evm_mine")
+        manager.run_once()
+        assert [len(manager.store.transaction(key).attempts) for key in keys] == [2, 1, 0]
+    work_off(open_manager())
+    assert chain.balance(SOMEBODY) == 3
+
+
+def test_funds_that_vanish_before_the_node_takes_it(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    refused = True
+
+    def decide(method: str, parameters: list[Any]) -> Any:
+        return refusing("insufficient funds for gas * price + value") if refused and "sendRaw" in method else ...
+
+    with odd_node(deciding(decide), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        key = manager.submit(GIFT)
+        for _ in range(2):
+            with pytest.raises(SenderFundsError):
+                manager.run_once()
+            assert manager.status(key).state is State.SENT
+        refused = False
+        work_off(manager)
+    assert len(manager.store.transaction(key).attempts) == 1
+    assert chain.balance(SOMEBODY) == 1
+
+
+# -- blocks that vanish -----------------------------------------------------------------------------------------
+
+
+class Diary(Watcher):
+    """Writes what it is told into the file's own change."""
+
+    TABLE = "CREATE TABLE IF NOT EXISTS diary (line TEXT)"
+
+    def __init__(self, *, gives_up: bool = False) -> None:
+        self.gives_up = gives_up
+
+    def mined(self, database: Any, transaction: Transaction, found: Any) -> None:
+        assert found["transactionHash"] == transaction.mined_by
+        database.execute("INSERT INTO diary VALUES (?)", (f"mined {found['status']}",))
+
+    def unmined(self, database: Any, transaction: Transaction) -> None:
+        database.execute("INSERT INTO diary VALUES ('unmined')")
+
+    def settled(self, database: Any, transaction: Transaction, state: State) -> None:
+        database.execute("INSERT INTO diary VALUES (?)", (f"settled {state}",))
+
+    def lost(self, database: Any, transaction: Transaction) -> bool:
+        database.execute("INSERT INTO diary VALUES ('lost')")
+        return self.gives_up
+
+
+def diary(manager: TransactionManager) -> list[str]:
+    return [row["line"] for row in manager.store.rows("SELECT line FROM diary ORDER BY rowid")]
+
+
+def test_reorganisation_below_it(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    deep = through(node.url, confirmations=3)
+    manager = open_manager(chain=deep, watcher=Diary())
+    manager.store.rows(Diary.TABLE)
+    before = chain.block_number()
+    key = manager.submit(GIFT)
+    snapshot = rpc(chain, "evm_snapshot")
+    manager.run_once()
+    manager.run_once()
+    first = manager.status(key)
+    assert (first.state, first.block) == (State.MINED, before + 1)
+    rpc(chain, "evm_revert", snapshot)
+    rpc(chain, "evm_mine")
+    assert manager.run_once() == 1
+    gone = manager.status(key)
+    assert (gone.state, gone.block, gone.transaction) == (State.SENT, None, first.transaction)
+    manager.run_once()
+    again = manager.status(key)
+    assert (again.state, again.block, again.transaction) == (State.MINED, before + 2, first.transaction)
+    rpc(chain, "evm_mine")
+    assert manager.run_once() == 1
+    rpc(chain, "evm_mine")
+    assert manager.run_once() == 0
+    assert manager.status(key).state is State.CONFIRMED
+    assert chain.balance(SOMEBODY) == 1
+    assert diary(manager) == ["mined 1", "unmined", "mined 1", "settled confirmed"]
+
+
+def test_reorganisation_into_another_block(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    manager = open_manager(chain=through(node.url, confirmations=3), watcher=Diary())
+    manager.store.rows(Diary.TABLE)
+    key = manager.submit(GIFT)
+    snapshot = rpc(chain, "evm_snapshot")
+    manager.run_once()
+    manager.run_once()
+    first = manager.status(key)
+    rpc(chain, "evm_revert", snapshot)
+    rpc(chain, "evm_mine")
+    rpc(chain, "eth_sendRawTransaction", "0x" + manager.store.transaction(key).latest.raw.hex())
+    manager.run_once()
+    again = manager.status(key)
+    assert (again.state, again.block) == (State.MINED, (first.block or 0) + 1)
+    assert diary(manager) == ["mined 1", "unmined", "mined 1"]
+
+
+# -- an account that others use ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gives_up", [False, True], ids=["queued again", "given up"])
+def test_nonce_that_another_transaction_took(
+    chain: Chain, node: LocalChain, open_manager: Open, relayer: LocalSigner, gives_up: bool
+) -> None:
+    with odd_node(deciding(Swallowing()), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        key = manager.submit(GIFT)
+        manager.run_once()
+        lost = manager.status(key)
+    chain.wait(chain.send({"to": relayer.address}, sender=relayer))  # takes the nonce
+    again = open_manager(watcher=Diary(gives_up=gives_up))
+    again.store.rows(Diary.TABLE)
+    work_off(again)
+    fate = again.status(key)
+    assert again.counts()["lost"] == 1
+    if gives_up:
+        assert (fate.state, fate.nonce) == (State.LOST, None)
+        assert diary(again) == ["lost"]
+        with pytest.raises(TransactionRefusedError, match="Another transaction of its account took its nonce"):
+            again.wait([key])
+    else:
+        assert (fate.state, fate.nonce) == (State.CONFIRMED, (lost.nonce or 0) + 1)
+        assert diary(again) == ["lost", "mined 1", "settled confirmed"]
+    assert chain.balance(SOMEBODY) == (0 if gives_up else 1)
+
+
+class Absent:
+    """Counts transactions of another program, which the node then loses."""
+
+    def __init__(self, count: int) -> None:
+        self.count: int | None = count
+        self.holding = True
+
+    def __call__(self, method: str, parameters: list[Any]) -> Any:
+        if self.count is not None and method == "eth_getTransactionCount" and parameters[1] == "pending":
+            return hex(self.count)
+        return "0x" + "00" * 32 if self.holding and method == "eth_sendRawTransaction" else ...
+
+
+def test_gap_is_filled_by_what_waits(chain: Chain, node: LocalChain, open_manager: Open, relayer: LocalSigner) -> None:
+    first = chain.transaction_count(relayer.address)
+    absent = Absent(first + 1)
+    with odd_node(deciding(absent), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        late = manager.submit(GIFT)
+        manager.run_once()
+        assert manager.status(late).nonce == first + 1
+        absent.count, absent.holding = None, False
+        filler = manager.submit(GIFT)
+        manager.run_once()
+        assert manager.status(filler).nonce == first
+        work_off(manager)
+    assert chain.balance(SOMEBODY) == 2
+
+
+def test_gap_that_nothing_fills_is_filled_by_nothing(
+    chain: Chain, node: LocalChain, open_manager: Open, relayer: LocalSigner
+) -> None:
+    first = chain.transaction_count(relayer.address)
+    absent = Absent(first + 3)
+    with odd_node(deciding(absent), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=0.0)
+        late = manager.submit(GIFT)
+        manager.run_once()
+        assert manager.status(late).nonce == first + 3
+        absent.count, absent.holding = None, False
+        manager.run_once()  # no block since then
+        assert len(manager.fates()) == 1
+        rpc(chain, "evm_mine")
+        work_off(manager)
+    assert manager.status(late).state is State.CONFIRMED
+    assert [fate.state for fate in manager.fates()] == [State.CONFIRMED] * 4
+    assert chain.transaction_count(relayer.address) == first + 4
+    assert chain.balance(SOMEBODY) == 1
+
+
+# -- what the node will never take ------------------------------------------------------------------------------
+
+
+def test_what_the_node_will_never_take_is_cancelled(chain: Chain, open_manager: Open, relayer: LocalSigner) -> None:
+    first = chain.transaction_count(relayer.address)
+    manager = open_manager()
+    manager.store.rows(Diary.TABLE)
+    too_much = manager.submit({**GIFT, "gas": chain.gas_limit() + 1}, account=relayer.address)
+    after = manager.submit(GIFT, account=relayer.address)
+    work_off(manager)
+    fate = manager.status(too_much)
+    assert fate.state is State.REFUSED
+    assert "exceeds block gas limit" in str(fate.reason)
+    with pytest.raises(TransactionRefusedError, match="exceeds block gas limit"):
+        manager.wait([too_much])
+    assert manager.status(after).state is State.CONFIRMED
+    assert chain.transaction_count(relayer.address) == first + 2  # the first of them did nothing
+    assert chain.balance(SOMEBODY) == 1
+
+
+def test_what_the_node_may_take_later_is_not_cancelled(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+    full = True
+
+    def decide(method: str, parameters: list[Any]) -> Any:
+        return refusing("txpool is full") if full and method == "eth_sendRawTransaction" else ...
+
+    with odd_node(deciding(decide), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        key = manager.submit(GIFT)
+        manager.run_once()
+        manager.run_once()
+        full = False
+        manager.wait([key])
+    assert len(manager.store.transaction(key).attempts) == 1
+    assert chain.balance(SOMEBODY) == 1
