@@ -40,6 +40,7 @@ CHAIN_ID = 7777
 PERIOD = 1  # seconds between two blocks
 VERSION = "1.13.15"
 PATIENCE = 120.0  # seconds until nodes have what others have: geth dials a lost peer again after 35
+_STILL = 5.0  # seconds without a block after which nobody seals: signers out of turn wait one and a half at most
 _PASSWORD = "local"
 _RICH = 10**24  # wei; a million ether
 _MODULES = "admin,clique,debug,eth,miner,net,txpool,web3"
@@ -263,6 +264,41 @@ class LocalNetwork:
         target = max(node.block() for node in self.running) + blocks
         self.until(lambda: all(node.block() >= target for node in self.running), f"has block {target}")
         return target
+
+    def wait_beyond(self, numbers: Sequence[int], blocks: int) -> None:
+        """Wait until each of some nodes has so many further blocks, whatever becomes of the others."""
+        targets = {number: self.nodes[number].block() + blocks for number in numbers}
+        self.until(
+            lambda: all(self.nodes[number].block() >= target for number, target in targets.items()), "sealed more"
+        )
+
+    def still(self) -> list[int]:
+        """Wait until no node has had a new block for a while; return the number of each one's newest."""
+        while True:
+            found = [node.block() for node in self.running]
+            time.sleep(_STILL)
+            if found == [node.block() for node in self.running]:
+                return found
+
+    def unlock(self) -> None:
+        """Mend what an even number of signers may come to when it was parted in halves.
+
+        Both branches may weigh the same, and those who may seal next stand on the other one: nobody ever goes on. Then
+        whoever operates them has some go back to where the branches part, and they follow the others.
+        """
+        before = max(node.block() for node in self.running)
+        deadline = time.monotonic() + _STILL * 3
+        while time.monotonic() < deadline:
+            if min(node.block() for node in self.running) > before:
+                return
+            time.sleep(0.2)
+        first, height = self.running[0], before
+        while len({node.block_hash(height) for node in self.running}) > 1:
+            height -= 1
+        for node in self.running[1:]:
+            if node.block_hash(node.block()) != first.block_hash(node.block()):
+                node.rpc("debug_setHead", hex(height))
+        self.until(lambda: min(node.block() for node in self.running) > before, "goes on")
 
     def agree(self) -> int:
         """Wait until all running nodes have what is the newest block now, or another in its place, and the same one."""

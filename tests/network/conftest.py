@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment, deploy
-from medproof.policy.codes import Action, CareSetting, Condition, DataClass, PartyKind, Purpose, Sensitivity
-from medproof.policy.word import Rule
+from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
 from scripts.local_chain import ChainError
 from scripts.local_network import CHAIN_ID, LocalNetwork, geth
+from tests.network.scene import CLINIC, PATIENCE, READER, Custody, Scene, events_of, through
 from tests.sdk.conftest import CREDENTIAL, funded
 
-PATIENCE = 90.0  # seconds until a transaction counts
+ACCOUNTS = [funded(number).address for number in range(20)]
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +27,12 @@ def network() -> Iterator[LocalNetwork]:
         geth()
     except ChainError as error:
         pytest.skip(str(error))
-    with LocalNetwork(funded=[funded(number).address for number in range(12)]) as running:
+    with LocalNetwork(funded=ACCOUNTS) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def deployment(network: LocalNetwork, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    """Deployed through the first node, from a key file, and its parties accredited."""
-    folder = tmp_path_factory.mktemp("deployment")
+def deployed(network: LocalNetwork, folder: Path) -> Deployment:
+    """The suite, deployed through the first node by an account in a key file, and its parties accredited."""
     keystore = folder / "deployer.json"
     keystore.write_text(funded(0).to_keystore("only here"))
     deployer = LocalSigner.from_keystore(keystore, "only here")
@@ -41,40 +40,30 @@ def deployment(network: LocalNetwork, tmp_path_factory: pytest.TempPathFactory) 
     made = deploy(chain, deployer, manifest=folder / "manifest.json")
     registrar = MedProof(chain, made, sender=deployer).registrar
     until = datetime.now(UTC).date() + timedelta(days=1000)
-    registrar.accredit(funded(1).address, PartyKind.PROVIDER, credential=CREDENTIAL, valid_until=until)
+    for party in (CLINIC, READER):
+        registrar.accredit(party.address, PartyKind.PROVIDER, credential=CREDENTIAL, valid_until=until)
     return made
 
 
-@pytest.fixture
-def rule() -> Rule:
-    """An open permit for treatment with laboratory results."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    return Rule(
-        purposes=Purpose.TREAT,
-        classes=DataClass.LABORATORY,
-        conditions=Condition.ALL,
-        sensitivities=Sensitivity.NONE_LABELLED,
-        settings=CareSetting.ALL,
-        actions=Action.ALL,
-        party_kinds=PartyKind.PROVIDER,
-        valid_from=now - timedelta(hours=1),
-        valid_until=now + timedelta(days=365),
-    )
+@pytest.fixture(scope="session")
+def deployment(network: LocalNetwork, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return deployed(network, tmp_path_factory.mktemp("deployment"))
+
+
+@pytest.fixture(scope="session")
+def custody(network: LocalNetwork, deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> Custody:
+    return Custody.prepare(through(network, 0, deployment), tmp_path_factory.mktemp("custody"))
 
 
 @pytest.fixture
-def healed(network: LocalNetwork) -> Iterator[LocalNetwork]:
-    """The network, put together again after the test."""
-    yield network
+def scene(network: LocalNetwork, deployment: Deployment, custody: Custody, tmp_path: Path) -> Iterator[Scene]:
+    """What goes on meanwhile; the network is whole before it and after it."""
+    network.agree()
+    playing = Scene(network, deployment, custody, tmp_path, before=events_of(through(network, 0, deployment)))
+    yield playing
     for node in network.nodes:
         if node.process is None:
             network.start(node)
     network.heal()
     network.agree()
-
-
-def through(network: LocalNetwork, number: int, deployment: Deployment, *, confirmations: int = 1) -> MedProof:
-    """The suite, seen through one of the nodes."""
-    url = network.nodes[number].url
-    chain = Chain.connect(url, chain_id=CHAIN_ID, confirmations=confirmations, timeout=PATIENCE, poll=0.1)
-    return MedProof(chain, deployment)
+    playing.close()
