@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from eth_utils.address import is_checksum_address
 
 from medproof.chain import Chain
 from medproof.client import MedProof
@@ -87,6 +88,7 @@ def test_groups(registrar: Registrar, admin: LocalSigner, clinic: LocalSigner) -
     assert party is not None
     assert party.groups == (2,)
     assert (group_grantee(1), group_grantee(2)) == (EVERYONE, EMERGENCY)
+    assert all(is_checksum_address(group_grantee(one)) for one in range(1, 200))  # groups from 10 on have letters
 
 
 def test_change_of_account(registrar: Registrar, clinic: LocalSigner, fresh_account: LocalSigner) -> None:
