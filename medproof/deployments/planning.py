@@ -20,6 +20,7 @@ from medproof.deployments.factory import (
 from medproof.deployments.manifest import NEIGHBOURS, Deployed, Deployment
 from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, hand_over_calls, role_calls
 from medproof.deployments.safes import Safe, checked_account, is_contract, read_safe
+from medproof.deployments.verifying import check_wiring
 from medproof.errors import DeploymentError
 
 __all__ = ["Plan", "Planned", "Prepared", "creation_of", "outstanding", "plan", "prepare"]
@@ -264,7 +265,7 @@ def _resumed(chain: Chain, state: Deployment, manifest: Path, sender: str) -> De
             f"{manifest} keeps a deployment that {state.deployer} began, and only that account can go on. {step}"
         )
     kept = state.begun is None or _hash_of(chain, state.begun) == state.begun_hash
-    for name, entry in state.contracts.items():
+    for name, entry in ((name, state.contracts[name]) for name in CONTRACTS if name in state.contracts):
         code = chain.code(entry.address) if entry.address else b""
         if entry.address and not code and kept and state.salt and entry.block:
             state = state.without(name)  # a reorganisation took it back: it is deployed again, at its address
@@ -273,6 +274,8 @@ def _resumed(chain: Chain, state: Deployment, manifest: Path, sender: str) -> De
                 f"{manifest} keeps {name} at {entry.address}, but this build is not there: the chain was reset, or "
                 f"another version deployed it. {_AGAIN}"
             )
+        elif entry.address and all(state.has(neighbour) for _, neighbour in NEIGHBOURS[name]):
+            check_wiring(chain, state, name, code)
     return state
 
 

@@ -31,7 +31,7 @@ class Safe:
 
     def __str__(self) -> str:
         """Such as "Safe 1.4.1, 2 of 3 owners"."""
-        return f"Safe {self.version:.20}, {self.threshold} of {len(self.owners)} owners"
+        return f"Safe {self.version}, {self.threshold} of {len(self.owners)} owners"
 
 
 def checked_account(address: str) -> str:
@@ -61,9 +61,10 @@ def read_safe(chain: Chain, address: str) -> Safe | None:
     """
     contract = chain.contract(address, _ABI)
     try:
-        owners = tuple(str(owner) for owner in chain.call(contract, "getOwners", ()))
+        version = "".join(one for one in str(chain.call(contract, "VERSION", ()))[:20] if one.isprintable())
         threshold = int(chain.call(contract, "getThreshold", ()))
-        version = str(chain.call(contract, "VERSION", ()))
+        # One that nobody set up fails when it is asked for its owners.
+        owners = tuple(str(owner) for owner in chain.call(contract, "getOwners", ())) if threshold else ()
     except (ContractError, UnknownRevertError, NodeError):
         return None
     if not 1 <= threshold <= len(set(owners)):

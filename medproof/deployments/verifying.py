@@ -11,7 +11,7 @@ from medproof.deployments.manifest import NEIGHBOURS, Deployment
 from medproof.errors import DeploymentError
 from medproof.messages import Domain
 
-__all__ = ["check_contract", "verify"]
+__all__ = ["check_contract", "check_wiring", "verify"]
 
 _DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 
@@ -51,6 +51,16 @@ def check_contract(chain: Chain, deployment: Deployment, name: str) -> None:
         raise DeploymentError(
             f"The code at {address} is not this build of {name}. Use the package's version that deployed it."
         )
+    check_wiring(chain, deployment, name, code)
+
+
+def check_wiring(chain: Chain, deployment: Deployment, name: str, code: bytes) -> None:
+    """Check whom a contract works with, and that its code was made for its address on its chain.
+
+    Raises:
+        DeploymentError: it works with others than those of the manifest, or was made for another place.
+    """
+    address, build = deployment.address(name), artifact(name)
     neighbours = {function: deployment.address(neighbour) for function, neighbour in NEIGHBOURS[name]}
     own = _own_immutables(Domain(name, deployment.chain_id, address))
     for place in build.immutables:  # a name may lie in several places

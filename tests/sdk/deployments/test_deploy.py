@@ -1,4 +1,4 @@
-"""Deploying: once, resumed wherever it stopped, recorded whole, and nobody keeps rights that nobody gave."""
+"""Deploying: once, resumed wherever it stopped, recorded whole, at addresses that are known before."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_utils.abi import function_signature_to_4byte_selector
 
-from medproof.artifacts import CONTRACTS, artifact
+from medproof.artifacts import CONTRACTS
 from medproof.chain import Chain, Sender
 from medproof.client import MedProof
 from medproof.contract_errors import AccessManagedUnauthorized, AccessManagerUnauthorizedAccount
@@ -24,83 +24,48 @@ from medproof.errors import DeploymentError, MedProofError
 from medproof.policy.codes import PartyKind
 from medproof.signing import LocalSigner
 from scripts.local_chain import ROOT, LocalChain
-from tests.sdk.conftest import CREDENTIAL, funded, rpc
+from tests.sdk.conftest import CREDENTIAL, funded
+from tests.sdk.deployments.conftest import ALL_ROLES, CALLS, NOBODY, STEPS, Counting, authority_of, connected, roles_of
 
-NOBODY = "0x" + "00" * 20
-STEPS = len(CONTRACTS) + 3 * len(ROLES) + 2  # contracts; label, functions and grant of each role; the admin's two
-
-
-class Counting(Chain):
-    """A chain that counts what is sent, and may break off."""
-
-    sent = 0
-    break_before: int | None = None
-    break_after: int | None = None
-
-    def send(self, transaction: Mapping[str, Any], *, sender: Sender, **options: Any) -> str:
-        if self.break_before == self.sent:
-            raise InterruptedError
-        sent = super().send(transaction, sender=sender, **options)
-        self.sent += 1
-        if self.break_after == self.sent:
-            raise InterruptedError
-        return sent
-
-
-@pytest.fixture
-def counting(node: LocalChain, chain: Chain) -> Counting:
-    connected = Counting.connect(node.url, poll=0.005, timeout=20.0)
-    assert isinstance(connected, Counting)
-    return connected
-
-
-@pytest.fixture
-def manifest(tmp_path: Path) -> Path:
-    return tmp_path / "records" / "suite.json"
+SALT = "0x" + "5a" * 32
 
 
 def shape(path: Path) -> dict[str, Any]:
     """What a manifest says, without what differs from run to run."""
     content = json.loads(path.read_text())
-    for entry in content["contracts"].values():
+    for entry in (content["factory"], *content["contracts"].values()):
         assert entry["block"] > 0
         assert entry["gas_used"] > 0
         assert len(entry["arguments"]) <= 4
         entry |= {"transaction": "", "address": "", "block": 0, "gas_used": 0, "arguments": []}
-    return content
+    return content | {"salt": "", "begun": 0, "begun_hash": ""}
 
 
-def authority_of(chain: Chain, deployment: Deployment) -> Any:
-    return chain.contract(deployment.address("Authority"), artifact("Authority").abi)
-
-
-def roles_of(chain: Chain, deployment: Deployment, account: str) -> set[int]:
-    contract = authority_of(chain, deployment)
-    return {number for number in range(len(ROLES) + 1) if chain.call(contract, "hasRole", (number, account))[0]}
-
-
-def test_deploys_once(counting: Counting, stranger: LocalSigner, admin: LocalSigner, manifest: Path) -> None:
+def test_deploys_once(
+    counting: Counting, admin: LocalSigner, stranger: LocalSigner, manifest: Path, far_day: Any
+) -> None:
     steps: list[str] = []
-    first = deploy(counting, stranger, manifest=manifest, admin=admin.address, report=steps.append)
-    assert counting.sent == len(steps) == STEPS
+    first = deploy(counting, admin, manifest=manifest, report=steps.append)
+    assert counting.sent == STEPS
+    assert steps[:2] == ["deploy the factory", "deploy Authority"]
+    assert len(steps) == STEPS - 1 + CALLS
     assert first.complete
     assert first == Deployment.load(manifest)
     assert list(first.contracts) == list(CONTRACTS)
-    assert first.first_block == first.contracts["Authority"].block
+    assert first.first_block == first.begun < first.contracts["Authority"].block
+    assert (first.admin, first.deployer) == (admin.address, admin.address)
     verify(counting, first)
     assert [path.name for path in manifest.parent.iterdir()] == ["suite.json"]
 
     written = manifest.stat().st_mtime_ns
-    assert deploy(counting, stranger, manifest=manifest, admin=admin.address, report=steps.append) == first
-    assert counting.sent == len(steps) == STEPS
-    assert manifest.stat().st_mtime_ns == written
+    assert deploy(counting, admin, manifest=manifest, admin=admin.address, report=steps.append) == first
     # And nobody else can make it do anything either.
-    assert deploy(counting, funded(12), manifest=manifest, admin=admin.address) == first
-    assert counting.sent == STEPS
+    assert deploy(counting, stranger, manifest=manifest, report=steps.append) == first
+    assert (counting.sent, len(steps)) == (STEPS, STEPS - 1 + CALLS)
+    assert manifest.stat().st_mtime_ns == written
 
-    assert roles_of(counting, first, admin.address) == {0, *(role.number for role in ROLES)}
+    assert roles_of(counting, first, admin.address) == ALL_ROLES
     assert roles_of(counting, first, stranger.address) == set()
-    assert roles_of(counting, first, funded(12).address) == set()
     authority = authority_of(counting, first)
     for role in ROLES:
         for signature in role.functions:
@@ -108,96 +73,109 @@ def test_deploys_once(counting: Counting, stranger: LocalSigner, admin: LocalSig
             target = first.address(role.contract)
             number = counting.call(authority, "getTargetFunctionRole", (target, selector))
             assert number == role.number
-    for one in (stranger, funded(12)):
-        suite = MedProof(counting, first, sender=one)
-        with pytest.raises(AccessManagedUnauthorized) as caught:
-            suite.registrar.suspend(admin.address)
-        assert caught.value.caller == one.address
-        with pytest.raises(AccessManagedUnauthorized):
-            suite.consent_registry.publish_terms(CREDENTIAL)
-        with pytest.raises(AccessManagedUnauthorized):
-            suite.registrar.start_recovery(admin.address, funded(13).address)
-        with pytest.raises(AccessManagerUnauthorizedAccount):
-            counting.transact(authority, "grantRole", (1, one.address, 0), sender=one)
+    suite = MedProof(counting, first, sender=stranger)
+    with pytest.raises(AccessManagedUnauthorized) as caught:
+        suite.registrar.suspend(admin.address)
+    assert caught.value.caller == stranger.address
+    with pytest.raises(AccessManagedUnauthorized):
+        suite.consent_registry.publish_terms(CREDENTIAL)
+    with pytest.raises(AccessManagedUnauthorized):
+        suite.registrar.start_recovery(admin.address, funded(13).address)
+    with pytest.raises(AccessManagerUnauthorizedAccount):
+        counting.transact(authority, "grantRole", (1, stranger.address, 0), sender=stranger)
+    suite = MedProof(counting, first, sender=admin)
+    suite.registrar.accredit(funded(14).address, PartyKind.PAYER, credential=CREDENTIAL, valid_until=far_day)
+    assert suite.consent_registry.publish_terms(CREDENTIAL) == 1
 
 
-def test_the_plan_is_what_comes_of_it(counting: Counting, stranger: LocalSigner, manifest: Path) -> None:
-    planned = plan(counting, stranger, manifest=manifest)
+def test_the_plan_is_what_comes_of_it(counting: Counting, admin: LocalSigner, manifest: Path) -> None:
+    planned = plan(counting, admin, manifest=manifest)
     assert (counting.sent, manifest.exists()) == (0, False)
-    made = deploy(counting, stranger, manifest=manifest)
-    assert [(one.name, one.address) for one in planned] == [(name, made.address(name)) for name in CONTRACTS]
-    assert all(made.contracts[one.name].gas_used <= one.gas < 2 * made.contracts[one.name].gas_used for one in planned)
-    assert plan(counting, stranger, manifest=manifest) == ()
+    assert (planned.transactions, planned.warnings, planned.left, planned.adopted) == (STEPS, (), (), ())
+    assert (planned.deployer, planned.admin, planned.at_once) == (admin.address, admin.address, False)
+    before = counting.block_number()
+    made = deploy(counting, admin, manifest=manifest, salt=planned.salt)
+    assert made.factory is not None
+    assert planned.factory.address == made.factory.address
+    assert [(one.name, one.address) for one in planned.contracts] == [(name, made.address(name)) for name in CONTRACTS]
+    assert planned.addresses == {name: made.address(name) for name in CONTRACTS}
+    used = [int(block["gasUsed"], 16) for block in blocks(counting, before)]
+    meant = [planned.factory.gas, *(one.gas for one in planned.contracts), planned.calls_gas]
+    assert all(real <= one < 2 * real for real, one in zip(used, meant, strict=True))
+    assert planned.gas == sum(meant)
+    assert planned.cost == planned.gas * planned.price
+    again = plan(counting, admin, manifest=manifest)
+    assert (again.contracts, again.calls, again.left, again.gas, again.transactions) == ((), (), (), 0, 0)
+    assert again.addresses == planned.addresses
 
 
-@pytest.mark.parametrize("killed", ["break_before", "break_after"])
-def test_the_plan_goes_on_where_a_deployment_stopped(
-    killed: str, counting: Counting, stranger: LocalSigner, manifest: Path
-) -> None:
-    setattr(counting, killed, 3)
-    with pytest.raises(InterruptedError):
-        deploy(counting, stranger, manifest=manifest)
-    planned = plan(counting, stranger, manifest=manifest)
-    assert [one.name for one in planned] == list(CONTRACTS[3:])
-    counting.break_before = counting.break_after = None
-    made = deploy(counting, stranger, manifest=manifest)
-    assert [one.address for one in planned] == [made.address(name) for name in CONTRACTS[3:]]
+def blocks(chain: Chain, after: int) -> list[dict[str, Any]]:
+    return chain.ask([("eth_getBlockByNumber", [hex(n), False]) for n in range(after + 1, chain.block_number() + 1)])
 
 
 def test_a_plan_is_refused_where_the_deployment_would_be(counting: Counting, recorded: Path) -> None:
     with pytest.raises(DeploymentError, match="checksummed"):
         plan(counting, funded(3), manifest=recorded.with_name("other.json"), admin="0x1234")
     with pytest.raises(DeploymentError, match="overwrite"):
-        plan(counting, funded(3), manifest=recorded)
+        plan(counting, funded(3), manifest=recorded, admin=funded(3).address)
 
 
-def test_sender_is_admin_where_none_is_named(
-    counting: Counting, admin: LocalSigner, manifest: Path, far_day: Any
+def test_the_same_salt_gives_the_same_addresses_on_every_chain(
+    counting: Counting, admin: LocalSigner, stranger: LocalSigner, manifest: Path, tmp_path: Path
 ) -> None:
-    deployment = deploy(counting, admin, manifest=manifest)
-    assert deployment.admin == admin.address
-    assert counting.sent == STEPS - 2
-    suite = MedProof(counting, deployment, sender=admin)
-    suite.registrar.accredit(funded(14).address, PartyKind.PAYER, credential=CREDENTIAL, valid_until=far_day)
-    assert suite.consent_registry.publish_terms(CREDENTIAL) == 1
+    """With the same factory, deployer and build; whoever administers in the end does not matter."""
+    first = deploy(counting, admin, manifest=manifest, salt=SALT)
+    assert first.factory is not None
+    with LocalChain(options={"chain": {"chainId": 99, "vmErrorsOnRPCResponse": False}}) as other:
+        chain = connected(other.url)
+        chain.ask([("evm_setAccountCode", [first.factory.address, "0x" + counting.code(first.factory.address).hex()])])
+        there = {"factory": first.factory.address, "salt": SALT.upper().replace("X", "x")}
+        planned = plan(chain, admin, manifest=tmp_path / "99.json", admin=stranger.address, **there)
+        assert planned.addresses == {name: first.address(name) for name in CONTRACTS}
+        assert planned.factory.gas == 0
+        other_deployer = plan(chain, stranger, manifest=tmp_path / "99.json", **there)
+        for name in ("Authority", "Registrar", "Studies"):  # Delegations know nobody, and are everybody's
+            assert other_deployer.addresses[name] != planned.addresses[name]
 
 
-def test_killed_after_every_step(
-    counting: Counting, stranger: LocalSigner, admin: LocalSigner, manifest: Path, tmp_path: Path
+def test_killed_at_every_point(
+    counting: Counting, admin: LocalSigner, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once before each step, once between each sending and its record: nothing is sent twice."""
+    """Before and after every record, signature, sending and confirmation, once each: nothing is sent twice."""
     whole = tmp_path / "whole.json"
-    deploy(counting, stranger, manifest=whole, admin=admin.address)
+    deploy(counting, admin, manifest=whole)
     counting.sent = 0
-    for step in range(STEPS):
-        counting.break_before, counting.break_after = step, None
-        with pytest.raises(InterruptedError):
-            deploy(counting, stranger, manifest=manifest, admin=admin.address)
-        assert not Deployment.load(manifest).complete
-        counting.break_before, counting.break_after = None, step + 1
-        with pytest.raises(InterruptedError):
-            deploy(counting, stranger, manifest=manifest, admin=admin.address)
-    counting.break_after = None
-    finished = deploy(counting, stranger, manifest=manifest, admin=admin.address)
+    met: set[tuple[str, int]] = set()
+    save = Deployment.save
+
+    def kill(at: str) -> None:
+        here = (at, counting.sent)
+        if here not in met:
+            met.add(here)
+            raise InterruptedError
+
+    def saving(state: Deployment, path: Path | str) -> None:
+        kill("before the manifest is written")
+        save(state, path)
+        kill("after it is written")
+
+    monkeypatch.setattr(Deployment, "save", saving)
+    monkeypatch.setattr(counting, "hook", kill)
+    for _ in range(20 * STEPS):
+        try:
+            finished = deploy(counting, admin, manifest=manifest)
+            break
+        except InterruptedError:
+            assert not manifest.exists() or not Deployment.load(manifest).complete or counting.sent == STEPS
+    monkeypatch.undo()
+    assert len(met) > 6 * STEPS
     assert counting.sent == STEPS
+    assert finished.complete
     assert shape(manifest) == shape(whole)
-    assert roles_of(counting, finished, stranger.address) == set()
-    assert roles_of(counting, finished, admin.address) == {0, *(role.number for role in ROLES)}
-
-
-def test_interrupted_while_reporting(counting: Counting, admin: LocalSigner, manifest: Path) -> None:
-    def interrupt(at: str) -> Callable[[str], None]:
-        def report(step: str) -> None:
-            if step == at:
-                raise KeyboardInterrupt
-
-        return report
-
-    for at in ("deploy Registrar", "deploy ClaimAnchor", "label role RECOVERY"):
-        with pytest.raises(KeyboardInterrupt):
-            deploy(counting, admin, manifest=manifest, report=interrupt(at))
-    assert deploy(counting, admin, manifest=manifest).complete
-    assert counting.sent == STEPS - 2
+    verify(counting, finished)
+    assert roles_of(counting, finished, admin.address) == ALL_ROLES
+    assert deploy(counting, admin, manifest=manifest) == finished
+    assert counting.sent == STEPS
 
 
 CHILD = """
@@ -205,33 +183,32 @@ import sys
 from medproof.chain import Chain
 from medproof.deployments import deploy
 from tests.sdk.conftest import funded
-url, manifest, admin = sys.argv[1:]
+url, manifest = sys.argv[1:]
 chain = Chain.connect(url, poll=0.005)
-deploy(chain, funded(8), manifest=manifest, admin=admin, report=lambda step: print(step, flush=True))
+deploy(chain, funded(8), manifest=manifest, report=lambda step: print(step, flush=True))
 """
 
 
-def test_killed_hard(
-    node: LocalChain, counting: Counting, stranger: LocalSigner, admin: LocalSigner, manifest: Path
-) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, node.url, str(manifest), admin.address],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    for step in child.stdout:
-        if step == "deploy RecordPointers\n":
-            break
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    child.stdout.close()
+def test_killed_hard(node: LocalChain, counting: Counting, stranger: LocalSigner, manifest: Path) -> None:
+    before = counting.transaction_count(stranger.address)
+    for at in ("deploy Registrar\n", "deploy RecordPointers\n", "label role TERMS\n"):
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, node.url, str(manifest)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        for step in child.stdout:
+            if step == at:
+                break
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
     begun = Deployment.load(manifest)
-    assert not begun.complete
-    finished = deploy(counting, stranger, manifest=manifest, admin=admin.address)
+    planned = plan(counting, stranger, manifest=manifest)
+    finished = deploy(counting, stranger, manifest=manifest)
     assert finished.complete
+    assert planned.addresses == {name: finished.address(name) for name in CONTRACTS}
     assert finished.address("Registrar") == begun.address("Registrar")
+    assert counting.transaction_count(stranger.address) - before == STEPS
     assert [path.name for path in manifest.parent.iterdir()] == ["suite.json"]
 
 
@@ -244,23 +221,14 @@ def test_failed_creation_is_repeated(counting: Counting, admin: LocalSigner, man
     with pytest.raises(MedProofError):
         deploy(stingy, admin, manifest=manifest)
     assert not Deployment.load(manifest).contracts
-    assert deploy(counting, admin, manifest=manifest).complete
-
-
-def test_forgotten_transaction_is_sent_again(counting: Counting, admin: LocalSigner, manifest: Path) -> None:
-    Deployment(1337, admin.address, contracts={"Authority": Deployed((admin.address,), "0x" + "12" * 32)}).save(
-        manifest
-    )
+    assert plan(counting, admin, manifest=manifest).transactions == STEPS - 1  # the factory stands
+    begun = Deployment.load(manifest)
+    lost = {"Authority": Deployed((admin.address,), "0x" + "12" * 32)}  # a transaction that the node forgot
+    dataclasses.replace(begun, contracts=lost).save(manifest)
     assert deploy(counting, admin, manifest=manifest).complete
 
 
 # -- what is refused --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def recorded(deployment: Deployment, manifest: Path) -> Path:
-    deployment.save(manifest)
-    return manifest
 
 
 def refused(chain: Counting, sender: LocalSigner, manifest: Path, match: str, **options: Any) -> None:
@@ -276,25 +244,21 @@ def test_manifest_of_another_chain(counting: Counting, admin: LocalSigner, recor
     refused(counting, admin, recorded, "on chain 5, but the node serves chain 1337")
 
 
-def test_manifest_of_another_admin(
-    counting: Counting, admin: LocalSigner, stranger: LocalSigner, recorded: Path
-) -> None:
+def test_manifest_of_another(counting: Counting, admin: LocalSigner, stranger: LocalSigner, recorded: Path) -> None:
     refused(counting, admin, recorded, "whose admin is", admin=stranger.address)
-    refused(counting, stranger, recorded, "whose admin is")
-
-
-def test_manifest_that_another_account_began(
-    counting: Counting, admin: LocalSigner, stranger: LocalSigner, recorded: Path
-) -> None:
-    dataclasses.replace(Deployment.load(recorded), roles=False).save(recorded)
+    refused(counting, stranger, recorded, "whose admin is", admin=stranger.address)
+    refused(counting, admin, recorded, "whose delay is 0, not 60", delay=60)
+    refused(counting, admin, recorded, "keeps a deployment with the salt", salt=SALT)
+    refused(counting, admin, recorded, "through the factory 0x", factory=stranger.address)
+    dataclasses.replace(Deployment.load(recorded), handed_over=False).save(recorded)
+    refused(counting, stranger, recorded, f"{admin.address} began")
     refused(counting, stranger, recorded, f"{admin.address} began", admin=admin.address)
 
 
 def test_reset_chain(deployment: Deployment, admin: LocalSigner, manifest: Path) -> None:
     deployment.save(manifest)
     with LocalChain() as other:
-        fresh = Counting.connect(other.url, poll=0.005)
-        assert isinstance(fresh, Counting)
+        fresh = connected(other.url)
         refused(fresh, admin, manifest, "the chain was reset")
         with pytest.raises(DeploymentError, match="may have been reset"):
             verify(fresh, deployment)
@@ -309,46 +273,23 @@ def test_admin_that_is_no_account(counting: Counting, admin: LocalSigner, manife
     assert not manifest.exists()
 
 
-def change(text: str, *path: str, to: object) -> str:
-    content = json.loads(text)
-    place = content
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = to
-    return json.dumps(content)
-
-
-CORRUPTIONS: dict[str, Callable[[str], str]] = {
-    "empty": lambda text: "",
-    "cut short": lambda text: text[:200],
-    "a list": lambda text: "[]",
-    "nested": lambda text: "[" * 100_000,
-    "another file": lambda text: '{"name": "hardhat"}',
-    "a member too many": lambda text: change(text, "also", to=1),
-    "chain as text": lambda text: change(text, "chain_id", to="1337"),
-    "chain as a truth": lambda text: change(text, "chain_id", to=True),
-    "roles as text": lambda text: change(text, "roles", to="no"),
-    "unknown contract": lambda text: change(text, "contracts", "../../secret", to={"arguments": [], "transaction": ""}),
-    "address without checksum": lambda text: change(text, "contracts", "Registrar", "address", to="0x" + "ab" * 20),
-    "address as a number": lambda text: change(text, "contracts", "Registrar", "address", to=5),
-    "no transaction": lambda text: change(text, "contracts", "Registrar", "transaction", to=""),
-    "block as text": lambda text: change(text, "contracts", "Registrar", "block", to="1"),
-    "negative block": lambda text: change(text, "contracts", "Registrar", "block", to=-1),
-    "arguments as text": lambda text: change(text, "contracts", "Registrar", "arguments", to="0x"),
-    "admin": lambda text: change(text, "admin", to="me"),
-    "admin, null": lambda text: change(text, "admin", to=None),
-    "compiler": lambda text: change(text, "compiler", to=[]),
-}
-
-
-@pytest.mark.parametrize("corrupt", CORRUPTIONS.values(), ids=CORRUPTIONS.keys())
-def test_corrupt_manifest(
-    counting: Counting, admin: LocalSigner, recorded: Path, corrupt: Callable[[str], str]
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"salt": "0x12"}, "salt '0x12' is none"),
+        ({"salt": "zz" * 33}, "is none"),
+        ({"delay": -1}, "delay -1 is none"),
+        ({"delay": 1 << 32}, "is none"),
+        ({"factory": "0x1234"}, "no checksummed address"),
+        ({"factory": funded(17).address}, "There is no factory at"),
+    ],
+)
+def test_options_that_cannot_be(
+    counting: Counting, admin: LocalSigner, manifest: Path, options: dict[str, Any], match: str
 ) -> None:
-    recorded.write_text(corrupt(recorded.read_text()))
-    refused(counting, admin, recorded, "manifest|Restore the file")
-    with pytest.raises(DeploymentError):
-        Deployment.load(recorded)
+    with pytest.raises(DeploymentError, match=match):
+        deploy(counting, admin, manifest=manifest, **options)
+    assert (counting.sent, manifest.exists()) == (0, False)
 
 
 def test_overwriting_a_corrupt_manifest(counting: Counting, admin: LocalSigner, manifest: Path) -> None:
@@ -357,86 +298,8 @@ def test_overwriting_a_corrupt_manifest(counting: Counting, admin: LocalSigner, 
     assert deploy(counting, admin, manifest=manifest, overwrite=True) == Deployment.load(manifest)
 
 
-def test_manifest_that_is_no_file(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "none.json"):
-        with pytest.raises(DeploymentError, match="cannot be read"):
-            Deployment.load(path)
-
-
 def test_nothing_is_sent_that_cannot_be_recorded(counting: Counting, admin: LocalSigner, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DeploymentError, match="cannot be written"):
         deploy(counting, admin, manifest=tmp_path / "file" / "suite.json")
     assert counting.sent == 0
-
-
-def test_failing_write_leaves_everything_as_it_was(
-    deployment: Deployment, manifest: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deployment.save(manifest)
-    neighbour = manifest.with_name("other.json")
-    neighbour.write_text("mine")
-    before = manifest.read_bytes()
-
-    def full(handle: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(DeploymentError, match="No space left"):
-        dataclasses.replace(deployment, roles=False).save(manifest)
-    assert manifest.read_bytes() == before
-    assert neighbour.read_text() == "mine"
-    assert len(list(manifest.parent.iterdir())) == 2
-
-
-def test_address_of_what_is_not_deployed_yet(admin: LocalSigner) -> None:
-    with pytest.raises(DeploymentError, match="Registrar is not deployed on chain 1337 yet"):
-        Deployment(1337, admin.address).address("Registrar")
-
-
-# -- verifying --------------------------------------------------------------------------------------------------
-
-
-def moved(deployment: Deployment, **addresses: str) -> Deployment:
-    contracts = {
-        name: dataclasses.replace(entry, address=addresses.get(name, entry.address))
-        for name, entry in deployment.contracts.items()
-    }
-    return dataclasses.replace(deployment, contracts=contracts)
-
-
-def test_verify(chain: Chain, deployment: Deployment) -> None:
-    verify(chain, deployment)
-
-
-def test_verify_missing_code(chain: Chain, deployment: Deployment) -> None:
-    with pytest.raises(DeploymentError, match="no contract at"):
-        verify(chain, moved(deployment, Registrar=funded(13).address))
-
-
-def test_verify_other_code(chain: Chain, deployment: Deployment) -> None:
-    with pytest.raises(DeploymentError, match="not this build of Registrar"):
-        verify(chain, moved(deployment, Registrar=deployment.address("ClaimAnchor")))
-
-
-def test_verify_contract_of_another_suite(counting: Counting, deployment: Deployment, admin: LocalSigner) -> None:
-    """The right code, but wired to somebody else's neighbour."""
-    build = artifact("ConsentRegistry")
-    neighbours = ("Authority", "Registrar", "Delegations")
-    for foreigner in neighbours:
-        arguments = [funded(13).address if name == foreigner else deployment.address(name) for name in neighbours]
-        match = f"works with the {foreigner} at"
-        sent = counting.send(counting.creation(build.bytecode, build.abi, arguments), sender=admin)
-        foreign = counting.wait(sent).contract
-        assert foreign is not None
-        with pytest.raises(DeploymentError, match=match):
-            verify(counting, moved(deployment, ConsentRegistry=foreign))
-
-
-def test_verify_altered_code(chain: Chain, deployment: Deployment, node: LocalChain) -> None:
-    address = deployment.address("ClaimAnchor")
-    code = bytearray(chain.code(address))
-    code[100] ^= 1
-    rpc(chain, "evm_setAccountCode", address, "0x" + code.hex())
-    with pytest.raises(DeploymentError, match="not this build of ClaimAnchor"):
-        verify(chain, deployment)
