@@ -197,7 +197,7 @@ def publish(
     if to is None and write_inputs is not None:
         output.document({"explorer": None, "published": [], "inputs": written})
         return
-    to = to or "sourcify"
+    to = "sourcify" if to is None else to
     explorer = _explorer(to)
     done: list[Json] = []
     with output.progress("Publishing", len(CONTRACTS)) as advance:

@@ -24,11 +24,13 @@ from medproof.errors import (
     ConfirmationTimeoutError,
     ContractError,
     DeploymentError,
+    ExternalSignerError,
     FeesTooHighError,
     GatekeeperRefusalError,
     MedProofError,
     NodeError,
     OptionError,
+    PublicationError,
     SenderFundsError,
     TransactionFailedError,
     UnknownRevertError,
@@ -66,6 +68,8 @@ _TROUBLE = (
     SenderFundsError,
     FeesTooHighError,
     GatekeeperRefusalError,
+    ExternalSignerError,
+    PublicationError,
 )
 _REFUSALS = range(400, 429)  # a gatekeeper's, of what was asked for; its others are for the moment
 _BETWEEN = 3  # characters that a table puts between columns
