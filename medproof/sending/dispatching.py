@@ -113,7 +113,8 @@ class Dispatch:
                 self._work.store.note(database, {one.number: said})
         else:
             with self._work.store.writing() as database:
-                if self._work.store.move(database, one, State.REFUSED, reason=said):
+                moved = self._work.store.move(database, one, State.REFUSED, reason=said)
+                if moved and self._work.watcher is not None:
                     self._work.watcher.settled(database, one, State.REFUSED)
             self._work.tell([one])
             return

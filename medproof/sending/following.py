@@ -14,7 +14,7 @@ from medproof.errors import MedProofError, NodeError
 from medproof.sending.fees import price, raised
 from medproof.sending.node import Look, found_of
 from medproof.sending.transaction import Attempt, State, Transaction
-from medproof.sending.work import Work
+from medproof.sending.work import Watcher, Work
 
 __all__ = ["follow", "overdue"]
 
@@ -96,8 +96,8 @@ def _note(work: Work, look: Look, gone: list[Transaction], found: list[_Found], 
             if work.store.move(database, one, State.SENT, **nowhere):
                 _LOG.warning("transaction %d: its block is gone", one.number)
                 changed.append(one)
-                if not one.filler:
-                    work.watcher.unmined(database, one)
+                if watcher := _watcher(work, one):
+                    watcher.unmined(database, one)
         for one, attempt, receipt, reason in found:
             block = int(receipt["blockNumber"], 16)
             if attempt.cancels:
@@ -113,20 +113,24 @@ def _note(work: Work, look: Look, gone: list[Transaction], found: list[_Found], 
             }
             if work.store.move(database, one, state, came=State.SENT, **fields):
                 changed.append(one)
-                if not one.filler:
+                if watcher := _watcher(work, one):
                     now = replace(one, state=state, **fields)
                     if not attempt.cancels:
-                        work.watcher.mined(database, now, found_of(receipt))
+                        watcher.mined(database, now, found_of(receipt))
                     if state is end:
-                        work.watcher.settled(database, now, end)
+                        watcher.settled(database, now, end)
         for one in deep:
             attempt = next(attempt for attempt in one.attempts if attempt.hash == one.mined_by)
             end = _end(attempt, one.reason)
             if work.store.move(database, one, end):
                 changed.append(one)
-                if not one.filler:
-                    work.watcher.settled(database, one, end)
+                if watcher := _watcher(work, one):
+                    watcher.settled(database, one, end)
     work.tell(changed)
+
+
+def _watcher(work: Work, one: Transaction) -> Watcher | None:
+    return None if one.filler else work.watcher
 
 
 def _end(attempt: Attempt, reason: str | None) -> State:
@@ -227,7 +231,8 @@ def _lose(work: Work, one: Transaction) -> None:
         ):
             return
         _LOG.warning("transaction %d: another took nonce %d", one.number, one.where[1])
-        if not (one.filler or work.watcher.lost(database, one)):
+        watcher = _watcher(work, one)
+        if not (one.filler or (watcher and watcher.lost(database, one))):
             work.store.requeue(database, one)
     work.counts["lost"] += 1
     work.tell([one])

@@ -100,7 +100,7 @@ class TransactionManager:
             node=Node(chain),
             store=kept,
             senders={sender.address: sender for sender in senders},
-            watcher=watcher or Watcher(),
+            watcher=watcher,
             in_flight=in_flight,
             patience=patience,
             highest_fee=highest_fee,

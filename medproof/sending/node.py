@@ -16,8 +16,10 @@ from medproof.errors import NodeError, WrongChainError
 __all__ = ["Account", "Look", "Node", "Verdict", "found_of", "hopeless", "poor", "receipt_of"]
 
 _LARGEST_POOL = 100_000  # transactions of one account that wait; what claims more is no count
-_LARGEST_NONCE = 1 << 62
+_LARGEST = 1 << 62  # number that is believed
 _MANY = 20  # of our transactions in one block, from which on all of its receipts are asked for at once
+_HASH = re.compile("0x[0-9a-f]{64}")
+_QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 _KNOWN = re.compile("already ?known|known transaction|already imported", re.IGNORECASE)
 _POOR = re.compile("insufficient (funds|balance|sender ?balance)|enough funds|upfront cost", re.IGNORECASE)
 # What stays so however often it is sent: geth, Besu, Erigon, Nethermind, Anvil, Ganache.
@@ -79,7 +81,7 @@ class Node:
             raise WrongChainError(origin(url), self._chain.chain_id, chain_id)
         found = {one: Account(*said[3 * place : 3 * place + 3]) for place, one in enumerate(accounts)}
         for address, account in found.items():
-            if account.pending - account.mined > _LARGEST_POOL or account.mined > _LARGEST_NONCE:
+            if account.pending - account.mined > _LARGEST_POOL or account.mined > _LARGEST:
                 raise UnclearAnswerError(
                     f"The node counts {account.mined} transactions of {address} in blocks and {account.pending} in "
                     "all, which cannot be. Name another node."
@@ -94,8 +96,8 @@ class Node:
             first = self._receipts(left[:1])[0]
             if first is None:
                 break
-            of_block = {_member(one, "transactionHash"): one for one in self._block_receipts(first["blockNumber"])}
-            ours = {left[0]: first} | {one: of_block[one] for one in left if one in of_block}
+            of_block = self._block_receipts(first["blockNumber"])
+            ours = {left[0]: first} | {one: _checked(of_block[one], one) for one in left if one in of_block}
             found |= ours
             left = [one for one in left if one not in ours]
             if len(ours) < _MANY // 2:  # they are scattered
@@ -104,18 +106,14 @@ class Node:
 
     def _receipts(self, hashes: Sequence[str]) -> list[Mapping[str, Any] | None]:
         said = self._chain.ask([("eth_getTransactionReceipt", [one]) for one in hashes])
-        for one, receipt in zip(hashes, said, strict=True):
-            if receipt is not None and _member(receipt, "transactionHash") != one:
-                raise UnclearAnswerError(f"The node gives another transaction's receipt for {one}. Name another node.")
-        return said
+        return [None if found is None else _checked(found, one) for one, found in zip(hashes, said, strict=True)]
 
-    def _block_receipts(self, block: str) -> list[Mapping[str, Any]]:
+    def _block_receipts(self, block: str) -> dict[str, Mapping[str, Any]]:
+        """All receipts of a block by their transactions; none where the node gives no such."""
         (answer,) = self._chain.answers([("eth_getBlockReceipts", [block])])
         said = answer.get("result")
-        if isinstance(said, list):
-            return said
-        self._whole_blocks = False
-        return []
+        self._whole_blocks = isinstance(said, list)
+        return {_member(one, "transactionHash"): one for one in said} if isinstance(said, list) else {}
 
     def hashes(self, blocks: Iterable[int]) -> dict[int, str | None]:
         """The hashes of blocks by their numbers; None of one that is not there."""
@@ -199,6 +197,19 @@ def _log(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _checked(said: Any, transaction: str) -> Mapping[str, Any]:
+    """A receipt that is this transaction's, and says where it is."""
+    if _member(said, "transactionHash") != transaction:
+        raise UnclearAnswerError(f"The node gives another transaction's receipt for {transaction}. Name another node.")
+    if not _HASH.fullmatch(_member(said, "blockHash")) or max(map(_number, _numbers(said))) > _LARGEST:
+        raise UnclearAnswerError(f"The node's receipt of {transaction} cannot be one. Name another node.")
+    return cast(Mapping[str, Any], said)
+
+
+def _numbers(said: Mapping[str, Any]) -> list[Any]:
+    return [said.get("blockNumber"), said.get("gasUsed"), said.get("status", "0x1")]
+
+
 def _verdict(answer: Mapping[str, Any]) -> Verdict:
     error = answer.get("error")
     if error is None:
@@ -229,7 +240,11 @@ def _member(said: Any, name: str) -> str:
 
 
 def _number(said: Any) -> int:
-    return cast(int, _unclear(lambda: int(said, 16)))
+    if isinstance(said, str) and _QUANTITY.fullmatch(said):
+        return int(said, 16)
+    raise UnclearAnswerError(
+        "The node's answer has no number where one belongs. Check that its URL is an Ethereum node's."
+    )
 
 
 def _unclear(reading: Callable[[], Any]) -> Any:

@@ -44,7 +44,7 @@ class Work:
     node: Node
     store: TransactionStore
     senders: Mapping[str, TransactionSigner]  # by address
-    watcher: Watcher
+    watcher: Watcher | None
     in_flight: int  # the most transactions of an account that are sent and in no block yet
     patience: float  # seconds before one is replaced
     highest_fee: int  # wei, of a unit of gas
