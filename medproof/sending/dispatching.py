@@ -53,8 +53,7 @@ class Dispatch:
             FeesTooHighError: the chain asks for more than may be paid.
         """
         with self._sending:
-            self._deliver(missing)
-            self._work.counts["resent"] += len(missing)
+            missing = self._deliver_again(missing)
             while chosen := self._choose():
                 if price(self._fees) > self._work.highest_fee:
                     raise FeesTooHighError(price(self._fees), self._work.highest_fee)
@@ -62,6 +61,7 @@ class Dispatch:
                 if signed is None:
                     break  # another process works this queue
                 self._deliver(signed)
+            self._deliver_again(missing)
         self._listen()
         for account, needed in self._broke.items():
             raise SenderFundsError(account, self._work.chain.balance(account), needed)
@@ -166,6 +166,14 @@ class Dispatch:
             part = transactions[start : start + _AT_ONCE]
             raws = [one.latest.raw for one in part]
             self._sent.append((part, self._sending.submit(self._work.node.deliver, raws)))
+
+    def _deliver_again(self, missing: Sequence[Transaction]) -> Sequence[Transaction]:
+        """Send what the node lacks, but for what is above a gap in the nonces and would only wait there: the rest."""
+        gaps = {address: next(self._free(address)) for address in {one.where[0] for one in missing}}
+        ready = [one for one in missing if one.where[1] < gaps[one.where[0]]]
+        self._deliver(ready)
+        self._work.counts["resent"] += len(ready)
+        return [one for one in missing if one.where[1] > gaps[one.where[0]]]
 
     def _listen(self) -> None:
         """What the node said to all that was sent."""

@@ -33,6 +33,7 @@ def follow(work: Work, look: Look, fees: Mapping[str, int]) -> tuple[list[Transa
     Returns:
         What is still sent, and in no block; and that part of it which the node seems not to have.
     """
+    _reopen(work, look)
     under_way = work.store.under_way(list(work.senders))
     if not under_way:
         return [], []
@@ -50,6 +51,19 @@ def follow(work: Work, look: Look, fees: Mapping[str, int]) -> tuple[list[Transa
     blocked = {one.number for one, *_ in found}
     rest = [replace(one, state=State.SENT) for one in (*sent, *gone) if one.number not in blocked]
     return _press(work, look, fees, sorted(rest, key=lambda one: one.where))
+
+
+def _reopen(work: Work, look: Look) -> None:
+    """Take up again what was final and has left its block: a reorganisation was deeper than was waited for."""
+    gone = [one for address, account in look.accounts.items() for one in work.store.final_from(address, account.mined)]
+    nowhere = dict.fromkeys(("mined_by", "block", "block_hash", "gas_used"))
+    if gone:
+        _LOG.warning("%d transactions: a block that was deep enough is gone", len(gone))
+        with work.store.writing() as database:
+            for one in gone:
+                if work.store.move(database, one, State.SENT, **nowhere) and not one.filler:
+                    work.watcher.unmined(database, one)
+        work.tell(gone)
 
 
 def overdue(work: Work, transaction: Transaction) -> bool:
@@ -162,7 +176,7 @@ def _press(
             if newer or one.where[1] >= account.pending:
                 missing.append(newer or one)
             first = False
-    known = work.node.knows([one.latest.hash for one in missing])  # some nodes count only what is in blocks
+    known = work.node.keeps([one.latest.hash for one in missing])  # some nodes count only what is in blocks
     return still, [one for one, is_known in zip(missing, known, strict=True) if not is_known]
 
 

@@ -121,9 +121,11 @@ class Node:
         said = self._chain.ask([("eth_getBlockByNumber", [hex(one), False]) for one in asked])
         return {one: None if block is None else _member(block, "hash") for one, block in zip(asked, said, strict=True)}
 
-    def knows(self, hashes: Sequence[str]) -> list[bool]:
-        """Whether the node knows each of these transactions, waiting or in a block."""
-        return [one is not None for one in self._chain.ask([("eth_getTransactionByHash", [one]) for one in hashes])]
+    def keeps(self, hashes: Sequence[str]) -> list[bool]:
+        """Whether the node has each of these transactions waiting. One that it has in a block is not: its nonce would
+        count, unless the block is gone."""
+        said = self._chain.ask([("eth_getTransactionByHash", [one]) for one in hashes])
+        return [isinstance(one, Mapping) and one.get("blockNumber") is None for one in said]
 
     def deliver(self, raws: Sequence[bytes]) -> list[Verdict]:
         """Send signed transactions, in their order; the same ones again do no harm.

@@ -211,6 +211,11 @@ class TransactionStore:
         where = f"state IN ('sent', 'mined') AND account {_AMONG} ORDER BY account, nonce"
         return self._transactions(where, json.dumps(list(accounts)))
 
+    def final_from(self, account: str, nonce: int) -> list[Transaction]:
+        """All of an account that are final, from this nonce on."""
+        where = "state IN ('confirmed', 'failed', 'refused') AND account = ? AND nonce >= ? ORDER BY nonce"
+        return self._transactions(where, account, nonce)
+
     def queued(self, pinned: str | None, most: int) -> list[Transaction]:
         """The first that wait for this account, or for any, in order of submission."""
         query = "SELECT * FROM transactions WHERE state = 'queued' AND pinned IS ? ORDER BY number LIMIT ?"

@@ -335,8 +335,7 @@ def test_gap_that_nothing_fills_is_filled_by_nothing(
 
 def test_what_the_node_will_never_take_is_cancelled(chain: Chain, open_manager: Open, relayer: LocalSigner) -> None:
     first = chain.transaction_count(relayer.address)
-    manager = open_manager()
-    manager.store.rows(Diary.TABLE)
+    manager = open_manager(in_flight=1)  # Ganache does not answer to what is above a gap
     too_much = manager.submit({**GIFT, "gas": chain.gas_limit() + 1}, account=relayer.address)
     after = manager.submit(GIFT, account=relayer.address)
     work_off(manager)
