@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,7 @@ from medproof.migration import (
 )
 from medproof.recovery import recover
 from medproof.relayer import Relayer
+from medproof.sending import TransactionManager
 from medproof.signing import Signer
 from medproof.wallet import Wallet
 
@@ -164,9 +166,10 @@ def sign(
     """
     output, (old, new) = Output(as_json=options.as_json), _suites(options)
     given = None if file is None else _export(file, old, new)
-    found = []
+    found: list[tuple[Signer, str, Comparison]] = []
+    compared = None
     for by, whose in _signers(who, subject, old, given, output):
-        compared = compare_subject(old, new, whose)
+        compared = compare_subject(old, new, whose, shared=compared)
         steps = compared.subject_steps(whose)
         if given is not None:
             with of_file(file):  # type: ignore[arg-type]
@@ -199,8 +202,9 @@ def run(
         str | None, Option("--as", metavar="WHOM", help="authority, or your party's identity: take its steps.")
     ] = None,
     queue: Annotated[
-        Path, Option(envvar="MEDPROOF_QUEUE", metavar="FILE", help="The relayer's queue; made where there is none.")
-    ] = Path("migration.queue"),
+        Path | None,
+        Option(metavar="FILE", help="What was begun and not ended; migration.messages or migration.steps."),
+    ] = None,
 ) -> None:
     """Relay what subjects signed, or take the steps of the authority or a party. Running it again goes on.
 
@@ -212,7 +216,7 @@ def run(
             "--as", "and files are for two kinds of work", "Name signed messages, or --as with --keystore."
         )
     with _both(options) as both:
-        done = _relay(both, files, relay, queue, output) if files else _act(both, str(acting), who, output)
+        done = _relay(both, files, relay, queue, output) if files else _act(both, str(acting), who, queue, output)
     output.document({"steps": done})
     refused = [one for one in done if isinstance(one, dict) and one["refused"]]
     for one in refused:
@@ -363,20 +367,24 @@ def _signers(
             number += 1
 
 
-def _act(both: _Both, acting: str, who: KeyOptions, output: Output) -> list[Json]:
+def _act(both: _Both, acting: str, who: KeyOptions, queue: Path | None, output: Output) -> list[Json]:
     actor = AUTHORITY if acting == AUTHORITY else account("--as", acting)
-    by = party(who)
-    with output.counting("Taking steps", "steps") as count:
-        taken = take_steps(both.new, lambda: both.compare(output), actor, by, progress=lambda done, _: count(done))
+    manager = TransactionManager(both.new.chain, queue or Path("migration.steps"), [party(who)])  # type: ignore[list-item]
+    try:
+        with output.counting("Taking steps", "steps") as count:
+            compare = partial(both.compare, output)
+            taken = take_steps(both.new, compare, actor, manager, progress=lambda done, _: count(done))
+    finally:
+        manager.close()
     return [{**one.step.to_json(), "transaction": one.transaction, "refused": one.refused} for one in taken]
 
 
-def _relay(both: _Both, files: list[Path], relay: RelayOptions, queue: Path, output: Output) -> list[Json]:
+def _relay(both: _Both, files: list[Path], relay: RelayOptions, queue: Path | None, output: Output) -> list[Json]:
     by = sender(relay)
     if by is None:
         raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
     messages = [message for path in files for message in read_messages(path)]
-    relayer = Relayer(both.new, queue, by)  # type: ignore[arg-type]
+    relayer = Relayer(both.new, queue or Path("migration.messages"), by)  # type: ignore[arg-type]
     try:
         with output.progress("Queueing", len(messages)) as advance:
             handed = hand_over(both.old, both.new, messages, relayer, progress=advance)

@@ -6,10 +6,10 @@ goes on, and nothing is done twice; and what the old deployment says no more is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.errors import ContractError, MessageError, MessageGasError, UnknownRevertError
@@ -18,6 +18,7 @@ from medproof.migration.events import client_named
 from medproof.migration.signing import compare_subject
 from medproof.migration.step import Step
 from medproof.relayer import Relayer
+from medproof.sending import State, TransactionManager
 
 __all__ = ["Handed", "Taken", "hand_over", "take_steps"]
 
@@ -35,7 +36,7 @@ def take_steps(
     new: MedProof,
     compare: Callable[[], Comparison],
     actor: str,
-    sender: Sender,
+    manager: TransactionManager,
     *,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> list[Taken]:
@@ -45,33 +46,39 @@ def take_steps(
         new: the new deployment.
         compare: compares the two as they stand when it is called.
         actor: "authority", or a party's identity.
-        sender: the account that acts for it.
+        manager: of the one account that acts for it, with a queue for this work alone. What an earlier run has left
+            there is ended first.
         progress: called with how many steps of a round are taken, and of how many.
 
     Raises:
-        NodeError: nobody answers. What was taken before stands: running it again goes on.
+        SenderFundsError: the account cannot pay. What was taken before stands: running it again goes on.
+        NodeError: nobody answers; likewise.
     """
     taken: dict[tuple[object, ...], Taken] = {}
     while True:
+        while manager.run_once():
+            time.sleep(new.chain.poll)
         ready = [step for step in compare().steps(actor=actor) if not step.waits and _name(step) not in taken]
         if not ready:
             return [*taken.values()]
-        for done, step in enumerate(ready, start=1):
-            taken[_name(step)] = _take(new, step, sender)
-            progress(done, len(ready))
+        keys = manager.submit_many([_request(new, step) for step in ready], account=manager.accounts[0])
+        while left := manager.run_once():
+            progress(len(ready) - left, len(ready))
+            time.sleep(new.chain.poll)
+        for step, key in zip(ready, keys, strict=True):
+            fate = manager.status(key)
+            done = fate.state is State.CONFIRMED
+            refused = None if done else fate.reason or str(fate.state)
+            taken[_name(step)] = Taken(step, fate.transaction if done else None, refused)
 
 
 def _name(step: Step) -> tuple[object, ...]:
     return step.contract, step.function, step.arguments
 
 
-def _take(new: MedProof, step: Step, sender: Sender) -> Taken:
-    contract = client_named(new, step.contract).contract
-    try:
-        receipt = new.chain.transact(contract, step.function, step.arguments, sender=sender)
-    except (ContractError, UnknownRevertError) as error:
-        return Taken(step, None, str(error))
-    return Taken(step, receipt.transaction, None)
+def _request(new: MedProof, step: Step) -> dict[str, str]:
+    client = client_named(new, step.contract)
+    return {"to": client.address, "data": new.chain.call_data(client.contract, step.function, step.arguments)}
 
 
 @dataclass(frozen=True)
@@ -114,12 +121,13 @@ def hand_over(
     handed: list[Handed] = []
     steps: dict[str, set[tuple[object, ...]]] = {}
     halted: set[str] = set()
+    last: Comparison | None = None
     for message in messages:
         new.client_for(message.contract).call_data(message)  # for this deployment, signed, and whole
         subject = message.subject
         if subject not in steps:
-            found = compare_subject(old, new, subject).subject_steps(subject)
-            steps[subject] = {_name(step) for step in found if not step.waits}
+            last = compare_subject(old, new, subject, shared=last)
+            steps[subject] = {_name(step) for step in last.subject_steps(subject) if not step.waits}
         handed.append(_hand(relayer, message, steps[subject], halted))
         progress(len(handed))
     return handed

@@ -23,9 +23,18 @@ __all__ = ["compare_subject", "sign_step", "sign_subject"]
 _DELEGATES = ("setRuleFor", "setDevice", "optIn")  # that one with the scope to grant signs in the subject's place
 
 
-def compare_subject(old: MedProof, new: MedProof, subject: str, *, keeper: str | None = None) -> Comparison:
-    """Compare what two deployments say of one subject, both read from their nodes as of the newest block."""
-    return Comparison(read_state(old, subject=subject), read_state(new, subject=subject), keeper=keeper)
+def compare_subject(old: MedProof, new: MedProof, subject: str, *, shared: Comparison | None = None) -> Comparison:
+    """Compare what two deployments say of one subject, both read from their nodes as of the newest block.
+
+    Args:
+        old: the deployment that is left.
+        new: the one that takes its place.
+        subject: of whom.
+        shared: another subject's, whose parties, groups, terms and studies are taken as they were a moment ago.
+    """
+    before, after = (None, None) if shared is None else (shared.old, shared.new)
+    was = read_state(old, subject=subject, shared=before)
+    return Comparison(was, read_state(new, subject=subject, shared=after))
 
 
 def sign_subject(

@@ -36,6 +36,7 @@ __all__ = [
 
 RuleKey = tuple[str, str, int]  # subject, grantee, index
 _UNMEANT = FIELDS["sequence"].mask | FLAG_FIELDS["follows"].mask  # how often a rule changed, and whether one follows
+_COMMON = ("groups", "terms", "limits", "members", "removed", "studies", "standing_studies")
 _ENDS = ("StudyClosed", "ApprovalWithdrawn")
 
 
@@ -133,6 +134,7 @@ def read_state(
     events: Events | None = None,
     block: int | None = None,
     subject: str | None = None,
+    shared: State | None = None,
     progress: Progress = lambda part: None,
 ) -> State:
     """Read a deployment as of a block.
@@ -142,6 +144,7 @@ def read_state(
         events: where to look for what there is; its node where none is named.
         block: as of which block, the newest where none is named; that of an index's view where `events` are its.
         subject: whose part to read, with what is needed to understand it; all where none is named.
+        shared: an earlier state, whose parties, groups, terms and studies are taken as they were.
         progress: called with the name of each part before it is read.
 
     Raises:
@@ -149,7 +152,7 @@ def read_state(
         NodeError: nobody answers.
     """
     at = suite.chain.block("latest" if block is None else block)
-    return _Reader(suite, events or ChainEvents(suite, at.number), at, subject, progress).state()
+    return _Reader(suite, events or ChainEvents(suite, at.number), at, subject, shared, progress).state()
 
 
 Key = tuple[Any, ...]
@@ -158,13 +161,44 @@ Key = tuple[Any, ...]
 class _Reader:
     """Reads one state, part by part."""
 
-    def __init__(self, suite: MedProof, events: Events, block: Block, subject: str | None, progress: Progress) -> None:
-        self._suite, self._events, self._block, self._subject = suite, events, block, subject
-        self._progress = progress
+    def __init__(
+        self,
+        suite: MedProof,
+        events: Events,
+        block: Block,
+        subject: str | None,
+        shared: State | None,
+        progress: Progress,
+    ) -> None:
+        self._suite, self._events, self._block = suite, events, block
+        self._subject, self._shared, self._progress = subject, shared, progress
 
     def state(self) -> State:
+        shared = self._common() if self._shared is None else {one: getattr(self._shared, one) for one in _COMMON}
+        parties = self._of_parties() if self._subject is None else {}
+        return State(chain_id=self._suite.chain.chain_id, block=self._block, **shared, **self._of_subjects(), **parties)
+
+    def _common(self) -> dict[str, Any]:
+        """What whatever a subject says is understood by: the members of a state in `_COMMON`."""
         self._progress("parties")
         members, removed = self._members()
+        limits = self._each(self._suite.consent_registry, "breakGlassLimits()", [()], words=2)[0]
+        terms = self._all("ConsentRegistry", "TermsPublished")
+        self._progress("studies")
+        studies = {one.id: one for one in map(_study, self._all("Studies", "StudyRegistered"))}
+        ended = {bytes_of(one["study"]) for name in _ENDS for one in self._all("Studies", name)}
+        return {
+            "groups": {number_of(one["group"]): str(one["name"]) for one in self._all("Registrar", "GroupCreated")},
+            "terms": {number_of(one["number"]): bytes_of(one["terms"]) for one in terms},
+            "limits": (limits[0], limits[1]),
+            "members": members,
+            "removed": removed,
+            "studies": studies,
+            "standing_studies": frozenset(studies) - ended,
+        }
+
+    def _of_subjects(self) -> dict[str, Any]:
+        """What subjects said, and what is said of them."""
         self._progress("rules")
         rules = self._told("ConsentRegistry", {"RuleSet": _rule, "RuleRevoked": _rule})
         rule_words = self._words(self._suite.consent_registry, "ruleOf(address,address,uint256)", rules)
@@ -174,45 +208,29 @@ class _Reader:
             {"DelegationSet": _delegation, "DelegationRevoked": _delegation, "RecoveryCompleted": _succession},
         )
         guarded = self._told("Delegations", {"GuardiansNamed": _guardians})
+        objected = self._told("Delegations", {"RecoveryObjected": _objection})
         self._progress("devices")
         devices = self._told("Devices", {"DeviceSet": _device, "DeviceRevoked": _device})
-        self._progress("studies")
-        studies = {one.id: one for one in map(_study, self._all("Studies", "StudyRegistered"))}
-        ended = {bytes_of(one["study"]) for name in _ENDS for one in self._all("Studies", name)}
         choices = self._told("Studies", {"OptedIn": _choice, "OptedOut": _choice})
         self._progress("pointers")
         pointers, previous = self._pointers()
-        limits = self._each(self._suite.consent_registry, "breakGlassLimits()", [()], words=2)[0]
-        return State(
-            chain_id=self._suite.chain.chain_id,
-            block=self._block,
-            groups={number_of(one["group"]): str(one["name"]) for one in self._all("Registrar", "GroupCreated")},
-            terms={
-                number_of(one["number"]): bytes_of(one["terms"])
-                for one in self._all("ConsentRegistry", "TermsPublished")
-            },
-            limits=(limits[0], limits[1]),
-            members=members,
-            removed=removed,
-            rules=rule_words,
-            rules_before={key: frozenset(map(meaning, words)) for key, words in rules.items()},
-            delegations=self._words(self._suite.delegations, "delegationOf(address,address)", delegations),
-            delegations_before={key: frozenset(words) for key, words in delegations.items()},
-            guardians=self._hashes(self._suite.delegations, "guardiansOf(address)", guarded),
-            guardians_before={key[0]: frozenset(_hash(one) for one in words) for key, words in guarded.items()},
-            rounds=self._rounds(guarded),
-            devices=self._words(self._suite.devices, "deviceOf(address,address)", devices),
-            devices_before={key: frozenset(words) for key, words in devices.items()},
-            pointers=pointers,
-            previous=previous,
-            offers=self._offers(pointers),
-            disputes=self._reasons("PointerDisputed"),
-            denials=self._reasons("DisputeDenied"),
-            studies=studies,
-            standing_studies=frozenset(studies) - ended,
-            choices=self._words(self._suite.studies, "choiceOf(bytes32,address)", choices),
-            **({} if self._subject else self._of_parties()),
-        )
+        return {
+            "rules": rule_words,
+            "rules_before": {key: frozenset(map(meaning, words)) for key, words in rules.items()},
+            "delegations": self._words(self._suite.delegations, "delegationOf(address,address)", delegations),
+            "delegations_before": {key: frozenset(words) for key, words in delegations.items()},
+            "guardians": self._hashes(self._suite.delegations, "guardiansOf(address)", guarded),
+            "guardians_before": {key[0]: frozenset(map(_hash, words)) for key, words in guarded.items()},
+            "rounds": self._rounds({**guarded, **objected}),
+            "devices": self._words(self._suite.devices, "deviceOf(address,address)", devices),
+            "devices_before": {key: frozenset(words) for key, words in devices.items()},
+            "choices": self._words(self._suite.studies, "choiceOf(bytes32,address)", choices),
+            "pointers": pointers,
+            "previous": previous,
+            "offers": self._offers(pointers),
+            "disputes": self._reasons("PointerDisputed"),
+            "denials": {} if self._subject else self._reasons("DisputeDenied"),
+        }
 
     def _of_parties(self) -> dict[str, Any]:
         """What is no subject's: batches, logs, claims."""
@@ -372,6 +390,10 @@ def _succession(said: Mapping[str, Any]) -> tuple[Key, int]:
 
 def _guardians(said: Mapping[str, Any]) -> tuple[Key, int]:
     return (address_of(said["subject"]),), int.from_bytes(bytes_of(said["commitment"]), "big")
+
+
+def _objection(said: Mapping[str, Any]) -> tuple[Key, int]:
+    return (address_of(said["subject"]),), number_of(said["round"])
 
 
 def _device(said: Mapping[str, Any]) -> tuple[Key, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import tempfile
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
@@ -36,6 +38,7 @@ from medproof.policy.delegation import DelegateKind, Delegation, Scope
 from medproof.policy.device import Device
 from medproof.policy.word import Request, Rule
 from medproof.relayer import Relayer
+from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
 from tests.sdk.conftest import CREDENTIAL, funded, rpc
 from tests.sdk.relayer.people import person, work_off
@@ -135,7 +138,7 @@ def live(suite: MedProof, admin: LocalSigner, seed: int, *, subjects: int, steps
 
 def authorize(old: MedProof, new: MedProof, admin: LocalSigner, **options: str) -> list[Taken]:
     """The authority's part."""
-    return take_steps(new, lambda: comparison(old, new, **options), AUTHORITY, admin)
+    return act(old, new, admin, AUTHORITY, **options)
 
 
 def comparison(old: MedProof, new: MedProof, **options: str) -> Comparison:
@@ -144,7 +147,12 @@ def comparison(old: MedProof, new: MedProof, **options: str) -> Comparison:
 
 def act(old: MedProof, new: MedProof, party: LocalSigner, identity: str = "", **options: str) -> list[Taken]:
     """A party's part."""
-    return take_steps(new, lambda: comparison(old, new, **options), identity or party.address, party)
+    with tempfile.TemporaryDirectory() as folder:
+        manager = TransactionManager(new.chain, Path(folder) / "queue.db", [party])
+        try:
+            return take_steps(new, lambda: comparison(old, new, **options), identity or party.address, manager)
+        finally:
+            manager.close()
 
 
 def sign_and_relay(old: MedProof, new: MedProof, signer: LocalSigner, relayer: Relayer, subject: str = "") -> None:
