@@ -29,6 +29,11 @@ class Following(Watcher):
         if batch := self._queue.batch(transaction.key):
             self._queue.foresee(database, batch, self._outcomes(batch, found))
 
+    def unmined(self, database: sqlite3.Connection, transaction: Transaction) -> None:
+        """Take up again what was final in a block that is gone."""
+        if batch := self._queue.batch(transaction.key):
+            self._queue.reopen(database, batch)
+
     def settled(self, database: sqlite3.Connection, transaction: Transaction, state: Far) -> None:
         """End each message as its block said; what was in no block is sent again in halves, down to each alone."""
         if batch := self._queue.batch(transaction.key):

@@ -282,6 +282,13 @@ class Queue:
         )
 
     @staticmethod
+    def reopen(database: sqlite3.Connection, batch: Batch) -> None:
+        """Take up again what had ended with a batch, and was not queued again."""
+        database.execute(
+            "UPDATE messages SET state = 'taken' WHERE batch = ? AND state <> 'queued'", (batch.transaction.key,)
+        )
+
+    @staticmethod
     def end(database: sqlite3.Connection, batch: Batch, *, share: int) -> None:
         """End a batch for good; those of its messages that are sent again ride in batches of `share` at most."""
         database.execute(

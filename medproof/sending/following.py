@@ -61,8 +61,8 @@ def _reopen(work: Work, look: Look) -> None:
         _LOG.warning("%d transactions: a block that was deep enough is gone", len(gone))
         with work.store.writing() as database:
             for one in gone:
-                if work.store.move(database, one, State.SENT, **nowhere) and not one.filler:
-                    work.watcher.unmined(database, one)
+                if work.store.move(database, one, State.SENT, **nowhere) and (watcher := _watcher(work, one)):
+                    watcher.unmined(database, one)
         work.tell(gone)
 
 

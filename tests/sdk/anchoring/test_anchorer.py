@@ -16,6 +16,7 @@ from medproof.client import MedProof
 from medproof.contract_errors import PublisherNotYours
 from medproof.deployments import Deployment
 from medproof.errors import AnchorMismatchError, MedProofError, NodeError
+from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
 from tests.sdk.chain.odd_node import odd_node
 from tests.sdk.conftest import rpc
@@ -37,17 +38,24 @@ def troubles() -> list[MedProofError]:
 
 
 @pytest.fixture
-def make(suite: MedProof, log: LeafLog, clinic: LocalSigner, troubles: list[MedProofError]) -> Iterator[Make]:
-    """Anchorers of the log."""
+def make(
+    suite: MedProof, log: LeafLog, clinic: LocalSigner, troubles: list[MedProofError], tmp_path: Path
+) -> Iterator[Make]:
+    """Anchorers of the log, which send through a queue beside it."""
     made: list[Anchorer] = []
+    queues: list[TransactionManager] = []
 
     def build(on: MedProof = suite, of: LeafLog = log, sender: LocalSigner = clinic, **options: Any) -> Anchorer:
-        made.append(Anchorer(on, of, sender, **{"trouble": troubles.append, "interval": 600.0, **options}))
+        queues.append(TransactionManager(on.chain, tmp_path / "log.db.queue", [sender]))
+        given = {"trouble": troubles.append, "interval": 600.0, **options}
+        made.append(Anchorer(on, of, queues[-1].sender(), **given))
         return made[-1]
 
     yield build
     for one in made:
         one.stop()
+    for queue in queues:
+        queue.close()
 
 
 def sizes(suite: MedProof, publisher: LocalSigner, log: int = 7) -> list[int]:
@@ -155,28 +163,59 @@ def test_what_was_sent_and_not_seen_is_waited_for(
 
 
 def test_what_was_sent_and_lost_is_sent_again(
-    monkeypatch: pytest.MonkeyPatch,
-    suite: MedProof,
-    node: Any,
-    deployment: Deployment,
-    log: LeafLog,
-    clinic: LocalSigner,
-    make: Make,
+    suite: MedProof, chain: Chain, node: Any, deployment: Deployment, log: LeafLog, clinic: LocalSigner, make: Make
 ) -> None:
+    losing, before = True, chain.transaction_count(clinic.address)
+
     def lose(call: Any) -> Any:
-        return None if call.method == "eth_sendRawTransaction" else ...
+        return None if losing and call.method == "eth_sendRawTransaction" else ...
 
     log.extend(LEAVES[:4])
     with odd_node(lose, upstream=node.url) as odd:
         anchorer = make(MedProof(Chain.connect(odd.url, patience=0.5, poll=0.01, timeout=0.05), deployment))
         anchorer.work()
-    assert sizes(suite, clinic) == []
-    monkeypatch.setattr(anchorer, "_suite", suite)
-    anchorer.work()
-    assert sizes(suite, clinic) == []
-    monkeypatch.setattr("medproof.anchoring.anchorer._SETTLING", 0.0)
+        log.append(LEAVES[4])
+        anchorer.work()
+        assert sizes(suite, clinic) == []
+        losing = False
+        until(lambda: anchorer.work() or not anchorer.behind())
+    assert sizes(suite, clinic) == [4, 5]
+    assert chain.transaction_count(clinic.address) == before + 2
+
+
+def test_another_process_goes_on_with_what_was_sent(
+    suite: MedProof, chain: Chain, deployment: Deployment, node: Any, log: LeafLog, clinic: LocalSigner, make: Make
+) -> None:
+    before = chain.transaction_count(clinic.address)
+    log.extend(LEAVES[:4])
+    rpc(chain, "miner_stop")
+    for _ in range(3):  # each finds the transaction of the one before
+        make(MedProof(Chain.connect(node.url, poll=0.01, timeout=0.05), deployment)).work()
+    rpc(chain, "miner_start")
+    make().work()
+    assert sizes(suite, clinic) == [4]
+    assert chain.transaction_count(clinic.address) == before + 1
+
+
+def test_what_a_deep_reorganisation_took_back_is_sent_again(
+    suite: MedProof, chain: Chain, log: LeafLog, clinic: LocalSigner, make: Make
+) -> None:
+    snapshot, anchorer = rpc(chain, "evm_snapshot"), make()
+    log.extend(LEAVES[:4])
     anchorer.work()
     assert sizes(suite, clinic) == [4]
+    rpc(chain, "evm_revert", snapshot)
+    anchorer.work()
+    assert (sizes(suite, clinic), list(log.anchors())) == ([4], [4])
+
+
+def test_an_account_without_a_queue_anchors_as_well(suite: MedProof, log: LeafLog, clinic: LocalSigner) -> None:
+    log.extend(LEAVES[:4])
+    anchorer = Anchorer(suite, log, clinic, trouble=print)
+    for size in (4, 6):
+        anchorer.work()
+        assert sizes(suite, clinic)[-1] == size
+        log.extend(LEAVES[log.size : log.size + 2])
 
 
 def test_an_answer_that_was_lost_doubles_nothing(
@@ -270,8 +309,8 @@ def test_a_batch_that_a_reorganisation_took_is_anchored_again(
     assert list(log.anchors()) == [3, 6]
     rpc(chain, "evm_revert", before)
     log.extend(LEAVES[6:7])
-    anchorer.work()
-    assert (sizes(suite, clinic), list(log.anchors())) == ([3, 7], [3, 7])
+    until(lambda: anchorer.work() or not anchorer.behind())  # the same batch again, and what came after it
+    assert (sizes(suite, clinic), list(log.anchors())) == ([3, 6, 7], [3, 6, 7])
 
 
 def test_whoever_is_no_party_cannot_anchor(
