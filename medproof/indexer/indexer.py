@@ -275,7 +275,9 @@ class Indexer:
         """One range, from one moment of the chain."""
         where = {"address": list(self._addresses), "fromBlock": hex(first), "toBlock": hex(last)}
         logs_question: Question = ("eth_getLogs", [where], list[Log])
-        before, head, logs = self._node.ask(header_question(first - 1), header_question(last), logs_question)
+        question = header_question(max(first - 1, 0))  # before the first block is none, and a node may refuse to look
+        before, head, logs = self._node.ask(question, header_question(last), logs_question)
+        before = before if first else None
         if head is None:
             raise NodeLagsError(self._node.origin, last)
         if not (_is_block(head, last) and (before is None or _is_block(before, first - 1))):

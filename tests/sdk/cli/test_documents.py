@@ -139,6 +139,7 @@ def test_the_sessions_of_the_manual(
     assert replay("docs/cli.md", session, names, monkeypatch) == 60
 
 
+@pytest.mark.ganache  # as in test_study.py
 def test_the_session_of_a_study(
     session: Run,
     monkeypatch: pytest.MonkeyPatch,

@@ -26,6 +26,7 @@ from scripts.demo_token import deploy_token
 from tests.sdk.cli.conftest import Run
 from tests.sdk.conftest import funded, rpc
 
+pytestmark = pytest.mark.ganache  # it tries a transaction out as of the next block; Anvil, as of its latest
 Words = tuple[str, ...]
 DAY = 86400
 

@@ -420,7 +420,7 @@ def test_a_promise_that_is_not_kept_is_complained_of_and_answered(
 
     with pytest.raises(PromiseNotDue):
         complain()
-    rpc(suite.chain, "evm_increaseTime", promise.due - int(time.time()) + 5)
+    rpc(suite.chain, "evm_increaseTime", promise.due - suite.chain.timestamp() + 5)
     rpc(suite.chain, "evm_mine")
     for bad, error in (
         (replace(promise, due=promise.due - 1), SignatureInvalid),
