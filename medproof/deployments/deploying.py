@@ -11,9 +11,9 @@ from typing import Any
 
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import Chain, Receipt, Sender
-from medproof.deployments.factory import CREATION, create2_address, stands
+from medproof.deployments.factory import CREATION, stands
 from medproof.deployments.manifest import Deployed, Deployment
-from medproof.deployments.planning import creation_of, outstanding, prepare
+from medproof.deployments.planning import Creation, creations, outstanding, prepare
 from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, role_calls
 from medproof.deployments.verifying import check_contract
 from medproof.errors import ContractError, DeploymentError, NodeError, TransactionFailedError, UnknownRevertError
@@ -84,10 +84,7 @@ def deploy(
         state.save(path)  # before anything is sent: what cannot be recorded is not begun
     if not all(state.has(name) for name in CONTRACTS):
         state = _with_factory(chain, sender, state, prepared.factory, path, report)
-    for name in CONTRACTS:
-        if not state.has(name):
-            report(f"deploy {name}")
-            state = _deploy_contract(chain, sender, state, name, path)
+        state = _with_contracts(chain, sender, state, path, report)
     state = _settle_pending(chain, state, path)
     authority = Authority(chain, state)
     at_once = prepared.at_once or _has_acted(authority, state.admin)
@@ -171,45 +168,71 @@ def _with_factory(
     return state
 
 
-def _deploy_contract(chain: Chain, sender: Sender, state: Deployment, name: str, manifest: Path) -> Deployment:
-    """The deployment with a contract, created by us or by whoever was quicker: only this build can be there."""
+def _with_contracts(chain: Chain, sender: Sender, state: Deployment, manifest: Path, report: _Report) -> Deployment:
+    """The deployment with all contracts: each is sent, as their addresses are known, and then waited for.
+
+    Created by us or by whoever was quicker: at its address only this build can be.
+    """
     factory = "" if state.factory is None else state.factory.address
-    arguments, creation = creation_of(chain, name, state)
-    address = create2_address(factory, state.salt, creation)
-    entry = state.contracts.get(name)
-
-    def record(transaction: str) -> None:
-        state.having(name, Deployed(arguments, transaction)).save(manifest)
-
-    receipt: Receipt | None = None
-    try:
-        if entry is None or not chain.knows(entry.transaction):
-            entry = None
-            if not chain.code(address):
-                request = {"to": factory, "data": state.salt + creation.hex()}
-                # Recorded before it is sent: whatever happens in between, nothing is paid for twice.
-                entry = Deployed(arguments, chain.send(request, sender=sender, signed=record))
-                record(entry.transaction)
-        receipt = None if entry is None else chain.wait(entry.transaction)
-    except _REFUSED:
-        if not chain.code(address):
-            state.without(name).save(manifest)  # it failed for good: deploying again sends another
-            raise
-        # Another was quicker with the same: the factory refuses the second.
-    if receipt is None:
-        entry = Deployed(arguments, "", address, _first_seen(chain, address))
-    else:
-        entry = Deployed(arguments, receipt.transaction, address, receipt.block, receipt.gas_used)
-    code_hash = artifact(name).code_hash(chain.code(address))
-    entry = replace(entry, code_hash=code_hash, input_hash=input_hash(name))
-    state = state.having(name, entry)
-    try:
-        check_contract(chain, state, name)
-    except DeploymentError:
-        state.without(name).save(manifest)
-        raise
-    state.save(manifest)
+    due = creations(chain, state, factory)
+    for one in due:
+        report(f"deploy {one.name}")
+        state = _with_sent(chain, sender, state, one, factory, manifest)
+    failed: Exception | None = None
+    for one in due:
+        entry = state.contracts.get(one.name)
+        try:
+            receipt = None if entry is None else chain.wait(entry.transaction)
+        except _REFUSED as error:
+            receipt = None
+            if not chain.code(one.address):
+                failed = failed or error
+        if receipt is not None or chain.code(one.address):
+            state = state.having(one.name, _entry_of(chain, one, receipt))
+        else:
+            state = state.without(one.name)  # it failed for good: deploying again sends another
+        state.save(manifest)
+    if failed is not None:
+        raise failed
+    for one in due:
+        check_contract(chain, state, one.name)
     return state
+
+
+def _with_sent(
+    chain: Chain, sender: Sender, state: Deployment, creation: Creation, factory: str, manifest: Path
+) -> Deployment:
+    """The deployment with a contract's creation on its way, unless the contract stands already."""
+    entry = state.contracts.get(creation.name)
+    if entry is not None and chain.knows(entry.transaction):
+        return state
+    state = state.without(creation.name)
+    if chain.code(creation.address):
+        return state
+
+    def sent(transaction: str) -> Deployment:
+        found = state.having(creation.name, Deployed(creation.arguments, transaction))
+        found.save(manifest)
+        return found
+
+    request = {"to": factory, "data": state.salt + creation.code.hex()}
+    try:  # recorded before it is sent: whatever happens in between, nothing is paid for twice
+        return sent(chain.send(request, sender=sender, signed=sent))
+    except _REFUSED:
+        if not chain.code(creation.address):
+            raise
+        return state  # another was quicker with the same: the factory refuses the second
+
+
+def _entry_of(chain: Chain, creation: Creation, receipt: Receipt | None) -> Deployed:
+    """What the manifest keeps of a contract that stands; created by another where there is no receipt."""
+    code_hash = artifact(creation.name).code_hash(chain.code(creation.address))
+    entry = Deployed(
+        creation.arguments, "", creation.address, code_hash=code_hash, input_hash=input_hash(creation.name)
+    )
+    if receipt is None:
+        return replace(entry, block=_first_seen(chain, creation.address))
+    return replace(entry, transaction=receipt.transaction, block=receipt.block, gas_used=receipt.gas_used)
 
 
 def _first_seen(chain: Chain, address: str) -> int:

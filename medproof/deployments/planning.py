@@ -23,7 +23,7 @@ from medproof.deployments.safes import Safe, checked_account, is_contract, read_
 from medproof.deployments.verifying import check_wiring
 from medproof.errors import DeploymentError
 
-__all__ = ["Plan", "Planned", "Prepared", "creation_of", "outstanding", "plan", "prepare"]
+__all__ = ["Creation", "Plan", "Planned", "Prepared", "creations", "outstanding", "plan", "prepare"]
 
 _AGAIN = "Name another manifest, or overwrite it (--overwrite)."
 
@@ -76,6 +76,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Creation:
+    """A contract that is to be created by a factory."""
+
+    name: str
+    arguments: tuple[str, ...]  # the constructor's
+    code: bytes  # that creates it, the arguments included
+    address: str  # that results
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A deployment that may be begun, or gone on with."""
 
@@ -112,18 +122,14 @@ def plan(
     if not prepared.factory and not all(state.has(name) for name in CONTRACTS):
         through = replace(through, gas=chain.gas({"from": sender.address, "data": CREATION}))
     planned, adopted = [], []
-    for name in CONTRACTS:
-        if state.has(name):
-            continue
-        arguments, creation = creation_of(chain, name, state)
-        address = create2_address(through.address, state.salt, creation)
-        if chain.code(address):
-            adopted.append(name)
+    for one in creations(chain, state, through.address):
+        if chain.code(one.address):
+            adopted.append(one.name)
         else:
-            data = state.salt + creation.hex() if prepared.factory else "0x" + creation.hex()
+            data = state.salt + one.code.hex() if prepared.factory else "0x" + one.code.hex()
             to = {"to": prepared.factory} if prepared.factory else {}
-            planned.append(Planned(name, address, chain.gas({"from": sender.address, "data": data, **to})))
-        state = state.having(name, Deployed(arguments, "", address))
+            planned.append(Planned(one.name, one.address, chain.gas({"from": sender.address, "data": data, **to})))
+        state = state.having(one.name, Deployed(one.arguments, "", one.address))
     authority = Authority(chain, state)
     state, calls = outstanding(authority, state, at_once=prepared.at_once)
     mine = authority.has(ADMIN_ROLE, sender.address)
@@ -168,13 +174,21 @@ def outstanding(authority: Authority, state: Deployment, *, at_once: bool) -> tu
     return state, tuple(calls)
 
 
-def creation_of(chain: Chain, name: str, state: Deployment) -> tuple[tuple[str, ...], bytes]:
+def creations(chain: Chain, state: Deployment, factory: str) -> list[Creation]:
+    """What is to be created, in order, where it is not yet: addresses are known before anything is sent."""
+    found = []
+    for name in CONTRACTS:
+        if not state.has(name):
+            arguments, code = _creation_code(chain, name, state)
+            found.append(Creation(name, arguments, code, create2_address(factory, state.salt, code)))
+            state = state.having(name, Deployed(arguments, "", found[-1].address))
+    return found
+
+
+def _creation_code(chain: Chain, name: str, state: Deployment) -> tuple[tuple[str, ...], bytes]:
     """The arguments of a contract's constructor, and the code that creates it."""
-    arguments = (
-        (state.deployer,)
-        if name == "Authority"
-        else tuple(state.address(neighbour) for _, neighbour in NEIGHBOURS[name])
-    )
+    neighbours = tuple(state.address(neighbour) for _, neighbour in NEIGHBOURS[name])
+    arguments = (state.deployer,) if name == "Authority" else neighbours
     build = artifact(name)
     return arguments, bytes.fromhex(chain.creation(build.bytecode, build.abi, arguments)["data"][2:])
 
@@ -301,7 +315,7 @@ def _calls_gas(chain: Chain, sender: str, authority: Authority, state: Deploymen
         return chain.gas({"from": sender, "to": authority.address, "data": authority.together(calls)})
     maker = contract_address(sender, chain.transaction_count(sender))
     trial = replace(state, deployer=maker, admin=maker if state.admin == state.deployer else state.admin)
-    _, creation = creation_of(chain, "Authority", trial)
+    _, creation = _creation_code(chain, "Authority", trial)
     _, calls = outstanding(Authority(chain, trial), trial, at_once=at_once)
     data = bytes.fromhex(authority.together(calls)[2:])
     both = chain.gas({"from": sender, "data": "0x" + _trial(creation, data).hex()})

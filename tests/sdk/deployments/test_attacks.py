@@ -17,7 +17,6 @@ from medproof.chain import Chain, Event
 from medproof.deployments import (
     ADMIN_ROLE,
     FACTORY,
-    Deployed,
     Deployment,
     contract_address,
     create2_address,
@@ -27,7 +26,7 @@ from medproof.deployments import (
     verify,
 )
 from medproof.deployments.factory import CREATION
-from medproof.deployments.planning import creation_of
+from medproof.deployments.planning import creations
 from medproof.errors import DeploymentError, UnknownRevertError
 from medproof.examination import State, examine_deployment
 from medproof.signing import LocalSigner
@@ -92,11 +91,10 @@ def test_other_code_at_the_factorys_address_is_refused(
     assert plan(counting, admin, manifest=manifest, factory=deployment.factory.address).factory.gas == 0
 
 
-def front_run(chain: Chain, state: Deployment, salt: str, name: str, sender: LocalSigner) -> None:
+def front_run(chain: Chain, state: Deployment, name: str, sender: LocalSigner) -> None:
     """Send what creates a contract of a deployment that somebody else is about to make."""
-    assert state.factory is not None
-    _, creation = creation_of(chain, name, state)
-    chain.wait(chain.send({"to": state.factory.address, "data": salt + creation.hex()}, sender=sender))
+    [code] = [one.code for one in creations(chain, state, FACTORY) if one.name == name]
+    chain.wait(chain.send({"to": FACTORY, "data": state.salt + code.hex()}, sender=sender))
 
 
 def test_whoever_is_quicker_with_the_same_gains_nothing(
@@ -106,15 +104,8 @@ def test_whoever_is_quicker_with_the_same_gains_nothing(
     salt = new_salt()
     planned = plan(counting, admin, manifest=manifest, salt=salt)
     where = {"salt": salt, "admin": admin.address}
-    state = Deployment(
-        counting.chain_id,
-        admin.address,
-        deployer=admin.address,
-        salt=salt,
-        factory=deployed(FACTORY),
-        contracts={name: deployed(address) for name, address in planned.addresses.items()},
-    )
-    front_run(counting, state, salt, "Authority", stranger)
+    state = Deployment(counting.chain_id, admin.address, deployer=admin.address, salt=salt)
+    front_run(counting, state, "Authority", stranger)
     stood = counting.block_number()
     rpc(counting, "evm_mine")
     adopted = plan(counting, admin, manifest=manifest, **where)
@@ -125,9 +116,9 @@ def test_whoever_is_quicker_with_the_same_gains_nothing(
 
     def race(at: str) -> None:
         if at == "signed, and not recorded" and not counting.code(planned.addresses["Delegations"]):
-            front_run(quick, state, salt, "Delegations", stranger)  # while we sign for the Registrar
+            front_run(quick, state, "Delegations", stranger)  # while we sign for the Registrar
         if at == "signed, and not recorded" and not counting.code(planned.addresses["Registrar"]):
-            front_run(quick, state, salt, "Registrar", stranger)
+            front_run(quick, state, "Registrar", stranger)
         real(counting, at)
 
     quick = connected(str(counting.web3.provider.endpoint_uri))  # type: ignore[union-attr]
@@ -143,10 +134,6 @@ def test_whoever_is_quicker_with_the_same_gains_nothing(
     assert roles_of(counting, made, stranger.address) == set()
     assert roles_of(counting, made, admin.address) == ALL_ROLES
     verify(counting, made)
-
-
-def deployed(address: str) -> Deployed:
-    return Deployed((), "", address)
 
 
 def test_a_suite_that_was_handed_over_is_not_ours_again(
@@ -179,7 +166,7 @@ def test_what_a_reorganisation_took_back_is_deployed_again(
         nonlocal below
         if at == "before it is sent" and counting.sent == 3:
             below = rpc(counting, "evm_snapshot")
-        if counting.sent == 8:
+        if at == "before it is sent" and counting.sent == STEPS - 2:  # all contracts stand
             raise InterruptedError
 
     monkeypatch.setattr(counting, "hook", stop)
@@ -187,14 +174,14 @@ def test_what_a_reorganisation_took_back_is_deployed_again(
         deploy(counting, admin, manifest=manifest)
     monkeypatch.undo()
     begun = Deployment.load(manifest)
+    assert all(begun.has(name) for name in CONTRACTS)
     rpc(counting, "evm_revert", below)
     planned = plan(counting, admin, manifest=manifest)
     assert [one.name for one in planned.contracts] == list(CONTRACTS[3:])
     made = deploy(counting, admin, manifest=manifest)
     assert made.complete
     verify(counting, made)
-    for name in CONTRACTS[:7]:
-        assert made.address(name) == begun.address(name)
+    assert {name: made.address(name) for name in CONTRACTS} == {name: begun.address(name) for name in CONTRACTS}
     assert made.first_block <= min(entry.block for entry in made.contracts.values())
     # Below the block that it began with is another chain: nothing is sent into it.
     forged = dataclasses.replace(made, begun_hash="0x" + "12" * 32)
