@@ -30,25 +30,10 @@ PLAIN = {"chain": {"vmErrorsOnRPCResponse": False}}  # as other nodes answer: a 
 CREDENTIAL = b"\x11" * 32
 
 # The topics that need no node in particular. The others have both, or are about how a node answers.
-ON_ANVIL = [
-    "access",
-    "anchoring",
-    "claims",
-    "cli",
-    "client",
-    "consent",
-    "consents",
-    "devices",
-    "gateway",
-    "policy",
-    "prescriptions",
-    "receipt",
-    "records",
-    "sharing",
-    "store",
-    "wallet",
-    "x12",
-]
+ON_ANVIL = {
+    *("access", "anchoring", "claims", "cli", "client", "consent", "consents", "devices", "gateway", "policy"),
+    *("prescriptions", "receipt", "records", "sharing", "store", "wallet", "x12"),
+}
 AS_GANACHE = ("--chain-id=1337", "--accounts=20", "--balance=1000000", "--gas-price=2000000000")
 _ANVIL_SAYS = {"miner_stop": ("evm_setAutomine", False), "miner_start": ("evm_setAutomine", True)}
 
