@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving fraud-report vendor brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-deploying bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving bench-sizing fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ bench-cohorts: setup ## Cohorts counted over 1 and 10 million rules, in memory a
 bench-exports: setup ## Export a million rows, with the Merkle root of all, in each format (some minutes)
 	@exec $(PYTHON) bench/exports.py $(ARGS)
 
+bench-deploying: setup ## What a full deployment takes: transactions, gas by contract, time on Anvil and Ganache (a minute)
+	@exec $(PYTHON) bench/deploying.py $(ARGS)
+
 bench-idash: setup ## Consent records and queries of the shape of iDASH 2023, on a chain of its own (some minutes)
 	@exec $(PYTHON) bench/idash.py $(ARGS)
 
@@ -94,6 +97,9 @@ bench-serving: setup ## Serve records with consent checks and without, from both
 
 bench-merkle: setup ## A Merkle log of a million leaves: speed, proofs, keccak libraries side by side
 	@exec $(PYTHON) bench/merkle.py $(ARGS)
+
+bench-sizing: setup ## Bytes on disk and in memory for each rule, record, entry and message, on Anvil (a minute)
+	@exec $(TOOLS) $(PYTHON) bench/sizing.py $(ARGS)
 
 fraud-report: setup ## Try both tiers against injected fraud (DATA="claims.zip more.zip": FHIR R4, X12 5010)
 	@exec $(TOOLS) $(PYTHON) scripts/fraud_report.py $$DATA $(ARGS)
