@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-deploying bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving bench-sizing fraud-report vendor brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-deploying bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving bench-sizing bench-surviving fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,7 +48,7 @@ test-browser: setup ## The pages in a real Chromium, with axe, by keyboard, with
 
 test-network: ## The suite on four real geth nodes that die and part (compiles geth where Go is; some minutes)
 	@$(PYTHON3) scripts/setup.py --network
-	@exec $(TOOLS) $(PYTHON) -m pytest tests/network -p no:pytest-brownie -q --tb=short $(ARGS)
+	@exec $(TOOLS) $(PYTHON) -m pytest tests/network -p no:pytest-brownie -q -rs --tb=short $(ARGS)
 
 coverage: setup ## Contract tests with branch coverage
 	@exec $(PYTHON) scripts/test.py --coverage -- $(ARGS)
@@ -91,6 +91,10 @@ bench-indexing: setup ## Events indexed a second beside a plain loop of web3's, 
 
 bench-permissions: setup ## Permissions checked a second in bulk, beside a loop of calls, on Anvil (a minute)
 	@exec $(PYTHON) bench/permissions.py $(ARGS)
+
+bench-surviving: ## What is lost where nodes die and part, and the time until all goes on, on four geth nodes (some minutes)
+	@$(PYTHON3) scripts/setup.py --network
+	@exec $(TOOLS) $(PYTHON) bench/surviving.py $(ARGS)
 
 bench-serving: setup ## Serve records with consent checks and without, from both stores, to 1, 8 and 64 clients
 	@exec $(PYTHON) bench/serving.py $(ARGS)

@@ -246,8 +246,7 @@ class LocalNetwork:
         for node in self.nodes:
             [group] = [one for one in groups if node.number in one]
             self._hear(node, set(group) - {node.number})
-        for node in self.running:
-            self.until(lambda node=node: len(node.rpc("admin_peers")) <= len(node.peers), "is parted")
+        self.until(lambda: all(len(node.rpc("admin_peers")) <= len(node.peers) for node in self.running), "is parted")
 
     def heal(self) -> None:
         """Let all hear all."""
@@ -256,8 +255,7 @@ class LocalNetwork:
             self.links.part(everybody)
         for node in self.nodes:
             self._hear(node, everybody - {node.number})
-        for node in self.running:
-            self.until(lambda node=node: bool(node.rpc("admin_peers")), "hears others")
+        self.until(lambda: all(node.rpc("admin_peers") for node in self.running), "hears others")
 
     def wait(self, blocks: int) -> int:
         """Wait until every running node has that many further blocks; return the number that all have."""

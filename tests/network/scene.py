@@ -36,7 +36,7 @@ from medproof.gateway.server import server_of
 from medproof.indexer import Index, Indexer
 from medproof.indexer.schema import HISTORIES
 from medproof.policy.codes import Action, CareSetting, Condition, DataClass, PartyKind, Purpose, Sensitivity
-from medproof.policy.word import Rule
+from medproof.policy.word import Rule, encode_request
 from medproof.relayer import Relayer, State
 from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
@@ -244,10 +244,7 @@ class Scene:
 
     def grant(self, relayer: Relayer, count: int = 1) -> list[str]:
         """Have fresh patients grant the clinic a rule; the ids of their messages."""
-        ids = []
-        for _ in range(count):
-            ids.append(self.submit(relayer, fresh_grant(self.relayers[relayer]), "RuleSet"))
-        return ids
+        return [self.submit(relayer, fresh_grant, "RuleSet") for _ in range(count)]
 
     def send(self, manager: TransactionManager, count: int) -> list[str]:
         """Have fresh patients grant the clinic a rule, each by a transaction of its own; the keys, each given twice."""
@@ -262,19 +259,33 @@ class Scene:
 
     def revoke(self, relayer: Relayer) -> str:
         """Have the record's patient revoke what the reader may."""
-        signed = self.relayers[relayer].consent_registry.sign_revocation(self.custody.patient, READER.address)
-        return self.submit(relayer, signed, "RuleRevoked")
+
+        def sign(suite: MedProof) -> SignedMessage:
+            return suite.consent_registry.sign_revocation(self.custody.patient, READER.address)
+
+        return self.submit(relayer, sign, "RuleRevoked")
 
     def permit(self, relayer: Relayer) -> str:
         """Have the record's patient permit it (again)."""
-        registry = self.relayers[relayer].consent_registry
-        return self.submit(relayer, registry.sign_grant(self.custody.patient, READER.address, open_rule()), "RuleSet")
 
-    def submit(self, relayer: Relayer, message: SignedMessage, event: str) -> str:
-        """Submit a message, however long its node is away."""
-        deadline = time.monotonic() + PATIENCE
+        def sign(suite: MedProof) -> SignedMessage:
+            return suite.consent_registry.sign_grant(self.custody.patient, READER.address, open_rule())
+
+        return self.submit(relayer, sign, "RuleSet")
+
+    def submit(
+        self,
+        relayer: Relayer,
+        sign: Callable[[MedProof], SignedMessage],
+        event: str,
+        *,
+        patience: float = PATIENCE,
+    ) -> str:
+        """Sign and submit a message, though its node may be away for a while; its id."""
+        deadline = time.monotonic() + patience
         while True:
             try:
+                message = sign(self.relayers[relayer])
                 id_ = relayer.submit(message)
                 break
             except MedProofError:
@@ -320,8 +331,10 @@ class Scene:
         for _, path, indexer in self.indexers:
             indexer.update()
             assert rows(path, final) == replays[0], "the index is no replay"
-        for number, proof in self.served:
-            assert self.permitted(number, proof.block_hash), f"served without a permission at block {proof.block}"
+        for (number, block, named), served in Counter((n, p.block, p.block_hash) for n, p in self.served).items():
+            found = self.network.nodes[number].block_hash(block)
+            said = f"{served} served at block {block} {named} of node {number}, whose {block} is now {found}"
+            assert self.permitted(number, named), f"without a permission: {said}"
 
     def on_the_chain(self, number: int) -> Counter[tuple[str, str]]:
         """What became of this scene's subjects, as a node has it: how often each event."""
@@ -338,9 +351,12 @@ class Scene:
 
     def permitted(self, number: int, block_hash: str) -> bool:
         """Whether the reader might have the record at a block, which may be on a branch that was left."""
-        request = request_for(observation(), TREATMENT)
-        registry = self.suite(number).consent_registry
-        return registry.is_permitted(self.custody.patient.address, READER.address, request, block=block_hash)
+        suite, request = self.suite(number), request_for(observation(), TREATMENT)
+        registry = suite.consent_registry
+        asked = (self.custody.patient.address, READER.address, encode_request(request))
+        call = {"to": registry.address, "data": Chain.call_data(registry.contract, "isPermitted", asked)}
+        [answer] = suite.chain.ask([("eth_call", [call, {"blockHash": block_hash}])])  # web3 would ask by its number
+        return int(answer, 16) == 1
 
     # -- its life -------------------------------------------------------------------------------------------------
 
