@@ -5,7 +5,7 @@ Whoever signs elsewhere gives a signature or the whole bytes: both are held agai
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from tiny_keccak import keccak256
 
 from medproof.errors import ArgumentError
 
-__all__ = ["signature_in", "signing_payload", "transaction_digest", "with_signature"]
+__all__ = ["signature_in", "signed_by", "signing_payload", "transaction_digest", "with_signature"]
 
 _DYNAMIC_FEES = b"\x02"  # what a transaction of EIP-1559 begins with
 _WORD = 1 << 256  # of the EVM
@@ -32,7 +32,7 @@ def signing_payload(transaction: Mapping[str, Any]) -> bytes:
         ArgumentError: a member is missing, or is of another type of transaction.
     """
     kind, fields = _fields(transaction)
-    return kind + _encoded([*fields, transaction["chainId"], 0, 0] if not kind else fields)
+    return _payload(kind, fields, transaction)
 
 
 def transaction_digest(transaction: Mapping[str, Any]) -> bytes:
@@ -42,11 +42,25 @@ def transaction_digest(transaction: Mapping[str, Any]) -> bytes:
 
 def with_signature(transaction: Mapping[str, Any], signature: bytes) -> bytes:
     """The transaction as the chain takes it, with a signature of 65 bytes: r, s, and v as 27 or 28."""
+    return _signed(*_fields(transaction), transaction, signature)
+
+
+def signed_by(transaction: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> bytes:
+    """The transaction as the chain takes it; `sign` gives the signature of 32 bytes, as in `with_signature`."""
     kind, fields = _fields(transaction)
-    r, s, parity = int.from_bytes(signature[:32]), int.from_bytes(signature[32:64]), signature[64] - 27
+    return _signed(kind, fields, transaction, sign(keccak256(_payload(kind, fields, transaction))))
+
+
+def _payload(kind: bytes, fields: bytes, transaction: Mapping[str, Any]) -> bytes:
     if kind:
-        return kind + _encoded([*fields, parity, r, s])
-    return _encoded([*fields, _PARITY_BASE + 2 * transaction["chainId"] + parity, r, s])
+        return kind + _listed(fields)
+    return _listed(fields + _encoded(transaction["chainId"]) + b"\x80\x80")
+
+
+def _signed(kind: bytes, fields: bytes, transaction: Mapping[str, Any], signature: bytes) -> bytes:
+    v = signature[64] - 27 + (0 if kind else _PARITY_BASE + 2 * transaction["chainId"])
+    words = [v, int.from_bytes(signature[:32]), int.from_bytes(signature[32:64])]
+    return kind + _listed(fields + b"".join(map(_encoded, words)))
 
 
 def signature_in(raw: bytes, *, chain_id: int) -> bytes | None:
@@ -62,32 +76,34 @@ def signature_in(raw: bytes, *, chain_id: int) -> bytes | None:
         return None
 
 
-def _fields(transaction: Mapping[str, Any]) -> tuple[bytes, list[Any]]:
-    """What a transaction begins with, and its members in their order."""
+def _fields(transaction: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """What a transaction begins with, and its members in their order, encoded."""
     try:
         to, data = _recipient(transaction.get("to")), _bytes(transaction.get("data"))
-        rest = [transaction["gas"], to, transaction.get("value", 0)]
         typed = "maxFeePerGas" in transaction
         names = ("maxPriorityFeePerGas", "maxFeePerGas") if typed else ("gasPrice",)
-        first = [transaction["nonce"], *(transaction[name] for name in names), *rest]
-        for number in (transaction["chainId"], *first):
-            if number is not to and not (isinstance(number, int) and 0 <= number < _WORD):
+        numbers = [transaction["nonce"], *[transaction[name] for name in names], transaction["gas"]]
+        chain_id, value = transaction["chainId"], transaction.get("value", 0)
+        for number in (chain_id, *numbers, value):
+            if not (isinstance(number, int) and 0 <= number < _WORD):
                 raise ValueError(f"the number {number!r}")
-        return (_DYNAMIC_FEES, [transaction["chainId"], *first, data, []]) if typed else (b"", [*first, data])
+        members = [*map(_encoded, numbers), _encoded(to), _encoded(value), _encoded(data)]
+        return (_DYNAMIC_FEES, b"".join([_encoded(chain_id), *members, b"\xc0"])) if typed else (b"", b"".join(members))
     except (KeyError, TypeError, ValueError) as error:
         step = "Give nonce, gas, chainId, and gasPrice or both fees of EIP-1559."
         raise ArgumentError(f"This is no complete transaction ({type(error).__name__}: {error}). {step}") from None
 
 
-def _encoded(item: int | bytes | Sequence[Any]) -> bytes:
+def _encoded(item: int | bytes) -> bytes:
     """RLP, as the yellow paper's appendix B has it, with numbers without leading zeros; quick, since each signature
-    takes it twice (docs/decisions/0031)."""
+    takes it (docs/decisions/0031)."""
     if isinstance(item, int):
         item = item.to_bytes((item.bit_length() + 7) // 8, "big")
-    if isinstance(item, bytes):
-        return item if len(item) == 1 and item < b"\x80" else _head(0x80, len(item)) + item
-    body = b"".join([_encoded(one) for one in item])
-    return _head(0xC0, len(body)) + body
+    return item if len(item) == 1 and item < b"\x80" else _head(0x80, len(item)) + item
+
+
+def _listed(items: bytes) -> bytes:
+    return _head(0xC0, len(items)) + items
 
 
 def _head(kind: int, length: int) -> bytes:

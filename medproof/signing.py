@@ -11,7 +11,7 @@ from eth_account.signers.local import LocalAccount
 
 from medproof.errors import KeystoreError, WalletError
 from medproof.messages import TypedData
-from medproof.raw_transaction import transaction_digest, with_signature
+from medproof.raw_transaction import signed_by
 
 try:
     from coincurve import PrivateKey  # an extra: signing a transaction takes a fifteenth of the time
@@ -116,8 +116,12 @@ class LocalSigner:
         """Sign a complete transaction: its raw bytes."""
         if self._quick is None or "chainId" not in transaction or transaction.keys() - _PLAIN:
             return bytes(self._account.sign_transaction(transaction).raw_transaction)
-        signature = self._quick.sign_recoverable(transaction_digest(transaction), hasher=None)
-        return with_signature(transaction, signature[:64] + bytes([27 + signature[64]]))
+        return signed_by(transaction, self._sign_quickly)
+
+    def _sign_quickly(self, digest: bytes) -> bytes:
+        assert self._quick is not None
+        signature = self._quick.sign_recoverable(digest, hasher=None)
+        return signature[:64] + bytes([27 + signature[64]])
 
     def __repr__(self) -> str:
         """Show the address and nothing of the key."""

@@ -14,7 +14,6 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -223,12 +222,12 @@ class TransactionStore:
 
     def _transactions(self, where: str, *values: Any) -> list[Transaction]:
         with self._lock:
-            found = [_transaction(row) for row in self.rows(f"SELECT * FROM transactions WHERE {where}", *values)]
+            rows = self.rows(f"SELECT * FROM transactions WHERE {where}", *values)
             attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
-            numbers = json.dumps([one.number for one in found])
+            numbers = json.dumps([row["number"] for row in rows])
             for row in self.rows(f"SELECT * FROM attempts WHERE number {_AMONG} ORDER BY number, rowid", numbers):
                 attempts[row["number"]].append(_attempt(row))
-        return [replace(one, attempts=tuple(attempts[one.number])) for one in found]
+        return [_transaction(row, attempts[row["number"]]) for row in rows]
 
     def nonces(self, account: str, lowest: int) -> set[int]:
         """The nonces of an account, from the lowest on, that its transactions have here."""
@@ -265,17 +264,15 @@ class TransactionStore:
         now = time.time()
         for key, intent in intents:
             content = (pinned, intent.to, intent.data, str(intent.value))
-            for row in database.execute("SELECT * FROM transactions WHERE key = ?", (key,)):
-                if (row["pinned"], row["recipient"], row["data"], row["value"]) != content or row["filler"]:
-                    raise KeyReusedError(key)
-                if row["state"] == State.REFUSED:  # one that comes again takes its turn anew
-                    database.execute("DELETE FROM transactions WHERE key = ?", (key,))
-                    break
-            else:
-                if database.execute("SELECT 1 FROM transactions WHERE key = ?", (key,)).fetchone():
-                    continue
-            values = (key, pinned, None, None, intent.to, intent.data, str(intent.value), intent.gas)
-            database.execute(_INSERT, (*values, State.QUEUED, False, now))
+            values = (key, pinned, None, None, *content[1:], intent.gas, State.QUEUED, False, now)
+            if database.execute(f"{_INSERT} ON CONFLICT DO NOTHING", values).rowcount:
+                continue
+            row = database.execute("SELECT * FROM transactions WHERE key = ?", (key,)).fetchone()
+            if (row["pinned"], row["recipient"], row["data"], row["value"]) != content or row["filler"]:
+                raise KeyReusedError(key)
+            if row["state"] == State.REFUSED:  # one that comes again takes its turn anew
+                database.execute("DELETE FROM transactions WHERE key = ?", (key,))
+                database.execute(_INSERT, values)
 
     def sign(self, database: sqlite3.Connection, signed: Sequence[tuple[Transaction, str, int, int, Attempt]]) -> bool:
         """Keep queued transactions as signed: each with account, nonce, gas and its first attempt.
@@ -284,18 +281,17 @@ class TransactionStore:
             Whether they are kept: none is where another process has taken one of them, or one of the nonces.
         """
         database.execute("SAVEPOINT signing")
-        for transaction, account, nonce, gas, _ in signed:
-            try:
-                kept = database.execute(
-                    "UPDATE transactions SET state = 'sent', account = ?, nonce = ?, gas = ?, reason = NULL"
-                    " WHERE number = ? AND state = 'queued'",
-                    (account, nonce, gas, transaction.number),
-                ).rowcount
-            except sqlite3.IntegrityError:  # of the nonce
-                kept = 0
-            if not kept:
-                database.execute("ROLLBACK TO signing")
-                return False
+        try:
+            kept = database.executemany(
+                "UPDATE transactions SET state = 'sent', account = ?, nonce = ?, gas = ?, reason = NULL"
+                " WHERE number = ? AND state = 'queued'",
+                [(account, nonce, gas, transaction.number) for transaction, account, nonce, gas, _ in signed],
+            ).rowcount
+        except sqlite3.IntegrityError:  # of the nonce
+            kept = 0
+        if kept < len(signed):
+            database.execute("ROLLBACK TO signing")
+            return False
         self._keep(database, [(transaction.number, attempt) for transaction, *_, attempt in signed])
         return True
 
@@ -370,25 +366,28 @@ class TransactionStore:
         )
 
 
-def _transaction(row: sqlite3.Row) -> Transaction:
+def _transaction(row: sqlite3.Row, attempts: Iterable[Attempt] = ()) -> Transaction:
+    number, key, pinned, account, nonce, to, data, value, gas, state, mined_by, *rest = row
+    block, block_hash, gas_used, reason, filler, received = rest
     return Transaction(
-        row["number"],
-        row["key"],
-        row["pinned"],
-        row["account"],
-        row["nonce"],
-        row["recipient"],
-        row["data"],
-        int(row["value"]),
-        row["gas"],
-        State(row["state"]),
-        row["mined_by"],
-        row["block"],
-        row["block_hash"],
-        row["gas_used"],
-        row["reason"],
-        bool(row["filler"]),
-        row["received"],
+        number=number,
+        key=key,
+        pinned=pinned,
+        account=account,
+        nonce=nonce,
+        to=to,
+        data=data,
+        value=int(value),
+        gas=gas,
+        state=State(state),
+        mined_by=mined_by,
+        block=block,
+        block_hash=block_hash,
+        gas_used=gas_used,
+        reason=reason,
+        filler=bool(filler),
+        received=received,
+        attempts=tuple(attempts),
     )
 
 
