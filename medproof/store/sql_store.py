@@ -35,7 +35,7 @@ from medproof.store.batches import Batches
 from medproof.store.database import Database
 from medproof.store.keys import KeyRing, new_key, padded, seal, unseal
 from medproof.store.records import MAX_PAGE, Entry, Erasure, Page, Query, RecordStore, StoredRecord
-from medproof.store.schema import erasures, pointer_places, record_keys, records, settings, upgrade
+from medproof.store.schema import access_logs, erasures, pointer_places, record_keys, records, settings, upgrade
 
 __all__ = ["Prepared", "SqlStore"]
 
@@ -326,6 +326,11 @@ class SqlStore(RecordStore):
         with self.database.reading() as connection:
             used = set(connection.execute(select(record_keys.c.master).distinct()).scalars())
             return frozenset(used | set(connection.execute(select(settings.c.master)).scalars()))
+
+    def access_logs(self) -> tuple[int, ...]:
+        """The numbers of the access logs that are kept beside the records."""
+        with self.database.reading() as connection:
+            return tuple(connection.execute(select(access_logs.c.log).order_by(access_logs.c.log)).scalars())
 
     # -- reading --------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,23 @@ import subprocess
 import sys
 import time
 import types
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
+from medproof import hashing
+from medproof.access import Access
+from medproof.access.entry_log import EntryLog
 from medproof.client import MedProof
+from medproof.client.record_pointers import PointerKey
+from medproof.errors import MasterKeyError
 from medproof.gateway import GatekeeperClient
+from medproof.policy.codes import Action, DataClass, Purpose, ResearchUse
 from medproof.signing import LocalSigner
+from medproof.store import KeyRing, MasterKey, SqlStore
 from scripts.local_chain import ROOT, LocalChain
 from tests.sdk.cli.conftest import PASSWORD, Run
 from tests.sdk.gateway.conftest import TREATMENT, observation
@@ -110,3 +119,48 @@ def test_it_serves_until_it_is_ended(
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_a_leaked_master_key_opens_nothing_any_more(run: Run, here: Path, suite: MedProof, clinic: LocalSigner) -> None:
+    for name in ("old.key", "new.key"):
+        assert run("gateway", "key", name).code == 0
+    old, new = (KeyRing(MasterKey.from_file(here / name)) for name in ("old.key", "new.key"))
+    record = observation(id="one")
+    sealed = hashing.seal(record.content)
+    who = {"custodian": clinic.address, "domain": suite.access_log.domain}
+    with closing(SqlStore(here / "records.db", old)) as store:
+        pointer = PointerKey(clinic.address, clinic.address, sealed.commitment)
+        store.put(pointer, record, sealed.salt, data_class=DataClass.LABORATORY)
+        EntryLog(store.database, old, signer=clinic, number=4, **who).add(access())
+    rotate = ("gateway", "rotate", "--store", "records.db", "--master-key", "new.key", "--of", clinic.address)
+    assert run(*rotate).code == 2  # no retired key is named
+    assert "is needed and not at hand" in run(*rotate, "--retired", "new.key").err
+    said = run(*rotate, "--retired", "old.key", "--json").document
+    assert said == {"rotated": 2, "master": new.current.id}
+    assert run(*rotate, "--retired", "old.key", "--json").document["rotated"] == 0
+    with closing(SqlStore(here / "records.db", new)) as store:
+        assert store.get("Observation", "one").resource.content == record.content
+        [entry] = EntryLog(store.database, new, number=4, **who).entries()
+        assert entry.opening is not None
+        assert store.access_logs() == (4,)
+    with pytest.raises(MasterKeyError):
+        SqlStore(here / "records.db", old)
+
+
+def access() -> Access:
+    return Access(
+        when=datetime.now(UTC),
+        account="0x" + "11" * 20,
+        party=None,
+        signed="0x" + "22" * 32,
+        purposes=Purpose.TREAT,
+        actions=Action.ACCESS,
+        research=ResearchUse(0),
+        action="read",
+        subject=None,
+        records=(),
+        permitted=False,
+        reason="NOTHING",
+        block=None,
+        block_hash=None,
+    )
