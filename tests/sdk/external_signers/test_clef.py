@@ -73,6 +73,9 @@ def test_a_transaction_is_what_a_keystores_account_would_sign(
     assert signer.sign_transaction(transaction) == bytes(account.sign_transaction(meant).raw_transaction)
 
 
+FACTORY_CALL = "0x" + "5a" * 32 + "60" * 100
+
+
 def greatest(kinds: Mapping[str, str], members: str) -> dict[str, Any]:
     """The greatest values that a message's members hold."""
     values = {"address": TO, "bool": True, "string": "é", "bytes": b"\0\1", "bytes32": b"\xab" * 32}
@@ -139,3 +142,9 @@ def test_an_account_that_it_does_not_have(attended: Clef) -> None:
     signer = external_signer(f"clef:{attended.url}#{TO}")
     with pytest.raises(ExternalSignerError, match="refuses"):
         signer.sign_transaction(DYNAMIC)
+
+
+def test_what_it_cannot_show_it_refuses(signer: RemoteSigner) -> None:
+    """As it is started without --advanced: a creation through a factory is no call of a function."""
+    with pytest.raises(ExternalSignerError, match=r"Transaction data is not valid ABI|could not be found"):
+        signer.sign_transaction({**DYNAMIC, "value": 0, "data": FACTORY_CALL})
