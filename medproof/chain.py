@@ -427,18 +427,53 @@ class Chain:
             to_block: last block, inclusive; the newest where none is given.
         """
         kind = getattr(contract.events, name)()
+        given = dict(filters) if filters else None
+        return self._by_ranges(from_block, to_block, lambda first, last: _logs(kind, first, last, given))
+
+    def all_events(
+        self,
+        contracts: Sequence[Contract],
+        *,
+        topics: Sequence[str | None] = (),
+        from_block: int = 0,
+        to_block: int | None = None,
+    ) -> Iterator[Event]:
+        """All events of several contracts, oldest first, asked for together; see `events`.
+
+        Args:
+            contracts: the emitting contracts.
+            topics: what indexed arguments have to be, by their places from the first on, as words of 0x and 64 digits;
+                None for whatever they are.
+            from_block: first block, inclusive.
+            to_block: last block, inclusive; the newest where none is given.
+        """
+        wanted: dict[str, Any] = {"address": [one.address for one in contracts], "topics": [None, *topics]}
+        return self._by_ranges(from_block, to_block, lambda first, last: self._all_logs(contracts, wanted, first, last))
+
+    def _all_logs(self, contracts: Sequence[Contract], wanted: Mapping[str, Any], first: int, last: int) -> list[Event]:
+        asked = cast(Any, {**wanted, "fromBlock": first, "toBlock": last})
+        try:
+            logs = _ask(lambda: self.web3.eth.get_logs(asked))
+        except NodeError as error:
+            raise NodeError(f"The node gave no logs of blocks {first} to {last}: {error}") from error.__cause__
+        found = [event for contract in contracts for event in decode_logs(contract, logs)]
+        return sorted(found, key=lambda event: (event.block, event.index))
+
+    def _by_ranges(
+        self, from_block: int, to_block: int | None, read: Callable[[int, int], Sequence[Event]]
+    ) -> Iterator[Event]:
         last = self.block_number() if to_block is None else to_block
         size, answered = _LOG_RANGE, 0
         while from_block <= last:
             until = min(from_block + size - 1, last)
             try:
-                logs = _logs(kind, from_block, until, dict(filters) if filters else None)
+                found = read(from_block, until)
             except NodeError as error:
                 if until == from_block or isinstance(error.__cause__, requests.ConnectionError):
                     raise
                 size, answered = max(1, (until - from_block + 1) // 2), 0
                 continue
-            yield from logs
+            yield from found
             from_block = until + 1
             answered += 1
             if answered % _LOG_PATIENCE == 0:  # what was refused may have been a crowded place, not a rule

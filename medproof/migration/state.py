@@ -152,7 +152,8 @@ def read_state(
         NodeError: nobody answers.
     """
     at = suite.chain.block("latest" if block is None else block)
-    return _Reader(suite, events or ChainEvents(suite, at.number), at, subject, shared, progress).state()
+    told = events or ChainEvents(suite, at.number, whole=subject is None)
+    return _Reader(suite, told, at, subject, shared, progress).state()
 
 
 Key = tuple[Any, ...]

@@ -12,6 +12,7 @@ from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment
 from medproof.errors import NodeError
+from medproof.policy.codes import DataClass
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, OddNode, odd_node
@@ -144,3 +145,28 @@ def test_logs_that_are_none(node: LocalChain, suite: MedProof, log: object) -> N
 
     with odd_node(answer, upstream=node.url) as server, pytest.raises(NodeError):
         groups_through(server, suite)
+
+
+def test_all_events_of_several_contracts_come_together_through_any_limit(
+    node: LocalChain, suite: MedProof, groups: list[str], patient: LocalSigner, clinic: LocalSigner
+) -> None:
+    suite.record_pointers.post(patient.address, DataClass.NOTE, b"\x09" * 32, sender=clinic)
+    with odd_node(
+        lambda call: limited(call, 7, lambda call: call.error("block range too large")), upstream=node.url
+    ) as server:
+        asking = MedProof(Chain.connect(server.url), suite.deployment)
+        contracts = [asking.registrar.contract, asking.record_pointers.contract]
+        found = [*asking.chain.all_events(contracts)]
+        word = "0x" + patient.address[2:].lower().zfill(64)
+        about = [*asking.chain.all_events(contracts, topics=[word])]
+    one_by_one = [
+        event
+        for client, names in (
+            (suite.registrar, ("GroupCreated", "PartyAccredited")),
+            (suite.record_pointers, ("PointerPosted",)),
+        )
+        for name in names
+        for event in client.events(name)
+    ]
+    assert found == sorted(one_by_one, key=lambda event: (event.block, event.index))
+    assert about == found[-1:]
