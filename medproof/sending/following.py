@@ -18,6 +18,7 @@ from medproof.sending.work import Watcher, Work
 
 __all__ = ["follow", "overdue"]
 
+_LOOKED_BACK = 1_000  # blocks with transactions, where what was final has to be looked at again
 _FILLING_GAS = 21_000  # of a transaction that does nothing
 _LOG = logging.getLogger(__name__)
 
@@ -35,11 +36,12 @@ def follow(work: Work, look: Look, fees: Mapping[str, int]) -> tuple[list[Transa
     """
     _reopen(work, look)
     under_way = work.store.under_way(list(work.senders))
-    if not under_way:
+    undone = _undone(work)
+    if not under_way and not undone:
         return [], []
     mined = [one for one in under_way if one.state is State.MINED]
     hashes = work.node.hashes({one.block for one in mined if one.block is not None})
-    gone = [one for one in mined if hashes[one.block or 0] != one.block_hash]
+    gone = [one for one in mined if hashes[one.block or 0] != one.block_hash] + undone
     sent = [one for one in under_way if one.state is State.SENT]
     # Nothing is in a block whose nonce the chain does not count yet.
     asked = [one for one in (*sent, *gone) if one.where[1] < look.accounts[one.where[0]].mined]
@@ -95,6 +97,21 @@ def _failure(work: Work, transaction: str) -> str:
     except MedProofError as error:
         return str(error)
     return "It failed on the chain, and the node does not say why."
+
+
+def _undone(work: Work) -> list[Transaction]:
+    """What was final, and is on a branch that the chain has left: a reorganisation deeper than was asked for.
+
+    A block that stands has all before it stand, too: one question shows that there is none.
+    """
+    for most in (1, _LOOKED_BACK):
+        kept = work.store.final_blocks(most)
+        hashes = work.node.hashes(kept)
+        gone = [number for number, hash_ in kept.items() if hashes[number] not in (None, hash_)]
+        if not gone:
+            return []
+    _LOG.error("a reorganisation deeper than %d blocks", work.chain.confirmations)
+    return work.store.final_in(gone, list(work.senders))
 
 
 def _is_deep(work: Work, look: Look, block: int) -> bool:

@@ -107,6 +107,7 @@ class TransactionManager:
             progress=progress,
         )
         self._turn = threading.Lock()
+        self._looked = time.monotonic()  # when the chain was asked last
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -242,7 +243,8 @@ class TransactionManager:
             Nothing is lost in any of these: what was begun goes on with the next run.
         """
         with self._turn:
-            if self._work.senders and self._is_open():
+            if self._work.senders and (self._is_open() or time.monotonic() - self._looked >= self._work.patience):
+                self._looked = time.monotonic()
                 look = self._work.node.look(self.accounts)
                 fees = self.chain.fees()
                 under_way, missing = follow(self._work, look, fees)

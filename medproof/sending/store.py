@@ -49,6 +49,7 @@ _TABLES = (
     )""",
     "CREATE UNIQUE INDEX nonces ON transactions (account, nonce) WHERE nonce IS NOT NULL",
     "CREATE INDEX transactions_in_state ON transactions (state, pinned, number)",
+    "CREATE INDEX transactions_by_block ON transactions (block) WHERE block IS NOT NULL",
     """CREATE TABLE attempts (
         hash TEXT PRIMARY KEY,
         number INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
@@ -214,6 +215,19 @@ class TransactionStore:
         """All of an account that are final, from this nonce on."""
         where = "state IN ('confirmed', 'failed', 'refused') AND account = ? AND nonce >= ? ORDER BY nonce"
         return self._transactions(where, account, nonce)
+
+    def final_blocks(self, most: int) -> dict[int, str]:
+        """The newest blocks in which something became final, their hashes by their numbers."""
+        query = (
+            "SELECT DISTINCT block, block_hash FROM transactions"
+            " WHERE block IS NOT NULL AND state NOT IN ('sent', 'mined') ORDER BY block DESC LIMIT ?"
+        )
+        return {row["block"]: row["block_hash"] for row in self.rows(query, most)}
+
+    def final_in(self, blocks: Iterable[int], accounts: Sequence[str]) -> list[Transaction]:
+        """What these accounts sent and became final in these blocks."""
+        where = f"block {_AMONG} AND state NOT IN ('sent', 'mined') AND account {_AMONG}"
+        return self._transactions(where, json.dumps(list(blocks)), json.dumps(list(accounts)))
 
     def queued(self, pinned: str | None, most: int) -> list[Transaction]:
         """The first that wait for this account, or for any, in order of submission."""

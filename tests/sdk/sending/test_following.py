@@ -251,6 +251,30 @@ def test_reorganisation_into_another_block(chain: Chain, node: LocalChain, open_
     assert diary(manager) == ["mined 1", "unmined", "mined 1"]
 
 
+def test_reorganisation_deeper_than_was_asked_for(chain: Chain, open_manager: Open) -> None:
+    manager = open_manager(watcher=Diary(), patience=0.0)
+    manager.store.rows(Diary.TABLE)
+    before = manager.submit(GIFT, key="before")
+    manager.wait([before])
+    snapshot = rpc(chain, "evm_snapshot")
+    keys = manager.submit_many([GIFT] * 3)
+    manager.wait(keys)
+    stands = manager.status(before)
+    rpc(chain, "evm_revert", snapshot)
+    for _ in range(4):
+        rpc(chain, "evm_mine")
+    assert manager.run_once() == 3  # nothing was open: it looks now and then
+    assert [manager.status(key).state for key in keys] == [State.SENT] * 3
+    manager.wait(keys)
+    assert manager.status(before) == stands
+    assert chain.balance(SOMEBODY) == 4
+    assert diary(manager)[2:] == [
+        *["mined 1", "settled confirmed"] * 3,
+        *["unmined"] * 3,
+        *["mined 1", "settled confirmed"] * 3,
+    ]
+
+
 # -- an account that others use ---------------------------------------------------------------------------------
 
 
