@@ -123,7 +123,7 @@ def plan(options: ReadingOptions) -> None:
     _show_findings(output, found.findings(Kind.STUCK, Kind.WIDER))
     if found.old.left:
         stays = ", ".join(f"{count:,} {what}" for what, count in found.old.left.items() if count)
-        output.say(f"In the old deployment stays, for docs/migrating.md to say how: {stays or 'nothing'}.")
+        output.say(f"Stays in the old deployment: {stays or 'nothing'}.")
 
 
 @app.command(epilog="Example: medproof migrate export --for authority --from old.json --to new.json --out todo.json")

@@ -162,7 +162,7 @@ def test_all_events_of_several_contracts_come_together_through_any_limit(
     one_by_one = [
         event
         for client, names in (
-            (suite.registrar, ("GroupCreated", "PartyAccredited")),
+            (suite.registrar, ("AuthorityUpdated", "GroupCreated", "PartyAccredited")),
             (suite.record_pointers, ("PointerPosted",)),
         )
         for name in names
