@@ -96,6 +96,9 @@ bench-surviving: ## What is lost where nodes die and part, and the time until al
 	@$(PYTHON3) scripts/setup.py --network
 	@exec $(TOOLS) $(PYTHON) bench/surviving.py $(ARGS)
 
+bench-sending: setup ## Transactions a second through the manager, beside a plain loop and the node's ceiling (some minutes)
+	@exec $(PYTHON) bench/sending.py $(ARGS)
+
 bench-serving: setup ## Serve records with consent checks and without, from both stores, to 1, 8 and 64 clients
 	@exec $(PYTHON) bench/serving.py $(ARGS)
 
