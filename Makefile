@@ -10,7 +10,7 @@ CHAIN := $(PYTHON) scripts/local_chain.py --
 export BUNDLE DATA URL ARGS KEYSTORE ADMIN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-deploying bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-serving bench-sizing bench-surviving fraud-report vendor brownie clean distclean
+.PHONY: help setup demo deploy test test-deep fuzz test-engines test-browser test-network coverage lint format build bench bench-claims bench-cohorts bench-deploying bench-evidence bench-idash bench-exports bench-indexing bench-merkle bench-permissions bench-sending bench-serving bench-sizing bench-surviving fraud-report vendor brownie clean distclean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
