@@ -188,9 +188,9 @@ def _functions(authority: Authority, deployment: Deployment) -> Finding:
     }
     wrong = [
         f"{role.contract}.{signature.partition('(')[0]}"
-        for role in ROLES
-        for signature in role.functions
-        if authority.role_of(deployment.address(role.contract), signature) != role.number
+        for role, needed in authority.needed(deployment).items()
+        for signature, number in needed.items()
+        if number != role.number
     ]
     for event in authority.events("TargetFunctionRoleUpdated"):  # what no role of the suite is for
         target, selector = event.arguments["target"], bytes(event.arguments["selector"])

@@ -226,7 +226,7 @@ def _with_sent(
 
 def _entry_of(chain: Chain, creation: Creation, receipt: Receipt | None) -> Deployed:
     """What the manifest keeps of a contract that stands; created by another where there is no receipt."""
-    code_hash = artifact(creation.name).code_hash(chain.code(creation.address))
+    code_hash = artifact(creation.name).expected_code_hash  # as it is checked to be
     entry = Deployed(
         creation.arguments, "", creation.address, code_hash=code_hash, input_hash=input_hash(creation.name)
     )

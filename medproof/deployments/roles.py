@@ -92,10 +92,19 @@ class Authority:
         """Whether an account has a role now."""
         return self.access(number, account)[0]
 
-    def role_of(self, target: str, signature: str) -> int:
-        """The number of the role that a function needs; the admin's where none was set."""
-        selector = function_signature_to_4byte_selector(signature)
-        return int(self.ask("getTargetFunctionRole", target, selector)) if self.stands else ADMIN_ROLE
+    def needed(self, deployment: Deployment) -> dict[Role, dict[str, int]]:
+        """The number of the role that each function of a role of the suite needs; the admin's where none was set."""
+        asked = [(role, signature) for role in ROLES for signature in role.functions]
+        calls = [
+            bytes.fromhex(self._data("getTargetFunctionRole", deployment.address(role.contract), _selector(one))[2:])
+            for role, one in asked
+        ]
+        block = self._chain.block_number()
+        said = self._chain.read_each(self.contract, calls, answer=32, block=block) if self.stands else []
+        found: dict[Role, dict[str, int]] = {role: {} for role in ROLES}
+        for at, (role, signature) in enumerate(asked):
+            found[role][signature] = int.from_bytes(said[at], "big") if said else ADMIN_ROLE
+        return found
 
     def granted(self) -> dict[int, tuple[str, ...]]:
         """Whom each role was ever granted to, by the events."""
@@ -123,7 +132,7 @@ class Authority:
     def waiting(self) -> list[tuple[str, str, str, int]]:
         """What was announced and not done: who, the contract, the function's name or selector, and from when on."""
         names = {
-            function_signature_to_4byte_selector(abi_to_signature(cast(Any, entry))): entry["name"]
+            _selector(abi_to_signature(cast(Any, entry))): entry["name"]
             for entry in artifact("Authority").abi
             if entry["type"] == "function"
         }
@@ -139,7 +148,7 @@ class Authority:
 
     def call(self, what: str, function: str, *arguments: Any) -> Call:
         """A call, for whoever may make it."""
-        return Call(what, self.address, function, arguments, self._chain.call_data(self.contract, function, arguments))
+        return Call(what, self.address, function, arguments, self._data(function, *arguments))
 
     def announced(self, caller: str, call: Call) -> int:
         """From when on a caller may make a call that it announced, in seconds since 1970; 0 where it did not."""
@@ -150,10 +159,17 @@ class Authority:
         """The call that announces another, for an admin with a delay."""
         return self.call(f"announce: {call.what}", "schedule", self.address, bytes.fromhex(call.data[2:]), 0)
 
+    def _data(self, function: str, *arguments: Any) -> str:
+        return self._chain.call_data(self.contract, function, arguments)
+
     def together(self, calls: Sequence[Call]) -> str:
         """The data of one transaction that makes several calls, all or none."""
         data = [bytes.fromhex(call.data[2:]) for call in calls]
-        return self._chain.call_data(self.contract, "multicall", (data,))
+        return self._data("multicall", data)
+
+
+def _selector(signature: str) -> bytes:
+    return function_signature_to_4byte_selector(signature)
 
 
 def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
@@ -167,13 +183,12 @@ def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
     }
     granted = authority.granted() if deployment.handed_over else {}
     calls = []
-    for role in ROLES:
+    for role, needed in authority.needed(deployment).items():
         if role.number not in labels if deployment.handed_over else labels.get(role.number) != role.label:
             calls.append(authority.call(f"label role {role.label}", "labelRole", role.number, role.label))
         target = deployment.address(role.contract)
-        needed = {signature: authority.role_of(target, signature) for signature in role.functions}
         wrong = (ADMIN_ROLE,) if deployment.handed_over else {*needed.values()} - {role.number}
-        missing = tuple(function_signature_to_4byte_selector(one) for one, number in needed.items() if number in wrong)
+        missing = tuple(_selector(one) for one, number in needed.items() if number in wrong)
         if missing:
             what = f"let role {role.label} call {role.contract}"
             calls.append(authority.call(what, "setTargetFunctionRole", target, missing, role.number))

@@ -67,6 +67,8 @@ def read_safe(chain: Chain, address: str) -> Safe | None:
         owners = tuple(str(owner) for owner in chain.call(contract, "getOwners", ())) if threshold else ()
     except (ContractError, UnknownRevertError, NodeError):
         return None
+    if not version:  # something else that answers whatever it is asked
+        return None
     if not 1 <= threshold <= len(set(owners)):
         raise DeploymentError(
             f"The Safe at {address} takes {threshold} signatures of {len(set(owners))} owners: "

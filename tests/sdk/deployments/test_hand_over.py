@@ -144,6 +144,21 @@ def test_a_contract_that_is_no_safe_has_to_be_said(waiting: Counting, manifest: 
     assert "has no admin" in planned.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "600160005260206000f3",  # answers one to everything
+        "00",  # stops at once, without an answer
+        "60006000fd",  # refuses everything
+        "602060005260406000f3",  # an empty text, and no owners
+        "600060005260ff6000f3",  # nothing but zeros
+    ],
+)
+def test_whatever_answers_is_no_safe(code: str, waiting: Counting) -> None:
+    rpc(waiting, "evm_setAccountCode", funded(11).address, "0x" + code)
+    assert read_safe(waiting, funded(11).address) is None
+
+
 def test_an_account_that_lends_itself_code_is_an_account(waiting: Counting, tmp_path: Path) -> None:
     """EIP-7702: there is code, and still one key has it all. It must accept."""
     rpc(waiting, "evm_setAccountCode", funded(11).address, "0xef0100" + "11" * 20)
