@@ -200,7 +200,7 @@ class Scene:
     def gatekeeper(self, number: int) -> None:
         """The clinic's gatekeeper at a node, deciding by its newest block, and a reader who keeps asking it."""
         suite = self.suite(number)
-        path = shutil.copy(self.custody.records, self.folder / "records.db")
+        path = shutil.copy(self.custody.records, self.folder / f"records-{number}.db")
         store = self._open.enter_context(contextlib.closing(SqlStore(path, KEYS)))
         origin = self._open.enter_context(serving(suite, store)).settings.origin
 

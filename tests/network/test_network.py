@@ -254,7 +254,7 @@ def test_a_node_that_lags_by_hundreds_of_blocks(tmp_path: Path) -> None:
         custody = Custody.prepare(through(network, 0, deployment), tmp_path)
         before = events_of(through(network, 0, deployment))
         network.agree()
-        scene = Scene(network, deployment, custody, make(tmp_path / "scene"), before=before)
+        scene = Scene(network, deployment, custody, tmp_path, before=before)
         end.callback(scene.close)
         scene.work(lambda: seal(first, 1))
         relayer = scene.relayer(0, 5)
@@ -290,9 +290,3 @@ def seal(node: Node, blocks: int) -> None:
         node.rpc("eth_sendTransaction", {"from": node.address, "to": node.address})
         while node.block() == now:
             time.sleep(0.002)
-
-
-def make(folder: Path) -> Path:
-    """A folder that is there."""
-    folder.mkdir()
-    return folder
