@@ -25,6 +25,7 @@ from medproof.gateway.routes.records import record_routes
 from medproof.gateway.service import Gatekeeper
 from medproof.gateway.telemetry import METHODS, RequestMetrics, Telemetry
 from medproof.metrics import Metrics
+from medproof.sending.telemetry import show_transactions
 
 __all__ = ["create_app"]
 
@@ -80,12 +81,10 @@ def create_app(gatekeeper: Gatekeeper, *, routers: Sequence[APIRouter] = ()) -> 
 
 def _metrics(gatekeeper: Gatekeeper) -> Metrics:
     """The gatekeeper's numbers, those included that are asked for when they are read."""
-    metrics, poster, anchorer, readings = (
-        Metrics("gateway"),
-        gatekeeper.poster,
-        gatekeeper.anchorer,
-        gatekeeper.readings,
-    )
+    metrics, manager = Metrics("gateway"), gatekeeper.manager
+    poster, anchorer, readings = gatekeeper.poster, gatekeeper.anchorer, gatekeeper.readings
+    if manager is not None:
+        show_transactions(metrics, manager.counts)
     metrics.gauge("pointers_open", "Pointers to post, or not confirmed yet.", lambda: poster.open if poster else 0)
     behind = "Entries of the access log that are in no anchored batch yet."
     metrics.gauge("entries_not_anchored", behind, lambda: anchorer.behind() if anchorer else 0)

@@ -10,10 +10,9 @@ from medproof.errors import MedProofError
 from medproof.metrics import Metrics, Pulse
 from medproof.relayer.queue import Fate, State
 from medproof.relayer.service import Relayer, error_name
+from medproof.sending.telemetry import show_transactions
 
 __all__ = ["RelayingMetrics"]
-
-_HAPPENED = ("replaced", "resent", "lost")
 
 
 class RelayingMetrics:
@@ -31,9 +30,7 @@ class RelayingMetrics:
         """Ask a relayer and its chain for what stands, whenever the numbers are read."""
         gauge, gauges = self.metrics.gauge, self.metrics.gauges
         gauges("messages", "Messages, by how far they are.", "state", lambda: _by_name(relayer))
-        gauges("transactions", "Their transactions, by how far they are.", "state", lambda: _standing(relayer))
-        said = "Transactions that were replaced, sent again, or lost their nonce to another, since the start."
-        gauges("transaction_events", said, "event", lambda: _happened(relayer))
+        show_transactions(self.metrics, relayer.transactions)
         gauge("oldest_open_seconds", "How long the oldest waits that is not final.", lambda: self._age(relayer))
         gauge("stuck_batches", "Batches in no block whose fees may not rise.", lambda: len(relayer.stuck()))
         gauge("fee_wei", "The most that the chain asks for a unit of gas now.", chain.highest_price)
@@ -61,11 +58,3 @@ class RelayingMetrics:
 
 def _by_name(relayer: Relayer) -> dict[str, float]:
     return {str(state): many for state, many in relayer.counts().items()}
-
-
-def _standing(relayer: Relayer) -> dict[str, float]:
-    return {name: many for name, many in relayer.transactions().items() if name not in _HAPPENED}
-
-
-def _happened(relayer: Relayer) -> dict[str, float]:
-    return {name: many for name, many in relayer.transactions().items() if name in _HAPPENED}

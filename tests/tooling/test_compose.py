@@ -319,7 +319,7 @@ def names_shown() -> set[str]:
     chain: Any = SimpleNamespace(highest_price=lambda: 1, balance=lambda account: 1)
     relaying = RelayingMetrics()
     relaying.watch(relayer, chain)
-    gatekeeper: Any = SimpleNamespace(poster=None, anchorer=None, readings=None)
+    gatekeeper: Any = SimpleNamespace(manager=SimpleNamespace(counts=dict), poster=None, anchorer=None, readings=None)
     serving = gateway_metrics(gatekeeper)
     RequestMetrics(serving)
     text = b"".join(one.text() for one in (FollowingMetrics(indexed).metrics, relaying.metrics, serving)).decode()

@@ -54,6 +54,7 @@ class Custody:
 
     suite: MedProof
     where: Path | str
+    queue: Path
     clinic: LocalSigner
     writer: LocalSigner
     log_number: int = 0
@@ -66,6 +67,7 @@ class Custody:
             refresh=0.0,
             batch_wait=0.0,
             anchor_interval=3600.0,
+            queue=self.queue,
         )
         clock = Clock()
         self.store = SqlStore(self.where, KEYS, patience=5.0)
@@ -89,6 +91,7 @@ class Custody:
 
     def close(self) -> None:
         self.gatekeeper.stop()
+        self.gatekeeper.close()
         self.store.close()
         self.log.close()
 
@@ -174,7 +177,7 @@ def test_backed_up_while_in_use_destroyed_and_restored_elsewhere(
     # -- in use ---------------------------------------------------------------------------------------------------
     with closing(Relayer(suite, running / "relay.db", relayer)) as work:
         id_ = work.submit(message)
-    custody = Custody(suite, where, clinic, relayer)
+    custody = Custody(suite, where, running / "gateway.db", clinic, relayer)
     promises: list[Promise] = []
     device, reader = custody.client(relayer, []), custody.client(second_clinic, promises)
     ids = [str(device.create(patient.address, observation()).record.id) for _ in range(2)]
@@ -198,7 +201,7 @@ def test_backed_up_while_in_use_destroyed_and_restored_elsewhere(
         while len(later) < 2:
             time.sleep(0.01)
         taken = later[:]
-        kept = [str(where), *(str(running / name) for name in ("relay.db", "suite.json", "clinic.json"))]
+        kept = [str(where), *(str(running / name) for name in ("gateway.db", "relay.db", "suite.json", "clinic.json"))]
         Backup.create(safe, kept)
         while len(later) < len(taken) + 2:
             time.sleep(0.01)
@@ -217,10 +220,10 @@ def test_backed_up_while_in_use_destroyed_and_restored_elsewhere(
     number = 0
     if anchored_since:  # the chain knows of entries that are lost: the log cannot go on as if they had never been
         with pytest.raises(AnchorMismatchError, match="go on under a new number"):
-            Custody(suite, restored / "records.db", signer, relayer)
+            Custody(suite, restored / "records.db", restored / "gateway.db", signer, relayer)
         number = 4  # 1 to 3 are readings, receipts and documents
         suite.access_log.open(number, LOG_KEY.address, sender=signer)
-    custody = Custody(suite, elsewhere or restored / "records.db", signer, relayer, number)
+    custody = Custody(suite, elsewhere or restored / "records.db", restored / "gateway.db", signer, relayer, number)
     reader = custody.client(second_clinic, promises)
 
     # Records are served, with the same proofs, and what was taken before the backup began is among them.

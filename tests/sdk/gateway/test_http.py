@@ -63,6 +63,7 @@ def test_metrics_are_for_operators_and_count_nothing_hidden(
     assert numbers["medproof_gateway_refusals_total", frozenset({("code", "CREDENTIALS_MISSING")})] == 1
     assert numbers["medproof_gateway_request_seconds_count", frozenset()] == 1
     assert numbers["medproof_gateway_pointers_open", frozenset()] == 0
+    assert numbers["medproof_gateway_transactions", frozenset({("state", "confirmed")})] == 1
     for header in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-IP"):  # a proxy on the operator's own machine
         assert operator.get(f"{ORIGIN}/metrics", headers={header: "203.0.113.9"}).status_code == 404
 
