@@ -157,7 +157,7 @@ def sign(
     subject: Annotated[str | None, Option(metavar="ADDRESS", help="The subject, where its delegate signs.")] = None,
     lifetime: Annotated[
         int, Option(min=1, max=10 * 366 * 86400, metavar="SECONDS", help="How long the messages count.")
-    ] = 30 * 86400,
+    ] = 7 * 86400,
     yes: Annotated[bool, Option("--yes", help="Sign without being asked.")] = False,
 ) -> None:
     """Sign anew what you said to the old deployment, after it was read from there again and shown to you.
@@ -369,7 +369,7 @@ def _signers(
 
 def _act(both: _Both, acting: str, who: KeyOptions, queue: Path | None, output: Output) -> list[Json]:
     actor = AUTHORITY if acting == AUTHORITY else account("--as", acting)
-    manager = TransactionManager(both.new.chain, queue or Path("migration.steps"), [party(who)])  # type: ignore[list-item]
+    manager = TransactionManager(both.new.chain, queue or Path("migration.steps"), [party(who)])
     try:
         with output.counting("Taking steps", "steps") as count:
             compare = partial(both.compare, output)
@@ -384,7 +384,7 @@ def _relay(both: _Both, files: list[Path], relay: RelayOptions, queue: Path | No
     if by is None:
         raise OptionError("--relay-as", "is missing", "Name the key file of the account that sends and pays.")
     messages = [message for path in files for message in read_messages(path)]
-    relayer = Relayer(both.new, queue or Path("migration.messages"), by)  # type: ignore[arg-type]
+    relayer = Relayer(both.new, queue or Path("migration.messages"), by)
     try:
         with output.progress("Queueing", len(messages)) as advance:
             handed = hand_over(both.old, both.new, messages, relayer, progress=advance)
