@@ -81,6 +81,7 @@ class Clinic:
         """End what is under way, and close."""
         self._server.should_exit = True
         self._thread.join()
+        self.gatekeeper.close()
         self.log.close()
         self.store.close()
 

@@ -16,6 +16,7 @@ from medproof import hashing
 from medproof.chain import Sender
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output
+from medproof.cli.sending import queued
 from medproof.cli.session import open_suite, party
 from medproof.client import MedProof
 from medproof.errors import LeafProofError, MedProofError, MerkleProofError, OptionError
@@ -58,7 +59,8 @@ def append(
         output.say(f"Appended {len(added)}, {before} were there already. The log has {found.leaves.size}.")
         about: dict[str, Json] = {"appended": len(added), "unchanged": before, "size": found.leaves.size}
         if suite is not None and sender is not None:
-            _anchor(suite, sender, found)
+            with queued(suite, sender, log) as by:
+                _anchor(suite, by, found)
             about["anchored"] = found.leaves.anchored()
             output.say(f"Anchored with {found.leaves.anchored()} entries, root 0x{found.leaves.root().hex()}.")
         else:

@@ -43,6 +43,7 @@ from medproof.cli import (
     pointers,
     prescription,
     receipts,
+    record_import,
     records,
     relay,
     research,
@@ -101,7 +102,8 @@ app = typer.Typer(
 )
 for part in (listing.app, exchange.app):
     consent.app.add_typer(part)
-records.app.add_typer(pointers.app)
+for part in (record_import.app, pointers.app):
+    records.app.add_typer(part)
 for part in (evidence.app, research_export.app):
     research.app.add_typer(part)
 for part in (claim_visit.app, claim_steps.app, claim_decisions.app, claim_review.app):

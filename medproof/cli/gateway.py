@@ -83,6 +83,14 @@ def serve(
         int,
         Option(min=1, max=10800, metavar="SECONDS", help="How often the log is anchored; promised in six times that."),
     ] = 600,
+    queue: Annotated[
+        Path | None,
+        Option(
+            metavar="FILE",
+            envvar="MEDPROOF_GATEWAY_QUEUE",
+            help="Transactions on their way, on a local disk; beside a store that is a file where none is named.",
+        ),
+    ] = None,
     batch_size: Annotated[int, Option(min=1, help="The most pointers that are posted together.")] = 256,
     batch_wait: Annotated[float, Option(min=0, metavar="SECONDS", help="How long a pointer waits for others.")] = 2.0,
     explore: Annotated[
@@ -113,6 +121,7 @@ def serve(
         documents=tuple(_document(path) for path in document or ()),
         plain_terms=frozenset(_hash(text) for text in plain_terms or ()),
         finality=int(finality) if finality.isdigit() else finality,
+        queue=queue,
         max_block_age=max_block_age or None,
         batch_size=batch_size,
         batch_wait=batch_wait,
@@ -145,7 +154,7 @@ def serve(
             trouble=lambda error: log(LOGGER, "posting", trouble=type(error).__name__),
         )
         said = f"Serving {origin} on {host}:{port}. Ctrl-C stops."
-        with _pages(suite, explore) as routers:
+        with closing(gatekeeper), _pages(suite, explore) as routers:
             ready = Output(as_json=chain.as_json)
             serve(gatekeeper, host=host, port=port, routers=routers, ready=lambda: ready.aside(said))
     finally:

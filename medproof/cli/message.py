@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from medproof.cli.documents import time_text
 from medproof.cli.encryption import EncryptionOptions, encryption_keys
 from medproof.cli.options import ChainOptions, KeyOptions, expanded
 from medproof.cli.output import ANSWER_NO, Output, harmless
+from medproof.cli.sending import queued
 from medproof.cli.session import account, database_at, known_block, open_suite, party, read_text
 from medproof.client import MedProof
 from medproof.errors import JsonError, OptionError, ReadReceiptError, RecordError
@@ -172,10 +174,8 @@ def anchor(
     output, suite = Output(as_json=chain.as_json), open_suite(chain)
     sender = party(who)
     leaves = LeafLog(database_at(log), number=number)
-    try:
-        anchored = anchor(suite, given, leaves, sender)
-    finally:
-        leaves.close()
+    with closing(leaves), queued(suite, sender, leaves.database.file) as by:
+        anchored = anchor(suite, given, leaves, by)
     output.write(file, anchored.to_json())
     at = anchored.inclusion
     output.document(json.loads(anchored.to_json()))

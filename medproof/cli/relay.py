@@ -147,7 +147,7 @@ def _run(
 
 @contextmanager
 def _relayer(suite: MedProof, by: Sequence[Sender], queue: Path, **options: Any) -> Iterator[Relayer]:
-    relayer = Relayer(suite, queue, by, **options)  # type: ignore[arg-type]
+    relayer = Relayer(suite, queue, by, **options)
     try:
         yield relayer
     finally:

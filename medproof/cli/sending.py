@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medproof.chain import Receipt
+from medproof.chain import Receipt, Sender
 from medproof.cli.documents import message_document, receipt_document
 from medproof.cli.options import SendingOptions
 from medproof.cli.output import Output
@@ -18,8 +19,10 @@ from medproof.client.contract import SignedMessage
 from medproof.errors import MessageError
 from medproof.hashing import Json, JsonObject
 from medproof.relayer import Relayer, State
+from medproof.sending import TransactionManager, queue_of
+from medproof.signing import TransactionSigner
 
-__all__ = ["deliver", "now_on", "read_messages", "tell_done", "work_off"]
+__all__ = ["deliver", "now_on", "queued", "read_messages", "tell_done", "work_off"]
 
 _PAUSE = 0.25  # seconds between rounds
 
@@ -68,6 +71,21 @@ def tell_done(output: Output, about: JsonObject, receipt: Receipt | None, said: 
     sent = None if receipt is None else receipt_document(receipt)
     output.document({**about, "sent": sent, "unchanged": receipt is None})
     output.say(f"{said}." if receipt is None else f"{said}, in block {receipt.block}: {receipt.transaction}.")
+
+
+@contextmanager
+def queued(suite: MedProof, by: Sender, beside: Path | None) -> Iterator[Sender]:
+    """An account, sending through a queue beside a file: what is repeated after a crash is not sent twice. Without a
+    file, and with an account of the node, it sends by itself.
+
+    Raises:
+        QueueError: the queue cannot be used.
+    """
+    if beside is None or not isinstance(by, TransactionSigner):
+        yield by
+        return
+    with closing(TransactionManager(suite.chain, queue_of(beside), [by])) as manager:
+        yield manager.sender()
 
 
 def read_messages(path: Path) -> list[SignedMessage]:

@@ -12,17 +12,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
 from medproof.contract_errors import BatchExists, PointerExists
-from medproof.errors import ConfirmationTimeoutError, MedProofError, StoreError
+from medproof.errors import ArgumentError, ConfirmationTimeoutError, MedProofError, StoreError
 from medproof.gateway.moment import Head
-from medproof.sending import TransactionManager
-from medproof.store import Batch, RecordStore, Single
+from medproof.sending import TransactionManager, queue_of
+from medproof.store import Batch, RecordStore, Single, SqlStore
 
-__all__ = ["Poster"]
+__all__ = ["Poster", "queue_for"]
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between rounds while something is open
 _SETTLING = 30.0  # seconds for which what is sent for good may not be on the chain as of the decisive block
@@ -222,3 +223,20 @@ class Poster:
             if self._under_way or self._following or not self._recovered:
                 return pause
             return None if longest is None else max(longest + self._wait - time.monotonic(), _SHORTEST_PAUSE)
+
+
+def queue_for(store: RecordStore, named: Path | None) -> Path:
+    """The file of a custodian's transactions: as it is named, else beside the store's.
+
+    Raises:
+        ArgumentError: none is named, and the store is in no file.
+    """
+    file = store.database.file if isinstance(store, SqlStore) else None
+    if named is not None:
+        return named
+    if file is None:
+        raise ArgumentError(
+            "The store is in no file that the queue of transactions could stand beside. Name a file on a local disk: "
+            "Settings.queue, or --queue."
+        )
+    return queue_of(file)

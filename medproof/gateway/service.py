@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from medproof import fhir
 from medproof.access.entry import Access, Ground, RecordAccess
 from medproof.access.entry_log import EntryLog
 from medproof.anchoring import Anchorer
+from medproof.chain import Sender
 from medproof.client import MedProof
 from medproof.client.record_pointers import Pointer, PointerKey
 from medproof.errors import (
@@ -27,7 +27,7 @@ from medproof.gateway.consent import Consents, Verdict
 from medproof.gateway.limits import RateLimit
 from medproof.gateway.moment import Head, Moment, unavailable
 from medproof.gateway.outcome import not_found
-from medproof.gateway.posting import Poster
+from medproof.gateway.posting import Poster, queue_for
 from medproof.gateway.proof import Proof
 from medproof.gateway.readings import Readings
 from medproof.gateway.sessions import Sessions
@@ -36,7 +36,6 @@ from medproof.gateway.taking import arrive
 from medproof.policy.evaluation import Reason
 from medproof.policy.explanation import explain
 from medproof.sending import TransactionManager
-from medproof.signing import TransactionSigner
 from medproof.store import Entry, Query, RecordStore, SqlStore, StoredRecord
 from medproof.store.mailbox import Mailbox
 
@@ -81,7 +80,7 @@ class Gatekeeper:
         store: RecordStore,
         settings: Settings,
         *,
-        sender: TransactionSigner | None = None,
+        sender: Sender | None = None,
         entry_log: EntryLog | None = None,
         audit: Callable[[Access], object] = lambda access: None,
         trouble: Callable[[MedProofError], None] = lambda error: None,
@@ -132,7 +131,9 @@ class Gatekeeper:
         )
         self.sessions = Sessions(suite, settings.origin, signature_gas=settings.signature_gas, clock=clock)
         size, wait = settings.batch_size, settings.batch_wait
-        self.manager = None if sender is None else TransactionManager(suite.chain, _queue(settings, store), [sender])
+        self.manager = (
+            None if sender is None else TransactionManager(suite.chain, queue_for(store, settings.queue), [sender])
+        )
         self.poster = (
             Poster(suite, store, self.head, self.manager, batch_size=size, batch_wait=wait, trouble=trouble)
             if self.manager is not None
@@ -487,20 +488,3 @@ class Gatekeeper:
 def _served(stored: StoredRecord, pointer: Pointer, moment: Moment, verdict: Verdict) -> Served:
     block = moment.block
     return Served(stored.resource, Proof.of(pointer, stored.salt, block.number, block.hash, verdict.reason))
-
-
-def _queue(settings: Settings, store: RecordStore) -> Path:
-    """The file of transactions: as named, else beside the store's.
-
-    Raises:
-        ArgumentError: none is named, and the store is in no file.
-    """
-    if settings.queue is not None:
-        return settings.queue
-    file = store.database.file if isinstance(store, SqlStore) else None
-    if file is None:
-        raise ArgumentError(
-            "The store is in no file that the queue of transactions could stand beside. Name a file on a local disk: "
-            "Settings.queue, or --queue."
-        )
-    return file.with_name(f"{file.name}.queue")

@@ -13,7 +13,7 @@ from typing import Any
 from eth_abi.packed import encode_packed
 from eth_utils.crypto import keccak
 
-from medproof.chain import UnclearAnswerError
+from medproof.chain import Sender, UnclearAnswerError
 from medproof.client import MedProof
 from medproof.client.contract import ContractClient, SignedMessage
 from medproof.contract_errors import CallFailed, MessageExpired
@@ -24,7 +24,6 @@ from medproof.relayer.queue import TABLES, Batch, Entry, Fate, Queue, State
 from medproof.sending import Fate as Sent
 from medproof.sending import TransactionManager, open_store
 from medproof.sending.transaction import Intent
-from medproof.signing import TransactionSigner
 
 __all__ = ["MOST_GAS", "Relayer", "error_name"]
 
@@ -47,7 +46,7 @@ class Relayer:
         self,
         suite: MedProof,
         store: Path | str,
-        senders: TransactionSigner | Sequence[TransactionSigner],
+        senders: Sender | Sequence[Sender],
         *,
         size: int = 100,
         age: float = 30.0,

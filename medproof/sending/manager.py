@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medproof.chain import Chain, Receipt
+from medproof.chain import Chain, Receipt, Sender
 from medproof.errors import (
     ArgumentError,
     ConfirmationTimeoutError,
@@ -63,7 +63,7 @@ class TransactionManager:
         self,
         chain: Chain,
         store: Path | str | TransactionStore,
-        senders: Sequence[TransactionSigner],
+        senders: Sequence[Sender],
         *,
         in_flight: int = 16,
         patience: float = 60.0,
@@ -87,19 +87,21 @@ class TransactionManager:
             QueueError: the file cannot be used.
             SigningNeededError: a sender cannot sign here, so that nothing of it could be kept before it is sent.
         """
+        signers: dict[str, TransactionSigner] = {}
         for sender in senders:
             if not isinstance(sender, TransactionSigner):
                 raise SigningNeededError(
                     f"A queue keeps each transaction before it sends it, and {sender} signs none here. "
                     "Give an account with its key, such as LocalSigner.from_keystore."
                 )
+            signers[sender.address] = sender
         kept = store if isinstance(store, TransactionStore) else open_store(chain, store)
         self.chain, self.store = chain, kept
         self._work = Work(
             chain=chain,
             node=Node(chain),
             store=kept,
-            senders={sender.address: sender for sender in senders},
+            senders=signers,
             watcher=watcher,
             in_flight=in_flight,
             patience=patience,

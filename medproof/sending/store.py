@@ -21,7 +21,7 @@ from typing import Any
 from medproof.errors import KeyReusedError, QueueError, UnknownTransactionError
 from medproof.sending.transaction import Attempt, Fate, Intent, State, Transaction
 
-__all__ = ["TransactionStore"]
+__all__ = ["TransactionStore", "queue_of"]
 
 _VERSION = 2  # of the tables below; 1 had the relayer's batches
 _LOCK_PATIENCE = 30.0  # seconds to wait for another process's change
@@ -378,6 +378,11 @@ class TransactionStore:
             "UPDATE transactions SET reason = ? WHERE number = ? AND state IN ('queued', 'sent')",
             [(reason, number) for number, reason in reasons.items()],
         )
+
+
+def queue_of(file: Path) -> Path:
+    """Where the queue is that belongs to a file, such as a record store: beside it."""
+    return file.with_name(f"{file.name}.queue")
 
 
 def _transaction(row: sqlite3.Row, attempts: Iterable[Attempt] = ()) -> Transaction:

@@ -111,8 +111,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path) -> 
 
 
 @pytest.fixture
-def settings(relayer: LocalSigner) -> Settings:
-    return Settings(ORIGIN, writers=frozenset({relayer.address}), max_block_age=None, refresh=0.0, batch_wait=0.0)
+def settings(relayer: LocalSigner, tmp_path: Path) -> Settings:
+    queue, writers = tmp_path / "records.db.queue", frozenset({relayer.address})
+    return Settings(ORIGIN, writers=writers, max_block_age=None, refresh=0.0, queue=queue, batch_wait=0.0)
 
 
 Keep = Callable[..., Gatekeeper]
@@ -137,6 +138,7 @@ def keep(
     yield build
     for one in started:
         one.stop()
+        one.close()
 
 
 @pytest.fixture
