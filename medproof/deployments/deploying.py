@@ -14,7 +14,7 @@ from medproof.chain import Chain, Receipt, Sender
 from medproof.deployments.factory import CREATION, stands
 from medproof.deployments.manifest import Deployed, Deployment
 from medproof.deployments.planning import Creation, creations, outstanding, prepare
-from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, role_calls
+from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, deployer_calls, role_calls
 from medproof.deployments.verifying import check_contract
 from medproof.errors import ContractError, DeploymentError, NodeError, TransactionFailedError, UnknownRevertError
 from medproof.standard_input import input_hash
@@ -49,7 +49,8 @@ def deploy(
         manifest: the file that keeps the record.
         admin: who is to have the Authority's admin role and every role of `ROLES`, by its checksummed address; the
             manifest's, or the sender where there is none. A contract, such as a Safe, gets them at once; an account
-            has to `accept`, and another may be named as long as it has not.
+            has to `accept`, and another may be named as long as it has not. A deployer that administers itself hands
+            over later by naming one.
         delay: seconds that the admin must announce its acts before, as the Authority enforces it; none where none is
             named.
         salt: of the addresses, 0x… and 64 digits; a random one for a new manifest where none is named.
@@ -135,6 +136,7 @@ def accept(chain: Chain, sender: Sender, *, manifest: Path | str, report: _Repor
         )
     calls = list(role_calls(authority, state))
     if sender.address != state.deployer and authority.has(ADMIN_ROLE, state.deployer):
+        calls += deployer_calls(authority, state)
         calls.append(authority.call("take the deployer's rights", "revokeRole", ADMIN_ROLE, state.deployer))
     if calls:
         state = _act(chain, sender, authority, state, calls, path, report)

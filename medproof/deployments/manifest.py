@@ -73,12 +73,18 @@ class Deployment:
     delay: int = 0  # seconds that the admin's acts must be announced before
     begun: int | None = None  # a block before anything was sent
     begun_hash: str = ""  # its hash, 0x…: whether it is still the same chain
+    offered: int = 0  # the block at which handing over began: what was granted since goes where another admin is named
     pending: str = ""  # the transaction that sets the roles, sent and not yet counted
 
     @property
     def complete(self) -> bool:
         """Whether every step is done, the hand-over included."""
         return self.roles and self.handed_over and all(self.has(name) for name in CONTRACTS)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody has administered it yet but who deploys."""
+        return not self.handed_over and self.offered == (self.begun or 0)
 
     @property
     def first_block(self) -> int:
@@ -188,11 +194,18 @@ def _entry(content: dict[str, Any]) -> Deployed:
 
 def _doubtful(deployment: Deployment) -> Iterator[tuple[str, object]]:
     """What in a manifest deploy cannot have written, and its value."""
-    for what, number in (("chain_id", deployment.chain_id), ("begun", deployment.begun), ("delay", deployment.delay)):
+    for what, number in (
+        ("chain_id", deployment.chain_id),
+        ("begun", deployment.begun),
+        ("offered", deployment.offered),
+    ):
         if number is not None and not _natural(number):
             yield what, number
-    if deployment.chain_id is None or deployment.delay is None or deployment.delay > _LONGEST_DELAY:
-        yield "chain_id or delay", deployment.delay
+    for what, number in (("chain_id", deployment.chain_id), ("offered", deployment.offered)):
+        if number is None:
+            yield what, number
+    if not _natural(deployment.delay) or deployment.delay > _LONGEST_DELAY:
+        yield "delay", deployment.delay
     for what, account in (("admin", deployment.admin), ("deployer", deployment.deployer)):
         if not is_checksum_address(account):
             yield what, account

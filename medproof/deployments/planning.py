@@ -221,10 +221,11 @@ def prepare(
             delay=delay or 0,
             begun=newest.number,
             begun_hash=newest.hash,
+            offered=newest.number,
         )
     else:
         state = _resumed(chain, Deployment.load(manifest), manifest, sender)
-        state = _renamed(state, manifest, admin=admin, delay=delay)
+        state = _renamed(chain, state, manifest, sender, admin=admin, delay=delay)
         if salt is not None and state.salt not in ("", checked_salt(salt)):
             raise DeploymentError(f"{manifest} keeps a deployment with the salt {state.salt}, not {salt}. {_AGAIN}")
         state = state if state.salt else replace(state, salt=new_salt() if salt is None else checked_salt(salt))
@@ -297,8 +298,12 @@ def _hash_of(chain: Chain, block: int) -> str:
     return chain.block(block).hash if block <= chain.block_number() else ""
 
 
-def _renamed(state: Deployment, manifest: Path, *, admin: str | None, delay: int | None) -> Deployment:
-    """With another admin or delay, as long as nobody has accepted."""
+def _renamed(
+    chain: Chain, state: Deployment, manifest: Path, sender: str, *, admin: str | None, delay: int | None
+) -> Deployment:
+    """With another admin or delay, as long as nobody has accepted, or the deployer administers itself."""
+    if admin not in (None, state.admin) and state.handed_over and sender == state.admin == state.deployer:
+        state = replace(state, handed_over=False, offered=max(chain.block_number() - chain.confirmations, 0))
     for what, kept, asked in (("admin", state.admin, admin), ("delay", state.delay, delay)):
         if asked is not None and asked != kept and state.handed_over:
             raise DeploymentError(f"{manifest} keeps a deployment whose {what} is {kept}, not {asked}. {_AGAIN}")

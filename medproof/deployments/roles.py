@@ -12,7 +12,17 @@ from medproof.artifacts import artifact
 from medproof.chain import Chain, Event
 from medproof.deployments.manifest import Deployment
 
-__all__ = ["ADMIN_ROLE", "ROLES", "Authority", "Call", "Role", "hand_over_calls", "role_calls", "safe_transactions"]
+__all__ = [
+    "ADMIN_ROLE",
+    "ROLES",
+    "Authority",
+    "Call",
+    "Role",
+    "deployer_calls",
+    "hand_over_calls",
+    "role_calls",
+    "safe_transactions",
+]
 
 ADMIN_ROLE = 0
 """The number of AccessManager's own role, whose holders grant all others."""
@@ -113,17 +123,20 @@ class Authority:
             found.setdefault(event.arguments["roleId"], {})[event.arguments["account"]] = None
         return {number: tuple(accounts) for number, accounts in found.items()}
 
-    def holders(self) -> dict[int, tuple[str, ...]]:
-        """Who has each role by a replay of the events: granted, and not taken away since."""
+    def holders(self, since: int = -1) -> dict[int, tuple[str, ...]]:
+        """Who has each role by a replay of the events: granted, after a block, and not taken away since."""
         events = [*self.events("RoleGranted"), *self.events("RoleRevoked")]
-        found: dict[int, dict[str, None]] = {}
+        found: dict[int, dict[str, int]] = {}
         for event in sorted(events, key=lambda one: (one.block, one.index)):
             holders = found.setdefault(event.arguments["roleId"], {})
             if event.name == "RoleGranted":
-                holders[event.arguments["account"]] = None
+                holders[event.arguments["account"]] = event.block
             else:
                 holders.pop(event.arguments["account"], None)
-        return {number: tuple(holders) for number, holders in found.items()}
+        return {
+            number: tuple(account for account, block in holders.items() if block > since)
+            for number, holders in found.items()
+        }
 
     def waits(self, number: int, account: str) -> bool:
         """Whether a role that was granted does not count yet."""
@@ -175,8 +188,8 @@ def _selector(signature: str) -> bytes:
 def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
     """What is missing for the roles to stand.
 
-    Before the hand-over that is all that differs. After it only what was never set: what an admin changed since is its
-    own affair.
+    Before anybody administered, that is all that differs. Afterwards only what was never set: what an admin changed
+    since is its own affair. Who is to administer next gets each role.
     """
     labels: dict[int, str] = {
         event.arguments["roleId"]: event.arguments["label"] for event in authority.events("RoleLabel")
@@ -184,10 +197,10 @@ def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
     granted = authority.granted() if deployment.handed_over else {}
     calls = []
     for role, needed in authority.needed(deployment).items():
-        if role.number not in labels if deployment.handed_over else labels.get(role.number) != role.label:
+        if labels.get(role.number) != role.label if deployment.fresh else role.number not in labels:
             calls.append(authority.call(f"label role {role.label}", "labelRole", role.number, role.label))
         target = deployment.address(role.contract)
-        wrong = (ADMIN_ROLE,) if deployment.handed_over else {*needed.values()} - {role.number}
+        wrong = {*needed.values()} - {role.number} if deployment.fresh else (ADMIN_ROLE,)
         missing = tuple(_selector(one) for one, number in needed.items() if number in wrong)
         if missing:
             what = f"let role {role.label} call {role.contract}"
@@ -201,20 +214,31 @@ def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
 def hand_over_calls(authority: Authority, deployment: Deployment, *, at_once: bool) -> list[Call]:
     """What is missing for the admin to have its role and, where it gets it at once, for the deployer to have none."""
     admin, deployer = deployment.admin, deployment.deployer
-    labels = {ADMIN_ROLE: "ADMIN"} | {role.number: role.label for role in ROLES}
-    calls = []
-    for number, holders in authority.holders().items():
-        kept = {admin, deployer} if number == ADMIN_ROLE else {admin}
-        for one in holders:
-            if one not in kept:  # an admin that was named before, and whom it granted roles to
-                what = f"take role {labels.get(number, number)} from {one}"
-                calls.append(authority.call(what, "revokeRole", number, one))
+    calls = [
+        _taken(authority, number, one)  # from an admin that was named before, and from whom it granted roles to
+        for number, holders in authority.holders(deployment.offered).items()
+        for one in holders
+        if one not in (admin, deployer)
+    ]
     if authority.access(ADMIN_ROLE, admin) != (True, deployment.delay):
         said = f", with a delay of {deployment.delay} s" if deployment.delay else ""
         calls.append(authority.call(f"make {admin} the admin{said}", "grantRole", ADMIN_ROLE, admin, deployment.delay))
     if at_once and admin != deployer and authority.has(ADMIN_ROLE, deployer):
+        calls += deployer_calls(authority, deployment)
         calls.append(authority.call("give up the deployer's rights", "renounceRole", ADMIN_ROLE, deployer))
     return calls
+
+
+def deployer_calls(authority: Authority, deployment: Deployment) -> list[Call]:
+    """What takes the roles beside the admin's from a deployer that hands over."""
+    deployer = deployment.deployer
+    held = [number for number, holders in authority.holders().items() if number != ADMIN_ROLE and deployer in holders]
+    return [_taken(authority, number, deployer) for number in held]
+
+
+def _taken(authority: Authority, number: int, account: str) -> Call:
+    labels = {ADMIN_ROLE: "ADMIN"} | {role.number: role.label for role in ROLES}
+    return authority.call(f"take role {labels.get(number, number)} from {account}", "revokeRole", number, account)
 
 
 def safe_transactions(calls: Sequence[Call], *, chain_id: int, safe: str, created: int = 0) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from medproof.artifacts import artifact
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.contract_errors import AccessManagerNotReady, AccessManagerUnauthorizedAccount
-from medproof.deployments import ADMIN_ROLE, Deployment, accept, deploy, plan, read_safe, safe_transactions
+from medproof.deployments import ADMIN_ROLE, Authority, Deployment, accept, deploy, plan, read_safe, safe_transactions
 from medproof.deployments import roles as roles_module
 from medproof.errors import DeploymentError, UnknownRevertError
 from medproof.examination import Finding, State, examine_deployment
@@ -261,6 +261,41 @@ def test_the_deployer_may_stay_after_all(waiting: Counting, manifest: Path) -> N
     assert made.complete
     assert roles_of(waiting, made, funded(10).address) == set()
     assert roles_of(waiting, made, funded(8).address) == ALL_ROLES
+
+
+def test_a_deployer_that_administers_hands_over_later(waiting: Counting, manifest: Path) -> None:
+    """After months in use: whom it granted roles to keep them, and what it changed stays; it keeps nothing."""
+    deployer, clerk, wrong, admin = funded(8), funded(12), funded(13), funded(11)
+    own = deploy(waiting, deployer, manifest=manifest, admin=deployer.address)
+    authority = authority_of(waiting, own)
+    waiting.transact(authority, "grantRole", (1, clerk.address, 0), sender=deployer)
+    waiting.transact(authority, "labelRole", (3, "CONSENT TERMS"), sender=deployer)
+    rpc(waiting, "evm_mine")
+    with pytest.raises(DeploymentError, match="whose admin is"):  # nobody else can
+        deploy(waiting, clerk, manifest=manifest, admin=clerk.address)
+    deploy(waiting, deployer, manifest=manifest, admin=wrong.address, delay=DELAY)
+    waiting.transact(authority, "grantRole", (2, wrong.address, 0), sender=deployer)
+    made = deploy(waiting, deployer, manifest=manifest, admin=admin.address, delay=0)
+    assert roles_of(waiting, made, wrong.address) == set()
+    assert roles_of(waiting, made, clerk.address) == {1}
+    assert roles_of(waiting, made, deployer.address) == ALL_ROLES  # it goes on until somebody accepts
+    taken = accept(waiting, admin, manifest=manifest)
+    assert taken.complete
+    assert roles_of(waiting, taken, deployer.address) == set()
+    assert roles_of(waiting, taken, admin.address) == ALL_ROLES
+    assert roles_of(waiting, taken, clerk.address) == {1}
+    labels = [event.arguments["label"] for event in Authority(waiting, taken).events("RoleLabel")]
+    assert labels[-1] == "CONSENT TERMS"
+
+
+def test_a_deployer_that_administers_hands_over_to_a_safe_later(waiting: Counting, manifest: Path) -> None:
+    deploy(waiting, funded(8), manifest=manifest, admin=funded(8).address)
+    safe = new_safe(waiting, funded(8), [owner.address for owner in OWNERS], 2)
+    waiting.sent = 0
+    made = deploy(waiting, funded(8), manifest=manifest, admin=safe.address)
+    assert (made.complete, waiting.sent) == (True, 1)
+    assert roles_of(waiting, made, funded(8).address) == set()
+    assert roles_of(waiting, made, safe.address) == ALL_ROLES
 
 
 # -- with a delay -----------------------------------------------------------------------------------------------
