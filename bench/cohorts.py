@@ -44,7 +44,7 @@ from medproof.policy.codes import (
 )
 from medproof.policy.word import Request
 from medproof.research import Cohort, Dataset, Question, cohort
-from medproof.research.dataset import write_tables
+from medproof.research.folder import write_tables
 from scripts.local_chain import ROOT
 
 RESULTS = ROOT / "bench" / "results" / "cohorts.json"

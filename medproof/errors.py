@@ -311,6 +311,18 @@ class NodeError(MedProofError):
     """The node does not answer, or its answer cannot be used."""
 
 
+class AnswerTooLongError(NodeError):
+    """A node's answer is longer than what is read of any."""
+
+    def __init__(self, origin: str, longest: int) -> None:
+        """Name the node, and how many bytes are read."""
+        self.origin, self.longest = origin, longest
+        super().__init__(
+            f"The node at {origin} answers with more than {longest:,} bytes, and no more of it was read. "
+            "Ask it for less at once, or ask another node."
+        )
+
+
 class AccountFundsError(NodeError):
     """The account that sends a transaction has too little ether for it."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-__all__ = ["LONGEST", "ask_json"]
+__all__ = ["LONGEST", "ask_json", "read_answer"]
 
 LONGEST = 1 << 20
 """Bytes of an answer; a longer one is none."""
@@ -30,12 +30,22 @@ def ask_json(method: str, url: str, *, timeout: float, **sent: Any) -> tuple[int
     """
     with requests.request(method, url, timeout=timeout, stream=True, allow_redirects=False, **sent) as answer:
         try:
-            content = answer.raw.read(LONGEST + 1, decode_content=True)
+            content = read_answer(answer, LONGEST)
         except Exception as error:  # urllib3's, which are none of requests'
             raise OSError(type(error).__name__) from error
         status = answer.status_code
     try:
-        said = json.loads(content) if len(content) <= LONGEST else None
+        said = None if content is None else json.loads(content)
     except (ValueError, RecursionError):
         said = None
     return status, said if isinstance(said, dict) else None
+
+
+def read_answer(answer: requests.Response, longest: int) -> bytes | None:
+    """The body of an answer that was asked for with `stream`, unpacked; None where it is longer than so many bytes.
+
+    Raises:
+        urllib3.exceptions.HTTPError: it is cut short.
+    """
+    content = answer.raw.read(longest + 1, decode_content=True)  # at once: piece by piece takes far longer
+    return None if len(content) > longest else bytes(content)

@@ -78,7 +78,7 @@ def _index(where: str, chain: Chain, deployment: Deployment, network: Network) -
     if "://" not in where and not Path(where).is_file():
         return Finding("index", State.BAD, f"{where} is not there", "Make it: medproof index --index …")
     try:
-        opened = Index(database_at(where))
+        opened = Index(database_at(where), as_it_is=True)
         try:
             place = (chain.chain_id, deployment.address("Authority").lower())
             kept = [one for one in opened.deployments() if (one.chain, one.authority.lower()) == place]

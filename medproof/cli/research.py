@@ -33,7 +33,8 @@ from medproof.hashing import Json, JsonObject
 
 if TYPE_CHECKING:
     from medproof.research import AsOf, Dataset, Question
-    from medproof.research.flows import Published, Spread
+    from medproof.research.flows import Spread
+    from medproof.research.periods import Published
     from medproof.research.suppression import Count, Suppression
 
 __all__ = ["app"]
@@ -391,15 +392,16 @@ def _periods(
     since: str | None,
 ) -> tuple[Sequence[Published], JsonObject]:
     """The periods of a flow as they may be published, and what they are of."""
-    from medproof.research import flows
+    from medproof.research.flows import flow as measured
+    from medproof.research.periods import Every, publish
 
     question, (block, at) = _maybe_question(asked), as_of(when)
     start = None if since is None else moment("--since", since)
     _note(output, asked)
     with open_dataset(source, output) as dataset:
-        found = flows.flow(dataset, question, every=flows.Every(every.value), since=start, block=block, at=at)
+        found = measured(dataset, question, every=Every(every.value), since=start, block=block, at=at)
         about = _about(dataset, dataset.as_of(block=block, at=at), suppression)
-    return flows.publish(found, suppression), about
+    return publish(found, suppression), about
 
 
 def _span(period: Published) -> JsonObject:

@@ -20,8 +20,9 @@ from medproof.policy.word import Request, decode_request
 from medproof.research.cohort import Question, cohort
 from medproof.research.coverage import coverage
 from medproof.research.dataset import Dataset
-from medproof.research.flows import Every, flow, sizes
+from medproof.research.flows import flow, sizes
 from medproof.research.matching import in_force
+from medproof.research.periods import Every
 from medproof.research.suppression import Count, Suppression
 
 __all__ = ["STANDINGS", "AsOf", "Covered", "PartyRow", "Registry", "StudyRow"]

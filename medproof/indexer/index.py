@@ -84,21 +84,27 @@ class IndexedEvent:
 class Index:
     """A database of what happened on chains. Several may read it while one process writes."""
 
-    def __init__(self, where: str | os.PathLike[str]) -> None:
+    def __init__(self, where: str | os.PathLike[str], *, as_it_is: bool = False) -> None:
         """Open it, or make it.
 
         Args:
             where: the path of an SQLite file, or a URL: sqlite:///index.db, postgresql://user@host/index.
+            as_it_is: change nothing: neither make one, nor bring the tables of an older MedProof up to date.
 
         Raises:
-            StoreError: the database does not answer, is damaged, or is of a newer MedProof.
+            StoreError: the database does not answer, is damaged, or is of a newer MedProof; of an older one, or none,
+                where it is opened as it is.
             ArgumentError: another kind of database.
         """
         self.database = Database(where, connections=_CONNECTIONS, patience=_PATIENCE, of="index")
         if self.database.is_sqlite:
             event.listen(self.database.engine, "connect", _prepare_sqlite)
-        with self.database.upgrading() as connection:
-            schema.upgrade(connection)
+        if as_it_is:
+            with self.database.reading() as connection:
+                schema.check(connection)
+        else:
+            with self.database.upgrading() as connection:
+                schema.upgrade(connection)
 
     def close(self) -> None:
         """Close it."""

@@ -19,13 +19,15 @@ import requests
 import urllib3
 
 from medproof.chain import UnclearAnswerError, origin
-from medproof.errors import NodeError
+from medproof.errors import AnswerTooLongError, NodeError
+from medproof.json_http import read_answer
 
 __all__ = ["BusyError", "Header", "Log", "Node", "Question"]
 
 Question = tuple[str, list[Any], Any]  # method, parameters, and the type of the answer
 
 _AT_ONCE = 100  # questions in one request; providers limit it
+_LONGEST_ANSWER = 1 << 28  # bytes of an answer; a range of logs that holds more is halved
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0  # seconds, doubled each time
 _BUSY = re.compile(
     r"rate.?limit|request limit|requests? (count|per)|too many requests|per second|throttl|quota|credits|capacity",
@@ -177,15 +179,18 @@ class Node:
                 self._url, body, headers={"Content-Type": "application/json"}, timeout=self._timeout, stream=True
             )
             # At once: piece by piece, the thread that reads would wait for the one that decodes at each of them.
-            content = response.raw.read(decode_content=True)
+            content = read_answer(response, _LONGEST_ANSWER)
         except (requests.ReadTimeout, urllib3.exceptions.HTTPError) as error:
             raise UnclearAnswerError(f"The node at {self.origin} gave no answer ({type(error).__name__}).") from None
         except requests.RequestException as error:
             raise BusyError(
                 f"The node at {self.origin} does not answer ({type(error).__name__}). Check its URL, and that it runs."
             ) from None
+        if content is None:
+            response.close()  # what is left of it is not waited for
+            raise AnswerTooLongError(self.origin, _LONGEST_ANSWER)
         if response.ok:
-            return bytes(content)
+            return content
         pause = response.headers.get("Retry-After")
         if response.status_code == 429 or (response.status_code == 503 and pause is not None):
             raise BusyError(
@@ -194,7 +199,7 @@ class Node:
                 _retry_after(pause),
             )
         if content.lstrip()[:1] in (b"{", b"["):  # a refusal in JSON-RPC's words, with a status beside it
-            return bytes(content)
+            return content
         raise UnclearAnswerError(f"The node at {self.origin} answers HTTP {response.status_code}.")
 
 

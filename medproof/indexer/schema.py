@@ -29,9 +29,21 @@ from sqlalchemy import (
 
 from medproof.store import schema
 
-__all__ = ["HISTORIES", "blocks", "chains", "contracts", "deployments", "events", "metadata", "roll_backs", "upgrade"]
+__all__ = [
+    "HISTORIES",
+    "blocks",
+    "chains",
+    "check",
+    "contracts",
+    "deployments",
+    "events",
+    "metadata",
+    "roll_backs",
+    "upgrade",
+]
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION_TABLE = "index_version"
 _BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up integers alone
 
 metadata = MetaData()
@@ -238,4 +250,13 @@ def upgrade(connection: Connection) -> None:
     Raises:
         StoreVersionError: they are of a newer MedProof.
     """
-    schema.upgrade(connection, tables=metadata, migrations=_MIGRATIONS, version_table="index_version", of="index")
+    schema.upgrade(connection, tables=metadata, migrations=_MIGRATIONS, version_table=_VERSION_TABLE, of="index")
+
+
+def check(connection: Connection) -> None:
+    """Whether an index's tables are of this version.
+
+    Raises:
+        StoreVersionError: they are not, or there are none.
+    """
+    schema.check(connection, migrations=_MIGRATIONS, version_table=_VERSION_TABLE, of="index")

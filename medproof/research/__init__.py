@@ -7,7 +7,8 @@ from medproof.errors import MissingExtraError
 
 try:
     from medproof.research.cohort import Cohort, Question, cohort
-    from medproof.research.dataset import AsOf, Dataset, datasets, write_dataset
+    from medproof.research.dataset import AsOf, Dataset
+    from medproof.research.folder import datasets, write_dataset
 except ModuleNotFoundError as missing:
     if (missing.name or "medproof").startswith("medproof"):
         raise

@@ -11,6 +11,7 @@ from typing import Any
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import (
@@ -261,11 +262,7 @@ def upgrade(
     Raises:
         StoreVersionError: they are of a newer MedProof.
     """
-    config = Config()
-    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    config.set_main_option("version_locations", str(migrations).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    script = ScriptDirectory.from_config(config)
+    config, script = _script(migrations)
 
     def steps(revision: Any, _: Any) -> Any:
         return script._upgrade_revs("head", revision)  # as Alembic's documentation of EnvironmentContext does
@@ -277,6 +274,36 @@ def upgrade(
         try:
             environment.run_migrations()
         except CommandError:
-            raise StoreVersionError(
-                f"The {of}'s tables are of a newer MedProof than this one. Install that version."
-            ) from None
+            raise _newer(of) from None
+
+
+def check(connection: Connection, *, migrations: Path, version_table: str, of: str) -> None:
+    """Whether a database's tables are of this version, for whoever only reads; see `upgrade`.
+
+    Raises:
+        StoreVersionError: they are not, or there are none.
+    """
+    found = MigrationContext.configure(connection, opts={"version_table": version_table}).get_current_revision()
+    _, script = _script(migrations)
+    if found == script.get_current_head():
+        return
+    if found is None:
+        raise StoreVersionError(f"The database keeps no {of}. Name another.")
+    if found in [one.revision for one in script.walk_revisions()]:
+        raise StoreVersionError(
+            f"The {of}'s tables are of an older MedProof than this one, and only looked at here. What writes to them "
+            "brings them up to date: run that once."
+        )
+    raise _newer(of)
+
+
+def _script(migrations: Path) -> tuple[Config, ScriptDirectory]:
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    config.set_main_option("version_locations", str(migrations).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    return config, ScriptDirectory.from_config(config)
+
+
+def _newer(of: str) -> StoreVersionError:
+    return StoreVersionError(f"The {of}'s tables are of a newer MedProof than this one. Install that version.")

@@ -10,7 +10,7 @@ from medproof.indexer import IndexedDeployment
 from medproof.policy.duo import StudyUse
 from medproof.research import Dataset
 from medproof.research.columns import TABLES
-from medproof.research.flows import Every
+from medproof.research.periods import Every
 from tests.sdk.research import engine_cases
 
 

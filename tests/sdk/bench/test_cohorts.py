@@ -10,7 +10,7 @@ import pytest
 from bench import registries
 from bench.cohorts import GROUPS, QUESTIONS, counted
 from medproof.research import Dataset
-from medproof.research.dataset import write_tables
+from medproof.research.folder import write_tables
 
 RULES = 3_000
 

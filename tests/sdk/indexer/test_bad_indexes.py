@@ -55,6 +55,28 @@ def test_a_newer_one(tmp_path: Path) -> None:
         Index(path)
 
 
+def test_one_that_is_only_looked_at_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    Index(path).close()
+    Index(path, as_it_is=True).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE index_version SET version_num = '0002'")
+    with pytest.raises(StoreVersionError, match="older MedProof than this one, and only looked at here"):
+        Index(path, as_it_is=True)
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT version_num FROM index_version").fetchall() == [("0002",)]
+        connection.execute("UPDATE index_version SET version_num = '9999'")
+    with pytest.raises(StoreVersionError, match="newer MedProof"):
+        Index(path, as_it_is=True)
+
+
+def test_a_database_of_nothing_is_no_index_and_becomes_none(where: str) -> None:
+    with pytest.raises(StoreVersionError, match="keeps no index"):
+        Index(where, as_it_is=True)
+    Index(where).close()
+    Index(where, as_it_is=True).close()
+
+
 def test_one_that_another_process_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("medproof.indexer.index._PATIENCE", 0.05)
     path = tmp_path / "index.db"
@@ -109,7 +131,7 @@ def test_a_node_that_forgot_the_old_blocks(
 HEADERS = {
     "no time": {"timestamp": "yesterday"},
     "no number": {"number": "0xzz"},
-    "another block": {"number": "0x1"},
+    "another block": {"number": "0x7fffffff"},
     "no hash": {"hash": "0x"},
     "no text": {"hash": 7},
 }

@@ -17,7 +17,7 @@ import pytest
 from medproof.chain import Chain
 from medproof.client import MedProof
 from medproof.deployments import Deployment
-from medproof.errors import NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
+from medproof.errors import AnswerTooLongError, NodeError, NodeLagsError, NodesDisagreeError, WrongChainError
 from medproof.indexer import BusyError, Index, Indexer, Node, view
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
@@ -95,6 +95,31 @@ def test_a_refused_range_is_halved(
         indexer.update()
     assert indexer.indexed.counts()["rules"] == granted
     assert indexer.indexed.block == suite.chain.block_number()
+
+
+def test_an_answer_that_is_too_long_is_not_read_and_its_range_halved(
+    node: LocalChain,
+    suite: MedProof,
+    reader: Any,
+    granted: int,
+    sqlite_index: Index,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("medproof.indexer.node._LONGEST_ANSWER", 100_000)
+
+    def answer(call: Call) -> Any:
+        asked = part(call, "eth_getLogs")
+        if asked is None:
+            return ...
+        first, last = (int(asked["params"][0][name], 16) for name in ("fromBlock", "toBlock"))
+        return b"[" + b" " * 100_000 + call.forward()[1:] if last - first + 1 > 20 else ...
+
+    with odd_node(answer, upstream=node.url) as server:
+        indexer, _ = reader(server.url)
+        indexer.update()
+    assert indexer.indexed.counts()["rules"] == granted
+    with odd_node(lambda call: b"[" + b" " * 100_000) as server, pytest.raises(AnswerTooLongError, match="100,000"):
+        Node(server.url).header("latest")
 
 
 @pytest.mark.parametrize("busy", BUSY)

@@ -11,7 +11,8 @@ from medproof.policy.duo import Outcome, StudyUse, from_rule, match
 from medproof.policy.word import EPOCH_DAY, Rule, decode, encode
 from medproof.research import Dataset, Question, cohort
 from medproof.research.coverage import FIELDS, Covered, coverage, fit
-from medproof.research.flows import Every, Lag, flow, lag, sizes
+from medproof.research.flows import Lag, flow, lag, sizes
+from medproof.research.periods import Every
 from tests.sdk.research.registry import PARTIES, REQUESTS, SUBJECTS
 from tests.sdk.research.replay import Asked, changes, expected, replay, spread
 

@@ -24,7 +24,8 @@ from medproof.policy.codes import (
 from medproof.policy.evaluation import Case
 from medproof.policy.word import FIELDS, FLAG_FIELDS, NO_END_MINUTE, Rule, encode, encode_request, from_minute, minute
 from medproof.research.cohort import Question
-from medproof.research.flows import Every, Period, Spread
+from medproof.research.flows import Spread
+from medproof.research.periods import Every, Period
 
 CLOCK = -1
 _DENY, _REVOKED = FLAG_FIELDS["deny"].mask, FLAG_FIELDS["revoked"].mask

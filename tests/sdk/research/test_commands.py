@@ -30,7 +30,8 @@ from medproof.policy.duo import StudyUse
 from medproof.policy.word import Rule
 from medproof.research import Dataset, Question, cohort
 from medproof.research.coverage import coverage, fit
-from medproof.research.flows import Every, flow, lag
+from medproof.research.flows import flow, lag
+from medproof.research.periods import Every
 from tests.sdk.cli.conftest import Run, Said, put_together_once  # noqa: F401 - a fixture
 from tests.sdk.research.registry import REQUESTS, SUBJECTS, address, block_time, deployment_of, fill, new_index
 

@@ -17,7 +17,8 @@ from medproof.indexer import IndexedDeployment
 from medproof.policy.duo import StudyUse
 from medproof.research import Dataset, Question, cohort
 from medproof.research.coverage import coverage, fit
-from medproof.research.flows import Every, flow, lag, sizes
+from medproof.research.flows import flow, lag, sizes
+from medproof.research.periods import Every
 from tests.sdk.research import engine_cases
 from tests.sdk.store.postgres import LocalPostgres
 

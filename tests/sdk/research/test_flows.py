@@ -17,7 +17,8 @@ from medproof.policy.codes import PartyKind
 from medproof.policy.word import Rule
 from medproof.research import Dataset
 from medproof.research.cohort import Question, cohort
-from medproof.research.flows import Every, Lag, Period, flow, lag, sizes
+from medproof.research.flows import Lag, flow, lag, sizes
+from medproof.research.periods import Every, Period
 from tests.sdk.research import registry
 from tests.sdk.research.registry import PARTIES, REQUESTS, fill, new_index
 from tests.sdk.research.replay import Asked, changes, expected, replay, spread
