@@ -26,7 +26,7 @@ from eth_utils.address import is_address, to_checksum_address
 from medproof.artifacts import CONTRACTS, artifact
 from medproof.chain import origin
 from medproof.errors import ExternalSignerError, MissingExtraError
-from medproof.json_http import LONGEST, ask_json
+from medproof.json_http import LONGEST, ask_json, is_url
 from medproof.messages import TypedData
 from medproof.raw_transaction import signature_in, signing_payload, transaction_digest, with_signature
 from medproof.signatures import digest, signer_of
@@ -107,7 +107,10 @@ class RemoteSigner:
             ExternalSignerError: it does not answer, refuses, or has no such account, or several.
         """
         self._dialect, self._endpoint, self._patience = _DIALECTS[kind], endpoint, patience
-        self._web = endpoint.startswith(("http://", "https://"))
+        self._web = is_url(endpoint)
+        if not self._web and (not endpoint or "://" in endpoint):
+            step = "Give a URL, or the path of an IPC socket"
+            raise ExternalSignerError(self._dialect.name, "is named without a place that can be asked", step)
         self._where = f"{self._dialect.name} at {origin(endpoint) if self._web else endpoint}"
         self.address = self._account(address)
         """The account's checksummed address."""
@@ -260,7 +263,11 @@ class LedgerSigner:
         except Exception as error:  # what the operating system, the library and its asserts raise
             step = "Plug it in, unlock it, open its Ethereum app, and let nobody else use it"
             raise ExternalSignerError("The Ledger", f"is not there ({type(error).__name__})", step) from None
-        return cls(device, path)
+        try:
+            return cls(device, path)
+        except ExternalSignerError:
+            device.close()
+            raise
 
     def sign_typed_data(self, message: TypedData) -> bytes:
         """Sign a message: 65 bytes r, s, v. The device shows the hashes of its domain and of the message.

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
-__all__ = ["LONGEST", "ask_json", "read_answer"]
+__all__ = ["LONGEST", "ask_json", "is_url", "read_answer"]
 
 LONGEST = 1 << 20
 """Bytes of an answer; a longer one is none."""
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a URL that can be asked."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def ask_json(method: str, url: str, *, timeout: float, **sent: Any) -> tuple[int, dict[str, Any] | None]:

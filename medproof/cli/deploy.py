@@ -27,6 +27,7 @@ from medproof.deployments import verify as check
 from medproof.errors import OptionError
 from medproof.examination import examine_deployment
 from medproof.hashing import Json, JsonObject
+from medproof.json_http import is_url
 from medproof.signing import NodeSigner
 from medproof.source_publication import (
     ETHERSCAN,
@@ -390,6 +391,8 @@ def _write_inputs(output: Output, chain: Chain, deployment: Deployment, folder: 
 
 def _explorer(named: str) -> Explorer:
     kind, _, url = named.partition(":")
+    if url and not is_url(url):
+        raise OptionError("--to", "names no URL that can be asked", "Give one such as https://blockscout.example/api.")
     if kind == "sourcify":
         return Sourcify(url or SOURCIFY)
     if kind == "etherscan":

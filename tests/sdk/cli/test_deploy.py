@@ -351,11 +351,13 @@ def test_etherscans_key_is_in_the_environment_alone(
     assert (said.code, "Set MEDPROOF_EXPLORER_KEY" in said.err) == (2, True)
 
 
-@pytest.mark.parametrize("to", ["blockscout", "", "http://127.0.0.1:9", "Sourcify"])
+@pytest.mark.parametrize(
+    "to", ["blockscout", "", "https://127.0.0.1:9", "Sourcify", "sourcify:ftp://h", "etherscan:http://["]
+)
 def test_no_explorer(run: Run, to: str) -> None:
     said = run("deploy", "publish", "--to", to)
     assert said.code == 2, said.err
-    assert "Known are sourcify and etherscan" in said.err
+    assert "Known are sourcify and etherscan" in said.err or "names no URL" in said.err
 
 
 def test_inputs_are_written(run: Run, here: Path, deployment: Deployment) -> None:

@@ -55,8 +55,8 @@ class Clef:
 
 
 @contextlib.contextmanager
-def running(account: LocalAccount, chain_id: int) -> Iterator[Clef]:
-    """Start it, and end it."""
+def running(account: LocalAccount, chain_id: int, *further: str) -> Iterator[Clef]:
+    """Start it, with further options of its own, and end it."""
     executable = clef()
     assert executable is not None
     with tempfile.TemporaryDirectory(prefix="clef-") as place:  # short: a socket's path is
@@ -68,7 +68,16 @@ def running(account: LocalAccount, chain_id: int) -> Iterator[Clef]:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         options = ["--keystore", "keys", "--configdir", ".", "--chainid", str(chain_id), "--auditlog", ""]
-        options += ["--stdio-ui", "--suppress-bootwarn", "--lightkdf", "--nousb", "--http", "--http.port", str(port)]
+        options += [
+            "--stdio-ui",
+            "--suppress-bootwarn",
+            "--lightkdf",
+            "--nousb",
+            "--http",
+            "--http.port",
+            str(port),
+            *further,
+        ]
         made = Clef(account, f"http://127.0.0.1:{port}", str(folder / "clef.ipc"))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(

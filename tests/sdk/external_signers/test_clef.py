@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
 
 from medproof.client import MedProof
+from medproof.deployments import accept, deploy, verify
 from medproof.errors import ExternalSignerError
 from medproof.external_signers import RemoteSigner, external_signer
 from medproof.gateway.signature import ACCESS_FIELDS
@@ -148,3 +150,15 @@ def test_what_it_cannot_show_it_refuses(signer: RemoteSigner) -> None:
     """As it is started without --advanced: a creation through a factory is no call of a function."""
     with pytest.raises(ExternalSignerError, match=r"Transaction data is not valid ABI|could not be found"):
         signer.sign_transaction({**DYNAMIC, "value": 0, "data": FACTORY_CALL})
+
+
+def test_started_for_it_it_deploys(account: LocalAccount, suite: MedProof, admin: LocalSigner, tmp_path: Path) -> None:
+    """With --advanced, as docs/deploying.md says."""
+    chain, blocks = suite.chain, suite.chain.block_number()
+    rpc(chain, "evm_setAccountBalance", account.address, hex(10**18))
+    with running(account, CHAIN_ID, "--advanced") as attended:
+        signer = external_signer(f"clef:{attended.url}")
+        made = deploy(chain, signer, manifest=tmp_path / "suite.json", admin=admin.address)
+    verify(chain, made)
+    assert accept(chain, admin, manifest=tmp_path / "suite.json").complete
+    assert chain.block_number() > blocks

@@ -312,7 +312,24 @@ def test_an_account_that_it_does_not_have_signs_nothing(fake: FakeSigner, url: s
         signer.sign_transaction(DYNAMIC)
 
 
-@pytest.mark.parametrize("named", ["trezor:", "clef", "", "clef:", "clef:http://127.0.0.1:1#0x12", "CLEF:http://h"])
+@pytest.mark.parametrize(
+    "named",
+    [
+        "trezor:",
+        "clef",
+        "",
+        "clef:",
+        "clef:#0x" + "12" * 20,
+        "clef:http://127.0.0.1:1#0x12",
+        "CLEF:http://h",
+        "clef:http://[",
+        "clef:http://h:x",
+        "clef:http://",
+        "clef:file:///etc/passwd",
+        "clef:/tmp/\0",
+        "clef:" + "/x" * 500,
+    ],
+)
 def test_what_names_none(named: str) -> None:
     with pytest.raises(ExternalSignerError):
         external_signer(named)
