@@ -41,7 +41,8 @@ class Dispatch:
         self._nonces = {one: self._free(one) for one in work.senders}
         self._closed: set[str] = set()  # accounts that send nothing more in this round
         self._later: set[int] = set()  # numbers of transactions that have to wait for another round
-        self._broke: dict[str, int] = {}  # accounts that cannot pay, and what they need
+        # Accounts that cannot pay, and what they need; or whose signer does not sign, and why.
+        self._troubles: dict[str, int | MedProofError] = {}
         self._sending = ThreadPoolExecutor(max_workers=1)  # one: transactions of an account go in their order
         self._sent: list[tuple[Sequence[Transaction], Future[list[Verdict]]]] = []
 
@@ -50,6 +51,7 @@ class Dispatch:
 
         Raises:
             SenderFundsError: an account cannot pay; the others' transactions were sent.
+            MedProofError: an account's signer does not sign; likewise.
             FeesTooHighError: the chain asks for more than may be paid.
         """
         with self._sending:
@@ -63,8 +65,10 @@ class Dispatch:
                 self._deliver(signed)
             self._deliver_again(missing)
         self._listen()
-        for account, needed in self._broke.items():
-            raise SenderFundsError(account, self._work.chain.balance(account), needed)
+        for account, trouble in self._troubles.items():
+            if isinstance(trouble, MedProofError):
+                raise trouble
+            raise SenderFundsError(account, self._work.chain.balance(account), trouble)
 
     # -- choosing -----------------------------------------------------------------------------------------------
 
@@ -107,7 +111,7 @@ class Dispatch:
         """Refuse a transaction that would fail, unless what goes before it may change that."""
         said = str(error)
         if isinstance(error, NodeError) and poor(said):
-            self._broke[address] = one.value
+            self._stop(address, one.value)
         elif (isinstance(error, NodeError) and not hopeless(said)) or self._has_earlier(one):
             with self._work.store.writing() as database:
                 self._work.store.note(database, {one.number: said})
@@ -126,6 +130,11 @@ class Dispatch:
         query = "SELECT 1 FROM transactions WHERE number < ? AND state IN ('queued', 'sent') LIMIT 1"
         return bool(self._work.store.rows(query, one.number))
 
+    def _stop(self, address: str, trouble: int | MedProofError) -> None:
+        """Send nothing more from an account in this round, and raise why when the others are done."""
+        self._troubles.setdefault(address, trouble)
+        self._closed.add(address)
+
     # -- signing ------------------------------------------------------------------------------------------------
 
     def _sign(self, ready: Sequence[tuple[Transaction, str, int]]) -> list[Transaction] | None:
@@ -133,14 +142,18 @@ class Dispatch:
         kept = []
         for one, address, gas in ready:
             cost = _cost(one, gas, self._fees)
-            if address in self._broke or cost > self._purse[address]:
-                self._broke.setdefault(address, cost)
-                self._closed.add(address)
+            if address not in self._troubles and cost > self._purse[address]:
+                self._stop(address, cost)
+            if address in self._troubles:
+                continue
+            nonce = next(self._nonces[address])
+            try:
+                attempt = self._work.sign(one.call(), address, nonce, gas, self._fees, self._look.newest)
+            except MedProofError as error:
+                self._stop(address, error)
                 continue
             self._purse[address] -= cost
             self._room[address] -= 1
-            nonce = next(self._nonces[address])
-            attempt = self._work.sign(one.call(), address, nonce, gas, self._fees, self._look.newest)
             kept.append((one, address, nonce, gas, attempt))
         if not kept:
             return []
@@ -187,7 +200,7 @@ class Dispatch:
                 continue
             for one, verdict in zip(part, verdicts, strict=True):
                 if verdict.poor:
-                    self._broke[one.where[0]] = _cost(one, one.gas or 0, one.latest.fees)
+                    self._troubles[one.where[0]] = _cost(one, one.gas or 0, one.latest.fees)
                 if verdict.reason != one.reason and not one.latest.cancels:
                     reasons[one.number] = verdict.reason
         if reasons:

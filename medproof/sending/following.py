@@ -69,8 +69,8 @@ def _reopen(work: Work, look: Look) -> None:
 
 
 def overdue(work: Work, transaction: Transaction) -> bool:
-    """Whether a transaction should be in a block by now."""
-    return time.time() - transaction.latest.signed >= work.patience
+    """Whether a transaction should be in a block by now; also where the clock was put back since it was signed."""
+    return not 0 <= time.time() - transaction.latest.signed < work.patience
 
 
 # -- blocks -------------------------------------------------------------------------------------------------------
@@ -212,11 +212,13 @@ def _hasten(
     if price(higher) > work.highest_fee:
         _LOG.warning("transaction %d: stuck, the fees may not rise further", one.number)
         return None
-    if hopeless or one.latest.cancels:
-        call, gas = _nothing(account), _FILLING_GAS
-    else:
-        call, gas = one.call(), one.gas or 0
-    attempt = work.sign(call, account, nonce, gas, higher, look.newest, cancels=hopeless or one.latest.cancels)
+    cancels = hopeless or one.latest.cancels
+    call, gas = (_nothing(account), _FILLING_GAS) if cancels else (one.call(), one.gas or 0)
+    try:
+        attempt = work.sign(call, account, nonce, gas, higher, look.newest, cancels=cancels)
+    except MedProofError as error:  # others are not to wait for this account's signer
+        _LOG.warning("transaction %d: not replaced (%s)", one.number, type(error).__name__)
+        return None
     with work.store.writing() as database:
         if not work.store.replace(database, one, attempt):
             return None

@@ -25,12 +25,13 @@ from medproof.sending.dispatching import Dispatch
 from medproof.sending.fees import price, raised
 from medproof.sending.following import follow, overdue
 from medproof.sending.node import Node, receipt_of
+from medproof.sending.sender import ManagedSender
 from medproof.sending.store import TransactionStore
 from medproof.sending.transaction import Fate, Intent, State
 from medproof.sending.work import Watcher, Work
 from medproof.signing import TransactionSigner
 
-__all__ = ["ManagedSender", "TransactionManager", "open_store"]
+__all__ = ["TransactionManager", "open_store"]
 
 _LONGEST_KEY = 500  # characters
 _LOG = logging.getLogger(__name__)
@@ -343,34 +344,3 @@ class TransactionManager:
     def _is_open(self) -> int:
         query = "SELECT COUNT(*) FROM transactions WHERE state IN ('queued', 'sent', 'mined')"
         return int(self.store.rows(query)[0][0])
-
-
-class ManagedSender:
-    """An account whose transactions a manager sends: a `Sender` for `Chain` and all clients."""
-
-    def __init__(self, manager: TransactionManager, address: str, key: str | None) -> None:
-        """See `TransactionManager.sender`."""
-        self._manager, self.address, self._key = manager, address, key
-
-    def under(self, key: str) -> ManagedSender:
-        """The same account, for what is done once and has this idempotency key: sent again where it took no effect."""
-        return ManagedSender(self._manager, self.address, key)
-
-    def send(self, transaction: Mapping[str, Any]) -> str:
-        """Queue a transaction, and return its hash once it is signed, kept and sent.
-
-        Raises:
-            As `TransactionManager.sent`.
-        """
-        key = self._manager.submit(transaction, key=self._key, account=self.address)
-        if self._key is not None:
-            self._manager.renew(key)
-        return self._manager.sent(key)
-
-    def wait(self, transaction: str) -> Receipt:
-        """Wait until a transaction of this hash, or what replaced it, counts.
-
-        Raises:
-            As `TransactionManager.wait`.
-        """
-        return self._manager.wait([self._manager.store.key_of(transaction)])[0]

@@ -14,53 +14,17 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medproof.errors import KeyReusedError, QueueError, UnknownTransactionError
+from medproof.sending.schema import TABLES, VERSION, attempt_of, fate_of, transaction_of
 from medproof.sending.transaction import Attempt, Fate, Intent, State, Transaction
 
 __all__ = ["TransactionStore", "queue_of"]
 
-_VERSION = 2  # of the tables below; 1 had the relayer's batches
 _LOCK_PATIENCE = 30.0  # seconds to wait for another process's change
 
-_TABLES = (
-    "CREATE TABLE chain (chain_id INTEGER NOT NULL, genesis TEXT NOT NULL)",
-    """CREATE TABLE transactions (
-        number INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        pinned TEXT,
-        account TEXT,
-        nonce INTEGER,
-        recipient TEXT,
-        data BLOB NOT NULL,
-        value TEXT NOT NULL,
-        gas INTEGER,
-        state TEXT NOT NULL,
-        mined_by TEXT,
-        block INTEGER,
-        block_hash TEXT,
-        gas_used INTEGER,
-        reason TEXT,
-        filler INTEGER NOT NULL,
-        received REAL NOT NULL
-    )""",
-    "CREATE UNIQUE INDEX nonces ON transactions (account, nonce) WHERE nonce IS NOT NULL",
-    "CREATE INDEX transactions_in_state ON transactions (state, pinned, number)",
-    "CREATE INDEX transactions_by_block ON transactions (block) WHERE block IS NOT NULL",
-    """CREATE TABLE attempts (
-        hash TEXT PRIMARY KEY,
-        number INTEGER NOT NULL REFERENCES transactions ON DELETE CASCADE,
-        raw BLOB NOT NULL,
-        fees TEXT NOT NULL,
-        signed REAL NOT NULL,
-        block INTEGER NOT NULL,
-        cancels INTEGER NOT NULL
-    )""",
-    "CREATE INDEX attempts_of ON attempts (number)",
-)
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _INSERT = (
     "INSERT INTO transactions (key, pinned, account, nonce, recipient, data, value, gas, state, filler, received)"
@@ -113,12 +77,12 @@ class TransactionStore:
         with self.writing() as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                for statement in _TABLES:
+                for statement in TABLES:
                     database.execute(statement)
                 database.execute("INSERT INTO chain VALUES (?, ?)", (chain_id, genesis))
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
-                rule = f"is none, or of version {version} and not {_VERSION}"
+                database.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                rule = f"is none, or of version {version} and not {VERSION}"
                 raise QueueError(str(self.path), rule, "Name another file")
             of = tuple(database.execute("SELECT chain_id, genesis FROM chain").fetchone())
             if of != (chain_id, genesis):
@@ -173,12 +137,12 @@ class TransactionStore:
     def fates(self, keys: Sequence[str]) -> list[Fate]:
         """What became of those that are known, in order of submission."""
         query = f"{_FATES} WHERE t.key {_AMONG} ORDER BY t.number"
-        return [_fate(row) for row in self.rows(query, json.dumps(list(keys)))]
+        return [fate_of(row) for row in self.rows(query, json.dumps(list(keys)))]
 
     def fates_in(self, states: Sequence[State]) -> list[Fate]:
         """What became of all that are in one of the states, in order of submission."""
         query = f"{_FATES} WHERE t.state {_AMONG} ORDER BY t.number"
-        return [_fate(row) for row in self.rows(query, json.dumps(list(states)))]
+        return [fate_of(row) for row in self.rows(query, json.dumps(list(states)))]
 
     def unsettled(self, keys: Sequence[str]) -> int:
         """How many of these transactions are not final."""
@@ -232,7 +196,7 @@ class TransactionStore:
     def queued(self, pinned: str | None, most: int) -> list[Transaction]:
         """The first that wait for this account, or for any, in order of submission."""
         query = "SELECT * FROM transactions WHERE state = 'queued' AND pinned IS ? ORDER BY number LIMIT ?"
-        return [_transaction(row) for row in self.rows(query, pinned, most)]
+        return [transaction_of(row) for row in self.rows(query, pinned, most)]
 
     def _transactions(self, where: str, *values: Any) -> list[Transaction]:
         with self._lock:
@@ -240,8 +204,8 @@ class TransactionStore:
             attempts: defaultdict[int, list[Attempt]] = defaultdict(list)
             numbers = json.dumps([row["number"] for row in rows])
             for row in self.rows(f"SELECT * FROM attempts WHERE number {_AMONG} ORDER BY number, rowid", numbers):
-                attempts[row["number"]].append(_attempt(row))
-        return [_transaction(row, attempts[row["number"]]) for row in rows]
+                attempts[row["number"]].append(attempt_of(row))
+        return [transaction_of(row, attempts[row["number"]]) for row in rows]
 
     def nonces(self, account: str, lowest: int) -> set[int]:
         """The nonces of an account, from the lowest on, that its transactions have here."""
@@ -383,46 +347,3 @@ class TransactionStore:
 def queue_of(file: Path) -> Path:
     """Where the queue is that belongs to a file, such as a record store: beside it."""
     return file.with_name(f"{file.name}.queue")
-
-
-def _transaction(row: sqlite3.Row, attempts: Iterable[Attempt] = ()) -> Transaction:
-    number, key, pinned, account, nonce, to, data, value, gas, state, mined_by, *rest = row
-    block, block_hash, gas_used, reason, filler, received = rest
-    return Transaction(
-        number=number,
-        key=key,
-        pinned=pinned,
-        account=account,
-        nonce=nonce,
-        to=to,
-        data=data,
-        value=int(value),
-        gas=gas,
-        state=State(state),
-        mined_by=mined_by,
-        block=block,
-        block_hash=block_hash,
-        gas_used=gas_used,
-        reason=reason,
-        filler=bool(filler),
-        received=received,
-        attempts=tuple(attempts),
-    )
-
-
-def _attempt(row: sqlite3.Row) -> Attempt:
-    return Attempt(row["hash"], row["raw"], json.loads(row["fees"]), row["signed"], row["block"], bool(row["cancels"]))
-
-
-def _fate(row: sqlite3.Row) -> Fate:
-    return Fate(
-        key=row["key"],
-        account=row["account"] or row["pinned"],
-        nonce=row["nonce"],
-        state=State(row["state"]),
-        transaction=row["hash"],
-        block=row["block"],
-        gas_used=row["gas_used"],
-        reason=row["reason"],
-        received=datetime.fromtimestamp(row["received"], UTC),
-    )

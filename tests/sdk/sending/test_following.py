@@ -157,6 +157,23 @@ def test_only_the_first_of_an_account_is_replaced(chain: Chain, node: LocalChain
     assert chain.balance(SOMEBODY) == 3
 
 
+def test_clock_that_is_put_back(
+    chain: Chain, node: LocalChain, open_manager: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with odd_node(deciding(Swallowing(1)), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), patience=3600.0)
+        key = manager.submit(GIFT)
+        manager.run_once()
+        rpc(chain, "evm_mine")
+        monkeypatch.setattr("medproof.sending.following.time.time", lambda: 1_000_000_000.0)
+        manager.run_once()
+        attempts = manager.store.transaction(key).attempts
+        assert len(attempts) == 2
+        assert attempts[1].signed < attempts[0].signed
+        (receipt,) = manager.wait([key])
+    assert receipt.transaction == attempts[1].hash
+
+
 def test_funds_that_vanish_before_the_node_takes_it(chain: Chain, node: LocalChain, open_manager: Open) -> None:
     refused = True
 

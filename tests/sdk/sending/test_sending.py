@@ -14,6 +14,7 @@ from medproof.client.contract import SignedMessage
 from medproof.contract_errors import PointerExists
 from medproof.errors import (
     ConfirmationTimeoutError,
+    ExternalSignerError,
     FeesTooHighError,
     MedProofError,
     SenderFundsError,
@@ -23,8 +24,11 @@ from medproof.errors import (
 from medproof.policy.codes import DataClass
 from medproof.sending import Fate, State
 from medproof.signing import LocalSigner
+from scripts.local_chain import LocalChain
+from tests.sdk.chain.odd_node import odd_node
 from tests.sdk.conftest import funded, rpc
 from tests.sdk.sending.conftest import Open
+from tests.sdk.sending.nodes import deciding, refusing, through
 
 SOMEBODY = "0x" + "42" * 20
 COMMITMENT = b"\x77" * 32
@@ -183,6 +187,71 @@ def test_not_final_in_time(chain: Chain, open_manager: Open) -> None:
     with pytest.raises(ConfirmationTimeoutError) as caught:
         manager.wait([key], timeout=0.05)
     assert str(manager.status(key).transaction) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("header not found", State.QUEUED),
+        ("rate limit exceeded", State.QUEUED),
+        ("gas required exceeds allowance (30000000)", State.REFUSED),
+    ],
+)
+def test_node_that_estimates_nothing(
+    chain: Chain, node: LocalChain, open_manager: Open, said: str, state: State
+) -> None:
+    failing = True
+
+    def decide(method: str, parameters: list[Any]) -> Any:
+        return refusing(said) if failing and method == "eth_estimateGas" else ...
+
+    with odd_node(deciding(decide), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        key = manager.submit({"to": SOMEBODY, "value": 1})
+        manager.run_once()
+        assert manager.status(key).state is state
+        assert said in str(manager.status(key).reason)
+        failing = False
+        manager.wait([manager.submit({"to": SOMEBODY, "value": 1}, key=key)])
+    assert manager.status(key).reason is None
+    assert chain.balance(SOMEBODY) == 1
+
+
+def test_estimate_that_the_account_cannot_pay(chain: Chain, open_manager: Open, stranger: LocalSigner) -> None:
+    poor = LocalSigner.from_key(b"\x53" * 32)
+    manager = open_manager(senders=[poor])
+    key = manager.submit({"to": SOMEBODY, "value": 1})
+    with pytest.raises(SenderFundsError):
+        manager.run_once()
+    assert manager.status(key).state is State.QUEUED
+    chain.wait(chain.send({"to": poor.address, "value": 10**18}, sender=stranger))
+    manager.wait([key])
+
+
+class Unwilling(LocalSigner):
+    """A signer whose user says no."""
+
+    willing = False
+
+    def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
+        if not self.willing:
+            raise ExternalSignerError("The signer", "said no", "Ask again")
+        return super().sign_transaction(transaction)
+
+
+def test_signer_that_does_not_sign_holds_up_no_other(chain: Chain, open_manager: Open) -> None:
+    unwilling, other = Unwilling(funded(10)._account), funded(11)
+    manager = open_manager(senders=[unwilling, other])
+    before = chain.transaction_count(unwilling.address)
+    mine = manager.submit_many([{"to": SOMEBODY, "value": 1}] * 2, account=unwilling.address)
+    others = manager.submit_many([{"to": SOMEBODY, "value": 1}] * 2, account=other.address)
+    with pytest.raises(ExternalSignerError):
+        manager.run_once()
+    assert [manager.status(key).state for key in mine] == [State.QUEUED] * 2
+    assert all(manager.status(key).transaction for key in others)
+    unwilling.willing = True
+    manager.wait([*mine, *others])
+    assert [manager.status(key).nonce for key in mine] == [before, before + 1]
 
 
 # -- as a sender ------------------------------------------------------------------------------------------------
