@@ -14,8 +14,9 @@ from medproof.migration import Comparison, read_state
 from medproof.relayer import Relayer
 from medproof.signing import LocalSigner
 from tests.sdk.cli.conftest import here, keys, put_together_once, run, verified  # noqa: F401 - fixtures
-from tests.sdk.conftest import funded
+from tests.sdk.conftest import funded, rpc
 from tests.sdk.indexer.conftest import sqlite_index  # noqa: F401 - a fixture
+from tests.sdk.migration.registry import authorize
 
 Compare = Callable[[], Comparison]
 
@@ -42,6 +43,16 @@ def old(chain: Chain, deployment: Deployment) -> MedProof:
 @pytest.fixture
 def new(chain: Chain, second_deployment: Deployment) -> MedProof:
     return MedProof(chain, second_deployment)
+
+
+@pytest.fixture(scope="module")
+def authorized(deployed: tuple[Chain, Deployment], second_deployment: Deployment, admin: LocalSigner) -> Iterator[None]:
+    """The authority has done its part in the new one: once for all tests of a module."""
+    chain, first = deployed
+    snapshot = rpc(chain, "evm_snapshot")
+    authorize(MedProof(chain, first), MedProof(chain, second_deployment), admin)
+    yield
+    rpc(chain, "evm_revert", snapshot)
 
 
 @pytest.fixture

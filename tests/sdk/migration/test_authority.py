@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 from medproof.client import MedProof
 from medproof.client.break_glass import Limits
-from medproof.migration import AUTHORITY, Actor, Kind
+from medproof.migration import AUTHORITY, Actor, Kind, take_steps
 from medproof.policy.codes import PartyKind
+from medproof.sending import State, TransactionManager
 from medproof.signing import LocalSigner
 from tests.sdk.conftest import CREDENTIAL
 from tests.sdk.migration.conftest import Compare
@@ -141,3 +143,28 @@ def test_what_somebody_without_the_role_tries_is_refused_and_told(
     assert len(taken) > 4
     assert all("AccessManagedUnauthorized" in str(one.refused) for one in taken)
     assert {one.step.by for one in taken} == {Actor.AUTHORITY}
+
+
+def test_a_kill_in_the_middle_is_gone_on_with(
+    old: MedProof, new: MedProof, admin: LocalSigner, compare: Compare, queue: Path
+) -> None:
+    steps = [*compare().steps(actor=AUTHORITY)]
+    assert len(steps) == 5
+    requests = [
+        {
+            "to": new.registrar.address,
+            "data": new.chain.call_data(new.registrar.contract, one.function, one.arguments),
+        }
+        for one in steps
+    ]
+    killed = TransactionManager(new.chain, queue, [admin])
+    killed.submit_many(requests[:3], account=admin.address)  # on disk, and nothing is sent
+    killed.close()
+
+    manager = TransactionManager(new.chain, queue, [admin])
+    taken = take_steps(new, compare, AUTHORITY, manager)
+
+    assert [(one.step.function, one.refused) for one in taken] == [("accredit", None)] * 2
+    assert {fate.state for fate in manager.fates()} == {State.CONFIRMED}
+    manager.close()
+    assert compare().whole

@@ -23,9 +23,8 @@ from tests.sdk.studies.conftest import permit, protocol  # noqa: F401 - fixtures
 
 
 @pytest.fixture
-def both(old: MedProof, new: MedProof, admin: LocalSigner) -> tuple[MedProof, MedProof]:
+def both(authorized: None, old: MedProof, new: MedProof) -> tuple[MedProof, MedProof]:
     """The two deployments, with the same parties."""
-    authorize(old, new, admin)
     return old, new
 
 

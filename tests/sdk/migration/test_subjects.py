@@ -29,10 +29,7 @@ from tests.sdk.migration.registry import (
 )
 from tests.sdk.relayer.people import work_off
 
-
-@pytest.fixture(autouse=True)
-def _authorized(old: MedProof, new: MedProof, admin: LocalSigner) -> None:
-    authorize(old, new, admin)
+pytestmark = pytest.mark.usefixtures("authorized")
 
 
 def test_a_rule_revoked_after_it_was_signed_is_not_carried(
