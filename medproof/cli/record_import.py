@@ -75,7 +75,16 @@ def import_records(
     with closing(records), closing(TransactionManager(suite.chain, queue_for(records, queue), [by])) as manager:
         rows = [_row(records, origin, subjects, path, one) for path, one in output.each(given, "Storing")]
         head = Head(suite, finality=suite.chain.confirmations, max_age=None, refresh=0.0, places=records.batches.place)
-        _post(Poster(suite, records, head, manager, batch_size=batch_size, batch_wait=0.0, trouble=print), output)
+        poster = Poster(
+            suite,
+            records,
+            head,
+            manager,
+            batch_size=batch_size,
+            batch_wait=0.0,
+            trouble=lambda error: output.aside(str(error)),
+        )
+        _post(poster, output)
     new, refused = sum(row["new"] is True for row in rows), [row for row in rows if row["refused"]]
     output.document({"records": [*rows]})
     output.say(f"{new} new records, {len(rows) - new - len(refused)} were there already. All have their pointers.")
