@@ -1,7 +1,8 @@
 """Run the test lanes side by side, each with a chain of its own, and sum them up: ``make test``.
 
 A lane is one pytest process. The contract tests need Brownie's pytest plugin; the others run without it, as a
-provider's app would. Brownie has one lane: two would renew the same build folder at the same time. ``--deep`` gives the
+provider's app would, in two lanes of about one length. Brownie has one: two would renew the same build folder at the
+same time. ``--deep`` gives the
 property tests many more examples, ``--coverage`` measures the contracts, and fails below what
 tests/support/coverage.py asks for. Arguments after ``--`` go to every pytest; one that names a folder or file below
 tests/ chooses what runs: ``python scripts/test.py -- tests/unit/Registrar -k remove -x``.
@@ -30,6 +31,12 @@ PYTHON = ROOT / ".venv" / "bin" / "python"
 REPORTS = CACHE / "reports"
 
 
+# Topics of the package whose tests only read what the others' contracts and clients do: about half of all in time.
+READERS = tuple(
+    f"tests/sdk/{topic}" for topic in ("bench", "evidence", "explore", "indexer", "research", "story", "studies")
+)
+
+
 @dataclass
 class Lane:
     """One pytest process, and how it went."""
@@ -38,6 +45,7 @@ class Lane:
     folders: tuple[str, ...]  # those that do not exist yet are left out
     options: tuple[str, ...] = ()
     module: str = "pytest"
+    part_of: str = ""  # what `--lane` calls it with others
     variables: dict[str, str] = field(default_factory=dict)
     chain: dict[str, object] = field(default_factory=dict)  # Ganache's options of this group, beside the usual ones
     exit_code: int | None = None
@@ -97,7 +105,12 @@ class Lane:
 def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
     """The lanes of a run; `whole` says that no argument leaves tests out, so that coverage can be judged."""
     contracts = Lane("contracts", ("tests/unit", "tests/stateful", "tests/integration"))
-    python = Lane("python", ("tests/sdk", "tests/tooling", "tests/docs", "tests/package"), ("-p", "no:pytest-brownie"))
+    alone = ("-p", "no:pytest-brownie")
+    folder = ROOT / "tests" / "sdk"
+    topics = [f"tests/sdk/{one.name}" for one in sorted(folder.iterdir()) if one.is_dir() or one.match("test_*.py")]
+    others = [topic for topic in topics if topic not in READERS]
+    python = Lane("python", (*others, "tests/tooling", "tests/docs", "tests/package"), alone)
+    readers = Lane("readers", READERS, alone, part_of="python")
     if coverage:
         # Without the state machines: chance is not to sway the figures.
         measured = Lane("coverage", ("tests/unit", "tests/integration"), module="tests.support.coverage")
@@ -105,8 +118,9 @@ def lanes(*, deep: bool, coverage: bool, whole: bool = True) -> list[Lane]:
         measured.chain["allowUnlimitedContractSize"] = True  # compiled without the optimiser, a contract is too long
         return [measured]
     if deep:
-        contracts.variables["MEDPROOF_DEEP"] = python.variables["MEDPROOF_DEEP"] = "1"
-    return [contracts, python]
+        for lane in (contracts, python, readers):
+            lane.variables["MEDPROOF_DEEP"] = "1"
+    return [contracts, python, readers]
 
 
 def run_lane(lane: Lane, runner: Runner, extra: Sequence[str]) -> None:
@@ -149,7 +163,7 @@ def compile_contracts() -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lanes; the exit code is 0 only when every lane passed."""
     parser = argparse.ArgumentParser(description="Run the test lanes and sum them up.")
-    parser.add_argument("--lane", action="append", help="only this lane (contracts, python); may be repeated")
+    parser.add_argument("--lane", action="append", help="contracts, python or readers; python is both of the package's")
     parser.add_argument("--one-by-one", action="store_true", help="not side by side")
     parser.add_argument("--deep", action="store_true", help="many more examples in property and stateful tests")
     parser.add_argument("--coverage", action="store_true", help="the contract tests, with coverage")
@@ -161,10 +175,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     chosen = lanes(deep=options.deep, coverage=options.coverage, whole=not extra and not paths)
     if options.lane:
-        unknown = set(options.lane) - {lane.name for lane in chosen}
+        unknown = set(options.lane) - {name for lane in chosen for name in (lane.name, lane.part_of)}
         if unknown:
             parser.error(f"no lane {', '.join(sorted(unknown))}; there are {', '.join(lane.name for lane in chosen)}")
-        chosen = [lane for lane in chosen if lane.name in options.lane]
+        chosen = [lane for lane in chosen if {lane.name, lane.part_of} & set(options.lane)]
     if paths:
         for lane in chosen:
             lane.narrow(paths)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import test as lanes
+from scripts.local_chain import ROOT
 from scripts.test import Lane
 
 REPORT = """<testsuites><testsuite tests="4" failures="1" errors="1" skipped="1">
@@ -39,3 +40,24 @@ def test_a_lane_that_passed_or_wrote_nothing_names_none(lane: Lane) -> None:
     lane.exit_code = 2
     lane.report.unlink()
     assert lane.failed() == []
+
+
+def test_every_test_is_in_one_lane() -> None:
+    folders = [folder for lane in lanes.lanes(deep=False, coverage=False) for folder in lane.present()]
+    own = ("tests/browser", "tests/engines", "tests/fuzz", "tests/network")  # have a command of their own
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        name = path.relative_to(ROOT)
+        holding = [one for one in (*folders, *own) if name.is_relative_to(one)]
+        assert len(holding) == 1, (str(name), holding)
+
+
+@pytest.mark.parametrize(("word", "topic"), [("python", "research"), ("python", "cli"), ("readers", "research")])
+def test_a_topic_is_found_by_the_word_for_its_lane(
+    word: str, topic: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lanes, "REPORTS", tmp_path)
+    monkeypatch.setattr(lanes, "compile_contracts", lambda: True)
+    run: list[tuple[str, ...]] = []
+    monkeypatch.setattr(lanes, "run_lane", lambda lane, runner, extra: run.append(tuple(lane.present())))
+    assert lanes.main(["--lane", word, "--", f"tests/sdk/{topic}"]) == 0
+    assert run == [(f"tests/sdk/{topic}",)]
