@@ -24,7 +24,7 @@ def npm_tool(path: str, *arguments: str) -> list[str]:
 
 def typed_scripts() -> list[str]:
     """The scripts that mypy can read: Brownie, which has no types, is left out with those that import it."""
-    paths = [*ROOT.glob("scripts/*.py"), *ROOT.glob("tests/tooling/*.py")]
+    paths = [*ROOT.glob("scripts/**/*.py"), *ROOT.glob("tests/tooling/*.py")]
     brownie = ("\nfrom brownie", "\nimport brownie")
     return sorted(
         str(path.relative_to(ROOT))

@@ -50,6 +50,7 @@ def test_what_cannot_be_served_is_said(run: Run, here: Path) -> None:
         (("--origin", "http://records.example.org"), "is plain http"),
         (("--origin", ORIGIN, "--finality", "soon"), "--finality is 'soon'"),
         (("--origin", ORIGIN, "--plain-terms", "0x1"), "--plain-terms is '0x1'"),
+        (("--origin", ORIGIN, "--operator", "metrics.internal"), "--operator is 'metrics.internal'"),
         (("--origin", ORIGIN, "--writer", "0x1"), "--writer is '0x1'"),
         (("--origin", ORIGIN, "--master-key", "nowhere.key"), "nowhere.key cannot be read"),
         (("--origin", ORIGIN, "--log-key", "key.json"), "--log-key is named without --keystore"),
