@@ -35,6 +35,7 @@ __all__ = ["Head", "Moment", "Places", "unavailable"]
 
 _MOST_REMEMBERED = 50_000  # answers as of one block
 _RETRY = 2  # seconds
+_MOST_AHEAD = 15  # seconds that a block may be ahead of this machine's clock, as consensus clients allow
 
 _T = TypeVar("_T")
 Places = Callable[[bytes], tuple[DataClass, Place] | None]
@@ -200,7 +201,8 @@ class Head:
         Args:
             suite: the suite on it, whose node answers or fails within seconds.
             finality: how many blocks, its own included, must stand; or "safe" or "finalized".
-            max_age: seconds after which the chain's newest block is too old to decide by; None for any age.
+            max_age: seconds after which the chain's newest block is too old to decide by; None for any age, also one of
+                the future.
             refresh: seconds for which a block counts as the newest without asking again.
             places: where pointers stand in batches.
             clock: seconds since 1970.
@@ -216,7 +218,7 @@ class Head:
         """The moment to decide by.
 
         Raises:
-            GatekeeperRefusalError: the node does not answer, serves another chain, or lags behind.
+            GatekeeperRefusalError: the node does not answer, serves another chain, lags behind, or is ahead of time.
         """
         with self._lock:
             if time.monotonic() - self._asked >= self._refresh:
@@ -248,8 +250,11 @@ class Head:
             raise unavailable("The node serves another chain.", code="WRONG_CHAIN") from error
         except MedProofError as error:
             raise unavailable("The chain's node does not answer.") from error
-        if self._max_age is not None and self._clock() - newest.timestamp > self._max_age:
+        age = self._clock() - newest.timestamp
+        if self._max_age is not None and age > self._max_age:
             raise unavailable("The chain's node lags behind.", code="CHAIN_LAGS")
+        if self._max_age is not None and -age > _MOST_AHEAD:
+            raise unavailable("The chain's newest block is of the future.", code="CHAIN_AHEAD")
         if kept is not None and kept.block == block:
             return kept
         return Moment(self._suite, block, self._places)

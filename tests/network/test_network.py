@@ -201,6 +201,7 @@ def test_the_clock_of_a_signer_is_ahead(scene: Scene) -> None:
         for node in (network.nodes[number] for number in (0, 1, 3)):
             assert int(node.rpc("eth_getBlockByNumber", "latest", False)["timestamp"], 16) <= time.time() + 1
     scene.settle()
+    assert scene.refused["CHAIN_AHEAD"] > 0
     assert clock_of(wrong) is Examined.BAD
     assert clock_of(network.nodes[0]) is Examined.GOOD
     restart(network, wrong)

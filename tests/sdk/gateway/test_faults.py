@@ -102,8 +102,16 @@ def test_a_node_in_trouble_closes_the_gate_until_it_is_well(
         assert in_time(lambda: reader.fetch("Observation", id_).record.id == id_)
 
 
-def test_a_node_that_lags_behind_closes_the_gate(
-    keep: Keep, settings: Settings, post: Post, granted: Rule, suite: MedProof, second_clinic: LocalSigner
+@pytest.mark.parametrize(("later", "code"), [(31.0, "CHAIN_LAGS"), (-16.0, "CHAIN_AHEAD")])
+def test_a_node_that_lags_behind_or_is_ahead_of_time_closes_the_gate(
+    later: float,
+    code: str,
+    keep: Keep,
+    settings: Settings,
+    post: Post,
+    granted: Rule,
+    suite: MedProof,
+    second_clinic: LocalSigner,
 ) -> None:
     id_ = post()
     gatekeeper = keep(settings=replace(settings, max_block_age=30.0))
@@ -111,10 +119,10 @@ def test_a_node_that_lags_behind_closes_the_gate(
     reader = GatekeeperClient(ORIGIN, suite, second_clinic, claims=TREATMENT, http=http)
     assert reader.fetch("Observation", id_)
     newest = suite.chain.timestamp()
-    gatekeeper.head._clock = lambda: newest + 31.0
+    gatekeeper.head._clock = lambda: newest + later
     with pytest.raises(GatekeeperRefusalError) as caught:
         reader.fetch("Observation", id_)
-    assert (caught.value.status, caught.value.code) == (503, "CHAIN_LAGS")
+    assert (caught.value.status, caught.value.code) == (503, code)
 
 
 def test_a_chain_that_reorganises_meanwhile_closes_the_gate_once(
