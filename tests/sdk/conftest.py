@@ -6,13 +6,16 @@ are as well tried on Anvil's, three times as fast, and are, except in the deep l
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from eth_account.hdaccount import key_from_seed, seed_from_mnemonic
 
 from medproof.chain import Chain
@@ -69,6 +72,20 @@ def rpc(chain: Chain, method: str, *parameters: object) -> object:
     answer = chain.web3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
     assert "error" not in answer, answer
     return answer["result"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def proxies_where_named() -> Iterator[None]:
+    """Requests reads the whole environment for proxies at every question to a node: here, where it names one."""
+    look = requests.sessions.get_environ_proxies
+    names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+    def found(*asked: Any, **options: Any) -> Any:
+        return look(*asked, **options) if any(name in os.environ for name in names) else {}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("requests.sessions.get_environ_proxies", found)
+        yield
 
 
 @pytest.fixture(scope="session")
