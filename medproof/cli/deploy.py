@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,10 +123,10 @@ def plan(how: DeployOptions, who: KeyOptions, chain: ChainOptions, safe_file: Ca
     --keystore takes an address."""
     output, connected = Output(as_json=chain.as_json), Chain.connect(network_of(chain))
     sender, manifest = _payer(connected, who), record_path(chain, connected)
-    planned = plan_deployment(connected, sender, manifest=manifest, **asdict(how))
-    _write_calls(output, planned, safe_file)
+    planned = _planned(connected, sender, manifest, how)
     output.document(_plan_document(connected, planned, manifest))
     _tell_plan(output, connected, planned, manifest)
+    _write_calls(output, planned, safe_file)
 
 
 @app.command(epilog="Example: medproof deploy run --network sepolia --keystore deployer.json --admin 0x…")
@@ -136,9 +136,9 @@ def run(how: DeployOptions, who: KeyOptions, chain: ChainOptions, yes: Yes = Fal
     Again, it does nothing."""
     output, connected = Output(as_json=chain.as_json), Chain.connect(network_of(chain))
     sender, manifest = _payer(connected, who), record_path(chain, connected)
-    planned = plan_deployment(connected, sender, manifest=manifest, **asdict(how))
-    _write_calls(output, planned, safe_file)
+    planned = _planned(connected, sender, manifest, how)
     _tell_plan(output, connected, planned, manifest)
+    _write_calls(output, planned, safe_file)
     if planned.transactions:
         _ask(output, connected, "Deploy?", yes)
     options = {**asdict(how), "salt": planned.salt or None}  # the addresses are those that were shown
@@ -228,6 +228,17 @@ def _payer(chain: Chain, who: KeyOptions) -> Sender:
     return NodeSigner(accounts[0])
 
 
+def _planned(chain: Chain, sender: Sender, manifest: Path, how: DeployOptions) -> Plan:
+    """What deploying would do, with all that there is to be warned of."""
+    planned = plan_deployment(chain, sender, manifest=manifest, **asdict(how))
+    warnings = [*planned.warnings]
+    if how.overwrite and manifest.exists():
+        warnings.append(f"The record in {manifest} is replaced. Keep a copy, if anybody uses what it says.")
+    if planned.cost > chain.balance(sender.address):
+        warnings.append(f"{sender.address} may have too little: it may be asked for {_ether(planned.cost)} ether.")
+    return replace(planned, warnings=tuple(warnings))
+
+
 def _ask(output: Output, chain: Chain, question: str, yes: bool) -> None:
     if chain.chain_id not in DEVELOPMENT and not yes:
         output.confirm(question)
@@ -274,11 +285,10 @@ def _tell_plan(output: Output, chain: Chain, planned: Plan, manifest: Path) -> N
     price = f"at up to {planned.price / _GWEI:.9g} gwei"
     cost = f"at most {planned.gas:,} gas, which is {_ether(planned.cost)} ether {price}"
     output.say(f"Chain {planned.chain_id}: {f'{many}, {cost}' if planned.transactions else 'nothing to send'}.")
-    balance = chain.balance(planned.deployer)
-    output.say(f"{planned.deployer} deploys, and has {_ether(balance)} ether.")
+    output.say(f"{planned.deployer} deploys, and has {_ether(chain.balance(planned.deployer))} ether.")
     output.say(f"Admin: {planned.admin}{_hand_over(planned)}.")
     output.say(f"Factory {planned.factory.address}, salt {planned.salt or 'none'}. Record: {manifest}.")
-    for warning in _warnings(planned, balance):
+    for warning in planned.warnings:
         output.say(warning, style="yellow")
 
 
@@ -291,11 +301,6 @@ def _hand_over(planned: Plan) -> str:
     if planned.admin == planned.deployer:
         return f"{said}, who deploys"
     return said + (": it has its role at once" if planned.at_once else ": it has to accept")
-
-
-def _warnings(planned: Plan, balance: int) -> Sequence[str]:
-    poor = f"{planned.deployer} may have too little: it is asked for up to {_ether(planned.cost)} ether."
-    return [*planned.warnings, *([poor] if planned.cost > balance else [])]
 
 
 def _tell_next(output: Output, made: Deployment, chain: ChainOptions, manifest: Path) -> None:
@@ -320,7 +325,7 @@ def _ether(wei: int) -> str:
 
 
 def _plan_document(chain: Chain, planned: Plan, manifest: Path) -> JsonObject:
-    balance, safe = chain.balance(planned.deployer), planned.safe
+    safe = planned.safe
     contracts: list[Json] = [
         {"name": one.name, "address": one.address, "gas": one.gas, "cost": one.gas * planned.price}
         for one in planned.contracts
@@ -329,7 +334,7 @@ def _plan_document(chain: Chain, planned: Plan, manifest: Path) -> JsonObject:
         "chain_id": planned.chain_id,
         "manifest": str(manifest),
         "deployer": planned.deployer,
-        "balance": balance,
+        "balance": chain.balance(planned.deployer),
         "admin": planned.admin,
         "safe": None if safe is None else {"owners": [*safe.owners], "threshold": safe.threshold},
         "handed_over": planned.handed_over,
@@ -347,7 +352,7 @@ def _plan_document(chain: Chain, planned: Plan, manifest: Path) -> JsonObject:
         "gas": planned.gas,
         "price": planned.price,
         "cost": planned.cost,
-        "warnings": [*_warnings(planned, balance)],
+        "warnings": [*planned.warnings],
     }
 
 
@@ -371,9 +376,14 @@ def _deployment_document(made: Deployment) -> JsonObject:
 
 
 def _write_calls(output: Output, planned: Plan, path: Path | None) -> None:
-    if path is not None and planned.left:
-        said: dict[str, Any] = safe_transactions(planned.left, chain_id=planned.chain_id, safe=planned.admin)
-        output.write(path, json.dumps(said, indent=2))
+    if path is None:
+        return
+    if not planned.left:
+        output.say(f"Nothing is left to the admin: {path} is not written.")
+        return
+    said: dict[str, Any] = safe_transactions(planned.left, chain_id=planned.chain_id, safe=planned.admin)
+    output.write(path, json.dumps(said, indent=2))
+    output.say(f"Written to {path}: what is left to the admin, for Safe's Transaction Builder.")
 
 
 def _write_inputs(output: Output, chain: Chain, deployment: Deployment, folder: Path) -> list[Json]:

@@ -22,6 +22,7 @@ from tests.sdk.conftest import PLAIN, anvil_runs_here, funded, rpc
 from tests.sdk.external_signers.signers import FakeLedger, FakeSigner, as_speculos, over_http
 from tests.sdk.external_signers.test_ledger import PATH
 from tests.sdk.publication.explorers import KEY, Explorer, etherscan, serving, sourcify
+from tests.support.safes import new_safe
 
 PUBLIC = 11155111
 SALT = "0x" + "5a" * 32
@@ -113,7 +114,24 @@ def test_a_plan_needs_no_key(run: Run, stranger: LocalSigner) -> None:
 def test_whoever_has_too_little_is_warned(run: Run, chain: Chain) -> None:
     poor = LocalSigner.create().address
     said = run("deploy", "plan", *NEW, "--keystore", poor)
-    assert f"{poor} may have too little" in said.out
+    assert f"{poor} may have too little: it may be asked for 0." in said.out
+
+
+def test_a_safe_is_shown(run: Run, chain: Chain, admin: LocalSigner, clinic: LocalSigner) -> None:
+    safe = new_safe(chain, admin, [ADMIN.address, clinic.address], 1)
+    planned = run("deploy", "plan", *NEW, "--admin", safe.address, "--json").document
+    assert (planned["safe"], planned["at_once"]) == ({"owners": [ADMIN.address, clinic.address], "threshold": 1}, True)
+    [warning] = planned["warnings"]
+    assert "one signature" in warning
+    said = run("deploy", "plan", *NEW, "--admin", safe.address)
+    assert "1 of 2 owners: it has its role at once." in said.out
+    assert warning in said.out
+
+
+def test_a_record_that_is_replaced_is_warned_of(run: Run, complete: Deployment) -> None:
+    said = run("deploy", "plan", *NEW, "--overwrite")
+    assert "The record in new.json is replaced. Keep a copy" in said.out
+    assert "is replaced" not in run("deploy", "plan", *NEW).out
 
 
 # -- run ---------------------------------------------------------------------------------------------------------
@@ -266,6 +284,8 @@ def test_what_is_left_to_the_admin(
     assert [(one["to"], one["data"]) for one in built["transactions"]] == [(one["to"], one["data"]) for one in left]
     assert len(left) >= 2
     assert built["chainId"] == "1337"
+    assert "Written to left.json" in said.out
+    monkeypatch.undo()
 
 
 # -- signers -----------------------------------------------------------------------------------------------------
