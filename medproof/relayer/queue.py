@@ -27,7 +27,7 @@ _KEYS = "relay:"  # how the key of each batch's transaction begins
 # A message that is taken is as far as its batch, and has the outcome when that is final. One that is queued again keeps
 # the batch that it was in, which is over.
 TABLES = (
-    """CREATE TABLE IF NOT EXISTS messages (
+    """CREATE TABLE messages (
         arrival INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         contract TEXT NOT NULL,
@@ -43,9 +43,9 @@ TABLES = (
         outcome TEXT,
         reason TEXT
     )""",
-    "CREATE INDEX IF NOT EXISTS messages_in_state ON messages (state, arrival)",
-    "CREATE INDEX IF NOT EXISTS messages_of ON messages (subject, state)",
-    "CREATE INDEX IF NOT EXISTS messages_in ON messages (batch, place)",
+    "CREATE INDEX messages_in_state ON messages (state, arrival)",
+    "CREATE INDEX messages_of ON messages (subject, state)",
+    "CREATE INDEX messages_in ON messages (batch, place)",
 )
 _ALL = "messages m LEFT JOIN transactions t ON t.key = m.batch AND m.state <> 'queued'"
 _STATE = "CASE m.state WHEN 'taken' THEN t.state ELSE m.state END"

@@ -43,7 +43,7 @@ def open_store(chain: Chain, path: Path | str, *, tables: Sequence[str] = ()) ->
     Args:
         chain: where its transactions go.
         path: the file.
-        tables: statements that make what others keep in it, where there is none yet.
+        tables: statements that make what others keep in it: who keeps anything else opens another file.
 
     Raises:
         QueueError: it cannot be used, or is another chain's.

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ class TransactionStore:
             path: the file; SQLite keeps two more beside it while it is open.
             chain_id: the chain that it is for.
             genesis: the hash of that chain's first block: others have the same number.
-            tables: statements that make what others keep in it, where there is none yet.
+            tables: statements that make what others keep in it: who keeps anything else opens another file.
 
         Raises:
-            QueueError: it is no such file, of another version, or another chain's.
+            QueueError: it is no such file, of another version, another chain's, or keeps something else.
         """
         self.path = path
         self._lock = threading.RLock()
@@ -77,7 +77,7 @@ class TransactionStore:
         with self.writing() as database:
             version = database.execute("PRAGMA user_version").fetchone()[0]
             if version == 0 and not database.execute("SELECT 1 FROM sqlite_master").fetchone():
-                for statement in TABLES:
+                for statement in (*TABLES, *tables):
                     database.execute(statement)
                 database.execute("INSERT INTO chain VALUES (?, ?)", (chain_id, genesis))
                 database.execute(f"PRAGMA user_version = {VERSION}")
@@ -88,8 +88,10 @@ class TransactionStore:
             if of != (chain_id, genesis):
                 rule = f"is for chain {of[0]} from block {of[1]}, not for chain {chain_id} from block {genesis}"
                 raise QueueError(str(self.path), rule, "Use a file for each chain")
-            for statement in tables:
-                database.execute(statement)
+            if _tables(database) != _tables_of((*TABLES, *tables)):
+                # Whoever keeps nothing beside transactions would settle those that others keep something with.
+                rule = f"keeps {', '.join(sorted(_tables(database)))}: it is another's, such as a relayer's"
+                raise QueueError(str(self.path), rule, "Use a file for each relayer, gatekeeper and manager")
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -342,6 +344,18 @@ class TransactionStore:
             "UPDATE transactions SET reason = ? WHERE number = ? AND state IN ('queued', 'sent')",
             [(reason, number) for number, reason in reasons.items()],
         )
+
+
+def _tables(database: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def _tables_of(statements: Sequence[str]) -> set[str]:
+    """The tables that statements make."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        for statement in statements:
+            database.execute(statement)
+        return _tables(database)
 
 
 def queue_of(file: Path) -> Path:

@@ -30,6 +30,7 @@ from medproof.policy.codes import DataClass, Purpose
 from medproof.policy.delegation import DelegateKind, Delegation, Scope
 from medproof.policy.word import Rule
 from medproof.relayer import Fate, State
+from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner, NodeSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import lying, odd_node
@@ -420,6 +421,17 @@ def test_whoever_only_submits_and_looks_has_no_account(open_relayer: Open, grant
     assert desk.status(id_).state is State.QUEUED
     work_off(work)
     assert desk.status(id_).state is State.CONFIRMED
+
+
+def test_file_of_another_kind_of_queue(
+    suite: MedProof, open_relayer: Open, relayer: LocalSigner, store: Path, tmp_path: Path
+) -> None:
+    open_relayer()
+    with pytest.raises(QueueError, match="keeps attempts, chain, messages, transactions: it is another's"):
+        TransactionManager(suite.chain, store, [relayer])
+    TransactionManager(suite.chain, tmp_path / "plain", [relayer]).close()
+    with pytest.raises(QueueError, match="Use a file for each relayer, gatekeeper and manager"):
+        open_relayer(store=tmp_path / "plain")
 
 
 def test_file_that_is_no_queue(open_relayer: Open, tmp_path: Path) -> None:
