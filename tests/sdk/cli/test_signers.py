@@ -39,9 +39,8 @@ def test_a_relayer_pays_by_clef(
     assert run("consent", "grant", second_clinic.address, *GRANT, *me, "--out", "signed.json").code == 0
     clef = FakeSigner("clef", relayer._account, suite.chain.chain_id)
     with over_http(clef) as url:
-        queue = ("--queue", "relay.db", "--relay-as", f"clef:{url}")
-        assert run("relay", "add", "signed.json", *queue).code == 0
-        done = run("relay", "run", "--drain", *queue)
+        assert run("relay", "add", "signed.json", "--queue", "relay.db").code == 0
+        done = run("relay", "run", "--drain", "--queue", "relay.db", "--relay-as", f"clef:{url}")
         assert done.code == 0, done.err
     assert clef.asked.count("account_signTransaction") == 1
 
