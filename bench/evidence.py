@@ -7,13 +7,9 @@ bench/results/evidence.json; the exit code is 1 where verifying 1,000 subjects t
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import statistics
 import sys
-import tempfile
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +22,7 @@ if __package__ in (None, ""):  # started as a file
 import requests
 from eth_utils.address import to_checksum_address
 
+from bench.command import on_each_node
 from bench.indexing import NODES, fill
 from medproof.client import MedProof
 from medproof.client.registrar import EVERYONE
@@ -153,35 +150,29 @@ def measure(name: str, folder: Path, subjects: int, rules: int, runs: int) -> di
     }
 
 
+def told(_: str, found: dict[str, Any]) -> str:
+    """What is printed of a node."""
+    return (
+        f"{found['subjects']:,} subjects, {found['rules']:,} rules: {found['subjects_proved_a_second']:,} proved a "
+        f"second, {found['subjects_verified_a_second']:,} verified; 1,000 in {found['seconds_to_verify_1000']} s "
+        f"(target {TARGET}); {found['bytes_a_subject']:,} bytes each. The node alone proves "
+        f"{found['slots_a_second_from_the_node_alone']:,} slots a second"
+    )
+
+
 def main() -> int:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="how many subjects are proved")
-    parser.add_argument("--rules", type=int, default=RULES, help="how many rules each has for others")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--node", choices=NODES, action="append", help="one node alone; both where none is named")
-    parser.add_argument("--no-write", action="store_true", help="print only")
-    options = parser.parse_args()
-    results: dict[str, Any] = {"nodes": {}}
-    if RESULTS.exists():
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.node or NODES:
-            found = measure(name, Path(folder), options.subjects, options.rules, options.runs)
-            results["nodes"][name] = found
-            print(
-                f"{name:8} {found['subjects']:,} subjects, {found['rules']:,} rules: "
-                f"{found['subjects_proved_a_second']:,} proved a second, {found['subjects_verified_a_second']:,} "
-                f"verified; 1,000 in {found['seconds_to_verify_1000']} s (target {TARGET}); "
-                f"{found['bytes_a_subject']:,} bytes each. The node alone proves "
-                f"{found['slots_a_second_from_the_node_alone']:,} slots a second",
-                flush=True,
-            )
-    if not options.no_write:
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    slow = [name for name in options.node or NODES if results["nodes"][name]["seconds_to_verify_1000"] > TARGET]
-    return 1 if slow else 0
+    return on_each_node(
+        __doc__,
+        RESULTS,
+        NODES,
+        measure,
+        told=told,
+        met=lambda _, found: found["seconds_to_verify_1000"] <= TARGET,
+        subjects=(SUBJECTS, "how many subjects are proved"),
+        rules=(RULES, "how many rules each has for others"),
+        runs=RUNS,
+    )
 
 
 if __name__ == "__main__":

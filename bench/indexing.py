@@ -8,15 +8,11 @@ its targets.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import platform
 import random
 import sqlite3
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +27,7 @@ import requests
 from eth_utils.address import to_checksum_address
 from web3 import Web3
 
+from bench.command import on_each_node
 from medproof.artifacts import artifact
 from medproof.chain import Chain
 from medproof.deployments import Deployment, deploy
@@ -219,33 +216,28 @@ def measure(name: str, folder: Path, subjects: int, rules: int, runs: int) -> di
     }
 
 
+def told(_: str, found: dict[str, Any]) -> str:
+    """What is printed of a node."""
+    return (
+        f"{found['events']:,} events: index {found['index_per_second']:,}/s, plain loop "
+        f"{found['plain_per_second']:,}/s, {found['times_plain']} times (target {found['target']:.0f}); "
+        f"the node gives {found['ceiling_per_second']:,}/s"
+    )
+
+
 def main() -> int:
     """Measure, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--subjects", type=int, default=SUBJECTS, help="how many subjects grant rules")
-    parser.add_argument("--rules", type=int, default=RULES, help="how many rules each")
-    parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--node", choices=NODES, action="append", help="one node alone; both where none is named")
-    parser.add_argument("--no-write", action="store_true", help="print only")
-    options = parser.parse_args()
-    results: dict[str, Any] = {"nodes": {}}
-    if RESULTS.exists():
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    results["machine"] = {"cores": os.cpu_count(), "python": platform.python_version()}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.node or NODES:
-            found = measure(name, Path(folder), options.subjects, options.rules, options.runs)
-            results["nodes"][name] = found
-            if not options.no_write:
-                RESULTS.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-            print(
-                f"{name:8} {found['events']:,} events: index {found['index_per_second']:,}/s, plain loop "
-                f"{found['plain_per_second']:,}/s, {found['times_plain']} times (target {found['target']:.0f}); "
-                f"the node gives {found['ceiling_per_second']:,}/s",
-                flush=True,
-            )
-    missed = [name for name in options.node or NODES if results["nodes"][name]["times_plain"] < TARGETS[name]]
-    return 1 if missed else 0
+    return on_each_node(
+        __doc__,
+        RESULTS,
+        NODES,
+        measure,
+        told=told,
+        met=lambda name, found: found["times_plain"] >= TARGETS[name],
+        subjects=(SUBJECTS, "how many subjects grant rules"),
+        rules=(RULES, "how many rules each"),
+        runs=RUNS,
+    )
 
 
 if __name__ == "__main__":
