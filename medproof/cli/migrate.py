@@ -38,6 +38,7 @@ from medproof.migration import (
     left_deployment,
     read_state,
     sign_subject,
+    signable_steps,
     take_steps,
 )
 from medproof.recovery import recover
@@ -86,8 +87,22 @@ class MigrationOptions(JsonOptions):
 
 
 @dataclass(frozen=True)
-class ReadingOptions(MigrationOptions):
-    """How all of two deployments is read."""
+class KeeperOptions(MigrationOptions):
+    """Who holds what was billed."""
+
+    keeper: Annotated[
+        str | None,
+        Option(
+            metavar="ADDRESS",
+            help="A party of the new deployment that holds what was billed, so that nobody bills it again.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class ReadingOptions(KeeperOptions):
+    """Where all of two deployments is read."""
 
     index: Annotated[
         str | None,
@@ -95,14 +110,6 @@ class ReadingOptions(MigrationOptions):
             metavar="FILE|URL",
             envvar="MEDPROOF_INDEX",
             help="An index that keeps both (medproof index); the nodes are asked for all events where none is named.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    keeper: Annotated[
-        str | None,
-        Option(
-            metavar="ADDRESS",
-            help="A party of the new deployment that holds what was billed, so that nobody bills it again.",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -166,25 +173,27 @@ def sign(
     """
     output, (old, new) = Output(as_json=options.as_json), _suites(options)
     given = None if file is None else _export(file, old, new)
-    found: list[tuple[Signer, str, Comparison]] = []
+    asked: list[_Asked] = []
     compared = None
     for by, whose in _signers(who, subject, old, given, output):
         compared = compare_subject(old, new, whose, shared=compared)
-        steps = compared.subject_steps(whose)
         if given is not None:
             with of_file(file):  # type: ignore[arg-type]
-                given.require_said(whose, steps)
-        if steps or compared.subject_findings(whose):
-            found.append((by, whose, compared))
-    _show_steps(output, found)
-    ready = [step for _, whose, compared in found for step in compared.subject_steps(whose) if not step.waits]
+                given.require_said(whose, compared.subject_steps(whose))
+        asked.append(_Asked(by, whose, compared, signable_steps(new, compared, whose, by)))
+    _show_asked(output, asked)
+    waiting = [step for one in asked for step in one.steps if step.waits]
+    ready = sum(len(one.steps) for one in asked) - len(waiting)
     if ready and not yes:
-        output.confirm(f"Sign these {len(ready)} for the new deployment?")
-    signed = [one for by, whose, compared in found for one in sign_subject(new, compared, whose, by, lifetime=lifetime)]
+        output.confirm(f"Sign these {ready} for the new deployment?")
+    signed = [
+        message
+        for one in asked
+        for message in sign_subject(new, one.compared, one.subject, one.signer, lifetime=lifetime)
+    ]
     output.write(out, json.dumps([message_document(one) for one in signed]))
-    waiting = [step for _, whose, compared in found for step in compared.subject_steps(whose) if step.waits]
     output.document(
-        {"file": str(out), "signed": len(signed), "subjects": len(found), "waits": [one.to_json() for one in waiting]}
+        {"file": str(out), "signed": len(signed), "subjects": len(asked), "waits": [one.to_json() for one in waiting]}
     )
     output.say(f"Signed {len(signed)}, written to {out}: give it to whoever relays it (medproof migrate run).")
     if waiting:
@@ -194,7 +203,7 @@ def sign(
 @app.command(epilog="Example: medproof migrate run signed.json --from old.json --to new.json --relay-as relayer.json")
 @expanded
 def run(
-    options: ReadingOptions,
+    options: KeeperOptions,
     who: KeyOptions,
     relay: RelayOptions,
     files: Annotated[list[Path] | None, Argument(metavar="FILE…", help="Signed messages to relay.")] = None,
@@ -208,7 +217,8 @@ def run(
 ) -> None:
     """Relay what subjects signed, or take the steps of the authority or a party. Running it again goes on.
 
-    What the old deployment says no more is not carried. Exit code 1 where something was not taken.
+    What the old deployment says no more is not carried: the nodes are asked, no index. Exit code 1 where something was
+    not taken.
     """
     output = Output(as_json=options.as_json)
     if bool(files) is (acting is not None):
@@ -294,17 +304,18 @@ def _view(index: Index, suite: MedProof, block: int | None) -> View:
 
 
 @contextmanager
-def _both(options: ReadingOptions) -> Iterator[_Both]:
+def _both(options: KeeperOptions) -> Iterator[_Both]:
     old, new = _suites(options)
     keeper = None if options.keeper is None else account("--keeper", options.keeper)
-    if options.index is None:
+    where = options.index if isinstance(options, ReadingOptions) else None
+    if where is None:
         yield _Both(old, new, keeper, None)
         return
     from medproof.indexer import Index
 
-    if "://" not in options.index and not Path(options.index).exists():
-        raise OptionError("--index", f"is {options.index}, which is not there", "Make it: medproof index.")
-    index = Index(database_at(options.index))
+    if "://" not in where and not Path(where).exists():
+        raise OptionError("--index", f"is {where}, which is not there", "Make it: medproof index.")
+    index = Index(database_at(where))
     try:
         yield _Both(old, new, keeper, index)
     finally:
@@ -328,6 +339,16 @@ def _export(file: Path, old: MedProof, new: MedProof) -> Export:
         given = Export.from_json(opened.read(_LONGEST_FILE + 1))
         given.require(old, new)
     return given
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What one is asked to sign in a subject's name."""
+
+    signer: Signer
+    subject: str
+    compared: Comparison
+    steps: tuple[Step, ...]
 
 
 # -- who ---------------------------------------------------------------------------------------------------------
@@ -432,13 +453,15 @@ def _show_findings(output: Output, findings: Iterator[Finding]) -> None:
         output.table(("found", "what", "whose", "which"), rows, empty="")
 
 
-def _show_steps(output: Output, found: list[tuple[Signer, str, Comparison]]) -> None:
-    for _, whose, compared in found:
-        output.aside(f"As {whose}:")
-        for number, step in enumerate(compared.subject_steps(whose), start=1):
+def _show_asked(output: Output, asked: list[_Asked]) -> None:
+    for one in asked:
+        findings = [finding for finding in one.compared.subject_findings(one.subject) if finding.kind is not Kind.STAYS]
+        if not one.steps and not findings:
+            continue
+        output.aside(f"As {one.subject}:")
+        for number, step in enumerate(one.steps, start=1):
             said = step.to_json()
             waits = f" It waits for {said['waits']}." if step.waits else ""
             output.aside(f"{number}. {said['says']}{waits}")
-        for finding in compared.subject_findings(whose):
-            if finding.kind is not Kind.STAYS:
-                output.aside(f"({finding.kind}) {finding.to_json()['says']}")
+        for finding in findings:
+            output.aside(f"({finding.kind}) {finding.to_json()['says']}")

@@ -9,7 +9,7 @@ from medproof.migration.events import ChainEvents, Events, IndexEvents
 from medproof.migration.export import Export
 from medproof.migration.left import left_deployment
 from medproof.migration.running import Handed, Taken, hand_over, take_steps
-from medproof.migration.signing import compare_subject, sign_step, sign_subject
+from medproof.migration.signing import compare_subject, sign_step, sign_subject, signable_steps
 from medproof.migration.state import State, read_state
 from medproof.migration.step import AUTHORITY, Actor, Finding, Kind, Step
 
@@ -33,5 +33,6 @@ __all__ = [
     "read_state",
     "sign_step",
     "sign_subject",
+    "signable_steps",
     "take_steps",
 ]

@@ -18,7 +18,7 @@ from medproof.policy.delegation import Scope
 from medproof.policy.word import FIELDS
 from medproof.signing import Signer
 
-__all__ = ["compare_subject", "sign_step", "sign_subject"]
+__all__ = ["compare_subject", "sign_step", "sign_subject", "signable_steps"]
 
 _DELEGATES = ("setRuleFor", "setDevice", "optIn")  # that one with the scope to grant signs in the subject's place
 
@@ -52,25 +52,26 @@ def sign_subject(
     Raises:
         MigrationError: the signer is neither the subject nor a delegate that may sign this.
     """
-    steps = [step for step in comparison.subject_steps(subject) if not step.waits and _signs(new, step, signer)]
+    steps = signable_steps(new, comparison, subject, signer)
     deadline = new.chain.timestamp() + lifetime
-    return [sign_step(new, comparison.new, step, signer, deadline) for step in steps]
+    return [sign_step(new, comparison.new, step, signer, deadline) for step in steps if not step.waits]
 
 
-def _signs(new: MedProof, step: Step, signer: Signer) -> bool:
-    """Whether it is the signer's to sign; a delegate signs what gives something, and its own steps."""
-    if signer.address == step.actor:
-        return True
-    if step.function not in _DELEGATES:
-        return False
-    subject = str(step.arguments[0])
-    if Scope.GRANT not in new.delegations.scopes(subject, signer.address):
-        raise MigrationError(
-            "signer",
-            f"{signer.address} is no delegate of {subject} that may grant, in the new deployment",
-            "Sign the delegation first, as the subject",
-        )
-    return True
+def signable_steps(new: MedProof, comparison: Comparison, subject: str, signer: Signer) -> tuple[Step, ...]:
+    """Those of a subject's steps that are the signer's to sign, waiting ones included; see `sign_subject`.
+
+    A delegate signs its own steps, and what gives something where it may grant.
+    """
+    every = comparison.subject_steps(subject)
+    own = tuple(step for step in every if step.actor == signer.address)
+    if signer.address == subject or not every:
+        return own
+    if Scope.GRANT in new.delegations.scopes(subject, signer.address):
+        return tuple(step for step in every if step in own or step.function in _DELEGATES)
+    if not own:
+        rule = f"{signer.address} is no delegate of {subject} that may grant, in the new deployment"
+        raise MigrationError("signer", rule, "Sign the delegation first, as the subject")
+    return own
 
 
 def sign_step(new: MedProof, state: State, step: Step, signer: Signer, deadline: int) -> SignedMessage:

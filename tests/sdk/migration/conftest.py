@@ -35,14 +35,23 @@ def _both_before_any_snapshot(second_deployment: Deployment) -> None:
     """Deployed before a test's state is put back, which would take it away."""
 
 
-@pytest.fixture
-def old(chain: Chain, deployment: Deployment) -> MedProof:
-    return MedProof(chain, deployment)
+@pytest.fixture(scope="session")
+def both_suites(deployed: tuple[Chain, Deployment], second_deployment: Deployment) -> tuple[MedProof, MedProof]:
+    """The two, made once: they keep nothing of a test."""
+    chain, first = deployed
+    return MedProof(chain, first), MedProof(chain, second_deployment)
 
 
 @pytest.fixture
-def new(chain: Chain, second_deployment: Deployment) -> MedProof:
-    return MedProof(chain, second_deployment)
+def old(chain: Chain, both_suites: tuple[MedProof, MedProof]) -> MedProof:
+    """The deployment that is left; what a test does to it is put back."""
+    return both_suites[0]
+
+
+@pytest.fixture
+def new(chain: Chain, both_suites: tuple[MedProof, MedProof]) -> MedProof:
+    """The one that takes its place; likewise."""
+    return both_suites[1]
 
 
 @pytest.fixture(scope="module")

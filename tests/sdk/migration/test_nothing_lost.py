@@ -41,7 +41,7 @@ def test_the_two_decide_alike_at_any_time(
     for name in ("first here", "night shift"):  # groups and terms get other numbers
         new.registrar.create_group(name, sender=admin)
     new.consent_registry.publish_terms(TERMS[1], sender=admin)
-    lived = live(old, admin, 1, subjects=4, steps=32)
+    lived = live(old, admin, 1, subjects=3, steps=24)
 
     authorize(old, new, admin)
     for subject in lived.subjects:
@@ -63,7 +63,7 @@ def test_the_two_decide_alike_at_any_time(
 def test_wherever_it_stops_the_new_one_permits_no_more_and_going_on_ends_it(
     old: MedProof, new: MedProof, admin: LocalSigner, relayer: LocalSigner, relaying: Relayer
 ) -> None:
-    lived = live(old, admin, 3, subjects=1, steps=26)
+    lived = live(old, admin, 3, subjects=1, steps=18)
     [subject] = lived.subjects
     authorize(old, new, admin)
     messages = signed_by(old, new, subject)
