@@ -103,7 +103,7 @@ def prepare(folder: Path, *, user: tuple[int, int]) -> list[str]:
     if not all(user):
         raise PrepareError("Containers do not run as root. Name another account and group: --user 1000:1000.")
     written: list[str] = []
-    folders = ("keys", "secrets", "tls", "state", "relayer", "postgres", "prometheus", *CLINICS, *NODES)
+    folders = ("keys", "secrets", "tls", "state", "relayer", "backups", "postgres", "prometheus", *CLINICS, *NODES)
     for name in (".", *folders, *(f"{node}/data" for node in NODES)):
         (folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
 

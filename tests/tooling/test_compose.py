@@ -200,6 +200,8 @@ def test_its_command_lines_are_understood(services: dict[str, dict[str, Any]]) -
         "relayer": "relay run",
         "gatekeeper-1": "gateway serve",
         "gatekeeper-2": "gateway serve",
+        "backup-1": "backup create",
+        "backup-2": "backup create",
     }
     found = [parsed(words) for words in shell_commands((SCRIPTS / "rehearse.sh").read_text())]
     assert found == ["deploy accept", "key show", "key show", "party accredit", "access open"]
@@ -241,6 +243,7 @@ def test_each_has_what_it_needs_and_no_more(services: dict[str, dict[str, Any]])
     assert keys["index"] == keys["proxy"] == set()
     assert keys["gatekeeper-1"] & keys["gatekeeper-2"] == set()
     assert keys["relayer"] == {"/keys/relayer.json"}
+    assert not any("master" in key for name in ("backup-1", "backup-2") for key in keys[name])
     assert {name for name, one in services.items() if "admin-password" in one.get("secrets", ())} == {"rehearse"}
 
 
