@@ -228,7 +228,8 @@ def prepare(
         state = _renamed(chain, state, manifest, sender, admin=admin, delay=delay)
         if salt is not None and state.salt not in ("", checked_salt(salt)):
             raise DeploymentError(f"{manifest} keeps a deployment with the salt {state.salt}, not {salt}. {_AGAIN}")
-        state = state if state.salt else replace(state, salt=new_salt() if salt is None else checked_salt(salt))
+        if not state.salt and not all(state.has(name) for name in CONTRACTS):
+            state = replace(state, salt=new_salt() if salt is None else checked_salt(salt))
     where = _factory(chain, state, factory, manifest)
     own = state.admin == state.deployer
     safe, warnings = (None, ()) if own or state.handed_over else _examined(chain, state.admin, any_contract)
@@ -279,7 +280,7 @@ def _resumed(chain: Chain, state: Deployment, manifest: Path, sender: str) -> De
         raise DeploymentError(
             f"{manifest} keeps a deployment that {state.deployer} began, and only that account can go on. {step}"
         )
-    kept = state.begun is None or _hash_of(chain, state.begun) == state.begun_hash
+    kept = state.begun is not None and _hash_of(chain, state.begun) == state.begun_hash
     for name, entry in ((name, state.contracts[name]) for name in CONTRACTS if name in state.contracts):
         code = chain.code(entry.address) if entry.address else b""
         if entry.address and not code and kept and state.salt and entry.block:

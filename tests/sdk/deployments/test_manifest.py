@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,12 +122,16 @@ def test_bytes_that_are_no_text(manifest: Path) -> None:
         Deployment.load(manifest)
 
 
-def test_manifest_of_version_1(deployment: Deployment, manifest: Path) -> None:
-    """Before salts: each contract by a transaction of its own; what was only sent is deployed anew."""
+def as_version_1(deployment: Deployment, manifest: Path) -> dict[str, Any]:
+    """A manifest of before salts, of the same deployment."""
     deployment.save(manifest)
     content = json.loads(manifest.read_text())
-    kept = ("chain_id", "admin", "contracts", "compiler", "roles")
-    content = {name: content[name] for name in kept}
+    return {name: content[name] for name in ("chain_id", "admin", "contracts", "compiler", "roles")}
+
+
+def test_manifest_of_version_1(deployment: Deployment, manifest: Path) -> None:
+    """Before salts: each contract by a transaction of its own; what was only sent is deployed anew."""
+    content = as_version_1(deployment, manifest)
     content["contracts"]["Incentives"]["address"] = ""
     manifest.write_text(json.dumps(content))
     loaded = Deployment.load(manifest)
@@ -135,3 +140,17 @@ def test_manifest_of_version_1(deployment: Deployment, manifest: Path) -> None:
     assert (loaded.salt, loaded.factory, loaded.begun) == ("", None, None)
     assert loaded.first_block == deployment.contracts["Authority"].block
     assert not loaded.complete
+
+
+def test_version_1_is_gone_on_with(
+    counting: Counting, admin: LocalSigner, deployment: Deployment, manifest: Path
+) -> None:
+    manifest.write_text(json.dumps(as_version_1(deployment, manifest)))
+    loaded = Deployment.load(manifest)
+    assert deploy(counting, admin, manifest=manifest) == loaded == Deployment.load(manifest)
+    assert counting.sent == 0
+    gone = {name: dataclasses.replace(entry, address=admin.address) for name, entry in loaded.contracts.items()}
+    dataclasses.replace(loaded, contracts=gone).save(manifest)  # as of a chain that was reset
+    with pytest.raises(DeploymentError, match="the chain was reset"):
+        deploy(counting, admin, manifest=manifest)
+    assert counting.sent == 0
