@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -39,10 +40,11 @@ METER = LocalSigner.from_key(b"\x77" * 32)
 
 
 @pytest.fixture
-def settings(relayer: LocalSigner, patient: LocalSigner) -> Settings:
+def settings(relayer: LocalSigner, patient: LocalSigner, tmp_path: Path) -> Settings:
     """The clinic expects readings of its patient before it has a record of her."""
     patients, writers = frozenset({patient.address}), frozenset({relayer.address})
-    return Settings(ORIGIN, writers, patients, max_block_age=None, refresh=0.0, batch_wait=0.0)
+    queue = tmp_path / "records.db.queue"
+    return Settings(ORIGIN, writers, patients, max_block_age=None, refresh=0.0, queue=queue, batch_wait=0.0)
 
 
 @pytest.fixture
