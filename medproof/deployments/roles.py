@@ -78,6 +78,7 @@ class Authority:
     def __init__(self, chain: Chain, deployment: Deployment) -> None:
         """Read of a deployment whose Authority has an address, deployed or predicted."""
         self._chain, self._since = chain, deployment.first_block
+        self._read: list[Event] = []
         self.deployer = deployment.deployer
         self.address = deployment.address("Authority")
         self.contract = chain.contract(self.address, artifact("Authority").abi)
@@ -88,8 +89,14 @@ class Authority:
         return self._chain.call(self.contract, function, arguments)
 
     def events(self, name: str) -> Iterator[Event]:
-        """The events of one kind, oldest first; none before it stands."""
-        return self._chain.events(self.contract, name, from_block=self._since) if self.stands else iter(())
+        """The events of one kind, oldest first; none before it stands. All kinds are read at once, and only once."""
+        if self.stands:
+            newest = self._chain.block_number()
+            if newest >= self._since:
+                new = self._chain.all_events([self.contract], from_block=self._since, to_block=newest)
+                self._read = [*self._read, *new]
+                self._since = newest + 1
+        return (event for event in self._read if event.name == name)
 
     def access(self, number: int, account: str) -> tuple[bool, int]:
         """Whether an account has a role now, and by how many seconds it must announce what it does."""
@@ -125,7 +132,7 @@ class Authority:
 
     def holders(self, since: int = -1) -> dict[int, tuple[str, ...]]:
         """Who has each role by a replay of the events: granted, after a block, and not taken away since."""
-        events = [*self.events("RoleGranted"), *self.events("RoleRevoked")]
+        events = (*self.events("RoleGranted"), *self.events("RoleRevoked"))
         found: dict[int, dict[str, int]] = {}
         for event in sorted(events, key=lambda one: (one.block, one.index)):
             holders = found.setdefault(event.arguments["roleId"], {})
