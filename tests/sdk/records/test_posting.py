@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import types
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,14 +19,16 @@ from medproof.client import MedProof
 from medproof.client.record_pointers import PointerKey
 from medproof.contract_errors import SubjectMissing
 from medproof.deployments import Deployment
-from medproof.errors import NodeError, StoreUnavailableError
+from medproof.errors import ArgumentError, ContractError, NodeError, SigningNeededError, StoreUnavailableError
+from medproof.gateway import Gatekeeper, Settings
 from medproof.gateway.moment import Head
-from medproof.gateway.posting import Poster
+from medproof.gateway.posting import Poster, queue_for
 from medproof.policy.codes import DataClass
 from medproof.sending import TransactionManager
-from medproof.signing import LocalSigner
+from medproof.signing import LocalSigner, NodeSigner
 from medproof.store import Batch, Entry, SqlStore
 from scripts.local_chain import LocalChain
+from tests.sdk.conftest import rpc
 from tests.sdk.gateway.conftest import KEYS, observation
 from tests.sdk.records.conftest import Post, put
 
@@ -330,3 +333,60 @@ def test_killed_at_any_point_no_pointer_is_lost_and_none_posted_twice(
 def test_a_key_of_another_class_is_another_leaf() -> None:
     key = PointerKey(SUBJECTS[0], SUBJECTS[1], b"\x01" * 32)
     assert len({key.leaf(one) for one in DataClass}) == len(list(DataClass))
+
+
+# -- given up, and sent again ------------------------------------------------------------------------------------
+
+
+def test_what_the_contract_refused_for_a_while_is_sent_again(
+    suite: MedProof, store: SqlStore, poster: Post, admin: LocalSigner, clinic: LocalSigner, settled_at_once: None
+) -> None:
+    entries = put(store, clinic.address, SUBJECTS[:2])
+    working = poster()
+    working.recover()
+    suite.registrar.suspend(clinic.address, sender=admin)
+    with pytest.raises(ContractError):
+        working.work()
+    assert (batches(suite), working.open) == ([], 2)
+    suite.registrar.reinstate(clinic.address, sender=admin)
+    for _ in range(3):
+        working.work()
+    assert (batches(suite), working.open) == ([2], 0)
+    prove(suite, store, entries)
+
+
+def test_what_a_deep_reorganisation_took_back_is_sent_again(
+    suite: MedProof, store: SqlStore, poster: Post, clinic: LocalSigner, settled_at_once: None
+) -> None:
+    entries = put(store, clinic.address, SUBJECTS[:2])
+    snapshot = rpc(suite.chain, "evm_snapshot")
+    done(poster())
+    rpc(suite.chain, "evm_revert", snapshot)
+    assert batches(suite) == []
+    working = poster()
+    working.recover()
+    for _ in range(5):
+        working.work()
+    assert (batches(suite), working.open) == ([2], 0)
+    prove(suite, store, entries)
+
+
+@pytest.fixture
+def settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medproof.gateway.posting._SETTLING", 0.0)
+
+
+def test_the_queue_is_beside_the_store_or_named(store: SqlStore, tmp_path: Path) -> None:
+    assert queue_for(store, None) == tmp_path / "records.db.queue"
+    assert queue_for(store, tmp_path / "other") == tmp_path / "other"
+    elsewhere: Any = types.SimpleNamespace()
+    assert queue_for(elsewhere, tmp_path / "other") == tmp_path / "other"
+    with pytest.raises(ArgumentError, match=r"Settings\.queue, or --queue"):
+        queue_for(elsewhere, None)
+
+
+def test_a_gatekeeper_sends_from_an_account_that_signs_here(
+    suite: MedProof, store: SqlStore, settings: Settings, clinic: LocalSigner
+) -> None:
+    with pytest.raises(SigningNeededError):
+        Gatekeeper(suite, store, settings, sender=NodeSigner(clinic.address))
