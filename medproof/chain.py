@@ -21,6 +21,7 @@ from typing import Any, NoReturn, Protocol, TypeVar, cast, runtime_checkable
 from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from eth_utils.address import to_checksum_address
 from tiny_keccak import keccak256
 from web3 import Web3
@@ -39,6 +40,7 @@ from web3.providers.rpc import HTTPProvider
 from medproof.decoding import Event, decode_error, decode_log, decode_logs, revert_data
 from medproof.errors import (
     AccountFundsError,
+    AnswerTooLongError,
     ArgumentError,
     ConfirmationTimeoutError,
     ContractError,
@@ -49,6 +51,7 @@ from medproof.errors import (
     UnknownRevertError,
     WrongChainError,
 )
+from medproof.json_http import read_answer
 from medproof.networks import Network, network_named
 from medproof.packed_calls import most_calls, packed
 from medproof.signing import NodeSigner, TransactionSigner
@@ -76,6 +79,7 @@ _PACKED = 250  # calls in one eth_call, which is then far below what nodes let o
 _PACKED_AT_ONCE = 10  # such in one request
 _TOO_MUCH = (400, 413)  # statuses with which a request is refused for its length
 _ANSWER_TOO_LONG = -32003  # geth's
+_LONGEST_ANSWER = 1 << 26  # bytes of an answer to our own questions; what is longer is asked for in parts
 _NO_STATE = "The block may be in the future, or its state forgotten: ask as of another, or a node that keeps old states"
 _LOG_PATIENCE = 8  # ranges that must succeed before a halved one is doubled again
 _LONGEST_POLL = 2.0  # seconds; looks become rarer, for the sake of public nodes
@@ -362,7 +366,8 @@ class Chain:
             NodeError: nobody answers.
         """
         body = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "eth_chainId", "params": []})
-        said = _ask(lambda: self._post(body)).headers.get("Date", "")
+        response, _ = _ask(lambda: self._post(body))
+        said = response.headers.get("Date", "")
         try:
             return parsedate_to_datetime(said).timestamp()
         except (ValueError, OverflowError):
@@ -684,9 +689,18 @@ class Chain:
                 continue
             done += len(part)
 
-    def _post(self, body: str) -> requests.Response:
+    def _post(self, body: str) -> tuple[requests.Response, bytes]:
+        """What the node says to one request."""
         provider = cast(HTTPProvider, self.web3.provider)
-        return self._session.post(str(provider.endpoint_uri), body, **dict(provider.get_request_kwargs()))
+        url, options = str(provider.endpoint_uri), dict(provider.get_request_kwargs())
+        with self._session.post(url, body, **{**options, "stream": True}) as response:
+            try:
+                content = read_answer(response, _LONGEST_ANSWER)
+            except urllib3.exceptions.HTTPError as error:
+                raise requests.ConnectionError(type(error).__name__) from error
+        if content is None:
+            raise AnswerTooLongError(origin(url), _LONGEST_ANSWER)
+        return response, content
 
     def _exchange(self, questions: Sequence[tuple[str, list[Any]]]) -> list[Mapping[str, Any]]:
         """The answers to one request, in the order of the questions."""
@@ -696,11 +710,16 @@ class Chain:
         ]
         alone = len(asked) == 1  # some nodes take no lists
         body = json.dumps(asked[0] if alone else asked, separators=(",", ":"))
-        response = self._post(body)
+        try:
+            response, answer = self._post(body)
+        except AnswerTooLongError as error:
+            if alone:
+                raise
+            raise _RequestRefusedError(str(error)) from error
         if response.status_code in _TOO_MUCH and not alone:
             raise _RequestRefusedError(f"HTTP {response.status_code}")
         response.raise_for_status()
-        content = json.loads(response.content)
+        content = json.loads(answer)
         if alone and content.get("error") is not None and content.get("id") is None:
             return [content]  # Ganache's, where it refuses a call before it runs it
         answers = [content] if alone else content

@@ -12,7 +12,7 @@ from medproof.chain import Chain, UnclearAnswerError, transaction_hash
 from medproof.client import MedProof
 from medproof.contract_errors import CallFailed, GranteeMissing
 from medproof.deployments import Deployment
-from medproof.errors import NodeError, UnknownRevertError
+from medproof.errors import AnswerTooLongError, NodeError, UnknownRevertError
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
@@ -36,6 +36,28 @@ def test_more_calls_than_one_request_takes(suite: MedProof, node: LocalChain, de
         answers = through.chain.call_each(through.consent_registry.contract, "relay", [([], 0)] * 230, gas=100_000)
         assert answers == [None] * 230
         assert server.count("eth_call") == 3
+
+
+def test_an_answer_that_is_too_long_is_asked_for_in_parts(
+    suite: MedProof, node: LocalChain, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medproof.chain._LONGEST_ANSWER", 1_000)
+
+    def answer(call: Call) -> Any:
+        asked = json.loads(call.body)
+        many = isinstance(asked, list) and len(asked) > 3
+        return b"[" + b" " * 1_000 + call.forward()[1:] if many else ...
+
+    with odd_node(answer, upstream=node.url) as server:
+        through = MedProof(Chain.connect(server.url), deployment)
+        assert (
+            through.chain.call_each(through.consent_registry.contract, "relay", [([], 0)] * 5, gas=100_000)
+            == [None] * 5
+        )
+    with odd_node(lambda call: ... if call.method == "eth_chainId" else b" " * 1_001, upstream=node.url) as server:
+        through = MedProof(Chain.connect(server.url), deployment)
+        with pytest.raises(AnswerTooLongError, match="more than 1,000 bytes"):
+            through.chain.call_each(through.consent_registry.contract, "relay", [([], 0)], gas=100_000)
 
 
 def test_call_without_enough_gas(suite: MedProof) -> None:
