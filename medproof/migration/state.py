@@ -151,9 +151,12 @@ def read_state(
         StateUnavailableError: the node has no such block, or no longer its state.
         NodeError: nobody answers.
     """
-    at = suite.chain.block("latest" if block is None else block)
-    told = events or ChainEvents(suite, at.number, whole=subject is None)
-    return _Reader(suite, told, at, subject, shared, progress).state()
+    while True:
+        at = suite.chain.block("latest" if block is None else block)
+        told = events or ChainEvents(suite, at.number, whole=subject is None)
+        state = _Reader(suite, told, at, subject, shared, progress).state()
+        if suite.chain.block(at.number).hash == at.hash:  # else the chain was reorganised meanwhile
+            return state
 
 
 Key = tuple[Any, ...]

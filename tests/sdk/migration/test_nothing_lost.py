@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
+import pytest
+
+from medproof.chain import Block
 from medproof.client import MedProof
 from medproof.migration import Comparison, IndexEvents, Kind, hand_over, read_state
 from medproof.migration.running import NOT_A_STEP
@@ -63,7 +67,7 @@ def test_the_two_decide_alike_at_any_time(
 def test_wherever_it_stops_the_new_one_permits_no_more_and_going_on_ends_it(
     old: MedProof, new: MedProof, admin: LocalSigner, relayer: LocalSigner, relaying: Relayer
 ) -> None:
-    lived = live(old, admin, 3, subjects=1, steps=18)
+    lived = live(old, admin, 5, subjects=1, steps=20)
     [subject] = lived.subjects
     authorize(old, new, admin)
     messages = signed_by(old, new, subject)
@@ -97,3 +101,19 @@ def test_an_index_and_the_nodes_say_the_same(
         assert found == read_state(suite, block=state.block)
         states.append(found)
     assert len([*Comparison(*states).steps()]) > 10
+
+
+def test_a_state_is_of_one_block_although_the_chain_is_reorganised_meanwhile(
+    old: MedProof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked = old.chain.block, []
+
+    def block(number: int | str = "latest") -> Block:
+        asked.append(number)
+        found = ask(number)
+        return dataclasses.replace(found, hash="0x" + "00" * 32) if len(asked) == 1 else found
+
+    monkeypatch.setattr(old.chain, "block", block)
+    found = read_state(old)
+    assert found.block == ask(found.block.number)
+    assert len(asked) == 4  # before and after, twice
