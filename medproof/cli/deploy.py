@@ -219,7 +219,7 @@ _MATCHES = {
 
 def _payer(chain: Chain, who: KeyOptions) -> Sender:
     """Who sends and pays: whoever is named, or the first account of a node that holds some."""
-    if who.keystore is not None:
+    if who.keystore:
         return party(who)
     accounts = chain.accounts()
     if not accounts:
@@ -230,9 +230,12 @@ def _payer(chain: Chain, who: KeyOptions) -> Sender:
 
 def _planned(chain: Chain, sender: Sender, manifest: Path, how: DeployOptions) -> Plan:
     """What deploying would do, with all that there is to be warned of."""
+    replaced = how.overwrite and manifest.exists()
+    if replaced:
+        Deployment.load(manifest)  # what is no manifest, such as a key file, is never overwritten
     planned = plan_deployment(chain, sender, manifest=manifest, **asdict(how))
     warnings = [*planned.warnings]
-    if how.overwrite and manifest.exists():
+    if replaced:
         warnings.append(f"The record in {manifest} is replaced. Keep a copy, if anybody uses what it says.")
     if planned.cost > chain.balance(sender.address):
         warnings.append(f"{sender.address} may have too little: it may be asked for {_ether(planned.cost)} ether.")

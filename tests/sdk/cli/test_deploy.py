@@ -134,6 +134,16 @@ def test_a_record_that_is_replaced_is_warned_of(run: Run, complete: Deployment) 
     assert "is replaced" not in run("deploy", "plan", *NEW).out
 
 
+@pytest.mark.parametrize("content", ['{"kdfparams": 1}', "", "[" * 100_000, '{"format": "medproof-study"}'])
+def test_what_is_no_manifest_is_never_replaced(run: Run, here: Path, chain: Chain, content: str) -> None:
+    (here / "key.json").write_text(content)
+    blocks = chain.block_number()
+    for options in ((), ("--overwrite",)):
+        said = run("deploy", "run", "--deployment", "key.json", *options)
+        assert (said.code, "key.json is no manifest of a deployment" in said.err) == (3, True)
+    assert ((here / "key.json").read_text(), chain.block_number()) == (content, blocks)
+
+
 # -- run ---------------------------------------------------------------------------------------------------------
 
 
