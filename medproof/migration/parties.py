@@ -101,7 +101,7 @@ class AuthoritySteps:
             says = f"{identity} is accredited until {until}."
             yield self._step("parties", "renew", (identity, was.credential, day_number(until)), says)
         if moved and newer:
-            self._find(Kind.NEWER, "parties", identity, f"{stands.account} acts for it, and {was.account} did.")
+            self._find(Kind.WIDER, "parties", identity, f"{stands.account} acts for it, and {was.account} did.")
         moving = moved and not newer
         if (was.party.suspended or moving) and not stands.party.suspended:
             yield self._step("parties", "suspend", (identity,), f"{identity} is suspended.")

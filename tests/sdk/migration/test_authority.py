@@ -168,3 +168,19 @@ def test_a_kill_in_the_middle_is_gone_on_with(
     assert {fate.state for fate in manager.fates()} == {State.CONFIRMED}
     manager.close()
     assert compare().whole
+
+
+def test_an_account_that_never_acted_for_a_party_is_found(
+    old: MedProof,
+    new: MedProof,
+    admin: LocalSigner,
+    clinic: LocalSigner,
+    fresh_account: LocalSigner,
+    compare: Compare,
+) -> None:
+    authorize(old, new, admin)
+    new.registrar.offer_account(fresh_account.address, sender=clinic)
+    new.registrar.take_account(clinic.address, sender=fresh_account)
+    [wider] = compare().findings(Kind.WIDER)
+    assert wider.says == f"{fresh_account.address} acts for it, and {clinic.address} did."
+    assert [*compare().steps()] == []
