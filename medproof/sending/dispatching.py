@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from itertools import count
 
 from medproof.errors import FeesTooHighError, MedProofError, NodeError, SenderFundsError
 from medproof.sending.fees import price
+from medproof.sending.following import notice
 from medproof.sending.node import Look, Verdict, hopeless, poor
 from medproof.sending.transaction import State, Transaction
 from medproof.sending.work import Work
@@ -64,6 +65,7 @@ class Dispatch:
                     break  # another process works this queue
                 self._deliver(signed)
             self._deliver_again(missing)
+            self._look_on()
         self._listen()
         for account, trouble in self._troubles.items():
             if isinstance(trouble, MedProofError):
@@ -187,6 +189,15 @@ class Dispatch:
         self._deliver(ready)
         self._work.counts["resent"] += len(ready)
         return [one for one in missing if one.where[1] > gaps[one.where[0]]]
+
+    def _look_on(self) -> None:
+        """Note what is in blocks already while the node takes the rest."""
+        while len(open_ := [answer for _, answer in self._sent if not answer.done()]) > 1:
+            try:
+                notice(self._work, self._work.node.look(list(self._work.senders)))
+            except NodeError:
+                return  # the next round looks again
+            wait(open_, return_when=FIRST_COMPLETED)
 
     def _listen(self) -> None:
         """What the node said to all that was sent."""

@@ -182,6 +182,10 @@ class TransactionStore:
         where = "state IN ('confirmed', 'failed', 'refused') AND account = ? AND nonce >= ? ORDER BY nonce"
         return self._transactions(where, account, nonce)
 
+    def counted(self, account: str, mined: int) -> list[Transaction]:
+        """What an account has sent with nonces that the chain counts, and that is not noted in a block yet."""
+        return self._transactions("state = 'sent' AND account = ? AND nonce < ? ORDER BY nonce", account, mined)
+
     def final_blocks(self, most: int) -> dict[int, str]:
         """The newest blocks in which something became final, their hashes by their numbers."""
         query = (

@@ -338,6 +338,20 @@ def test_progress(open_manager: Open) -> None:
     assert told[-1].final
 
 
+def test_what_is_in_blocks_is_noted_while_the_rest_is_sent(
+    chain: Chain, open_manager: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medproof.sending.dispatching._AT_ONCE", 4)
+    told: list[Fate] = []
+    manager = open_manager(in_flight=100, progress=told.append)
+    keys = manager.submit_many([{"to": SOMEBODY, "value": 1, "gas": 21_000}] * 40)
+    manager.run_once()
+    assert manager.fates(State.CONFIRMED)  # in the same round
+    manager.wait(keys)
+    assert [fate.key for fate in told if fate.state is State.CONFIRMED] == keys  # each once, in order
+    assert chain.balance(SOMEBODY) == 40
+
+
 def test_two_managers_over_one_file(chain: Chain, open_manager: Open, relayer: LocalSigner) -> None:
     first, second = open_manager(in_flight=100), open_manager(in_flight=100)
     before = chain.transaction_count(relayer.address)
