@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from scripts.local_chain import LocalChain
+from tests.sdk.chain.odd_node import odd_node
 from tests.sdk.cli.conftest import Run
+from tests.sdk.networks.test_network_signers import FIRST, FOURTH, SECOND, THIRD, Clique
 
 KEY = "0123456789abcdef"
 
@@ -70,3 +72,40 @@ def test_signers_of_a_chain_without_clique(run: Run, node: LocalChain) -> None:
     assert said.code == 3
     assert "says nothing of signers" in said.err
     assert "Traceback" not in said.err
+
+
+def test_signers_and_votes(run: Run) -> None:
+    clique = Clique(votes=[(SECOND, FOURTH, True)])
+    with odd_node(clique) as node:
+        listed = run("network", "signers", "list", node.url)
+        assert listed.code == 0
+        assert "2 of them have to seal for the chain to go on" in listed.out
+        assert f"1 of 2 needed vote for {FOURTH} to become a signer: 1 more has to vote." in listed.out
+        voted = run("network", "signers", "propose", node.url, FOURTH)
+        assert voted.code == 0
+        assert f"2 of 2 needed vote for {FOURTH} to become a signer: that is enough." in voted.out
+        assert clique.proposals == {FOURTH: True}
+        clique.signers.append(FOURTH)
+        assert "That is so: withdraw it" in run("network", "signers", "list", node.url).out
+        assert run("network", "signers", "withdraw", node.url, FOURTH, "--json").document == {
+            "account": FOURTH,
+            "withdrawn": True,
+        }
+        assert run("network", "signers", "withdraw", node.url, FOURTH).code == 1
+        dropped = run("network", "signers", "drop", node.url, FOURTH, "--json")
+        assert dropped.document == {"account": FOURTH, "joins": False, "voters": [FIRST], "needed": 3}
+        known = run("network", "signers", "list", node.url, "--json").document
+        assert (known["needed"], known["node"]) == (3, FIRST)
+        assert {one["account"] for one in known["signers"]} == {FIRST, SECOND, THIRD, FOURTH}
+        assert known["proposals"] == [{"account": FOURTH, "joins": False}]
+
+
+def test_a_vote_that_could_stop_the_network_is_asked_for_twice(run: Run) -> None:
+    clique = Clique(silent=(THIRD,))
+    with odd_node(clique) as node:
+        refused = run("network", "signers", "drop", node.url, SECOND)
+        assert refused.code == 2
+        assert "it would stop" in refused.err
+        assert clique.proposals == {}
+        assert run("network", "signers", "drop", node.url, SECOND, "--anyway").code == 0
+        assert clique.proposals == {SECOND: False}
