@@ -1,7 +1,7 @@
 """What the suite loses where nodes die and part: messages lost or doubled, and the time until all goes on.
 
 Four geth nodes (`scripts/local_network.py`). A relayer with two accounts, an index and a gatekeeper work through the
-first of them, a new message is submitted twice a second, and meanwhile a signer is killed, then the first node itself,
+first of them, messages are submitted half a second apart, and meanwhile a signer is killed, then the first node itself,
 then all of them, and the network is parted in halves. It is measured how long it takes, from the moment when all is
 mended, until a message submitted then is confirmed, and until the index has the block that is the newest then. The same
 without any trouble stands beside it. ``make bench-surviving`` prints the figures and writes
