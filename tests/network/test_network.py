@@ -184,6 +184,7 @@ def vote_each(scene: Scene, account: str, joins: bool, numbers: list[int]) -> No
         assert (len(vote.voters), vote.missing) == (count, len(numbers) - count)
         if vote.missing:
             scene.until(lambda vote=vote: network_signers(chain).vote(account, joins) == vote, "voted")  # type: ignore[misc]
+            scene.network.wait(3)  # until every node has it, whatever the newest block turns out to be
     scene.until(lambda: (account in network_signers(chain).sealed) is joins, "decided")
 
 
