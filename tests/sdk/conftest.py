@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -188,6 +189,8 @@ def chain(deployed: tuple[Chain, Deployment]) -> Iterator[Chain]:
     yield connected
     rpc(connected, "miner_start")
     rpc(connected, "evm_revert", snapshot)
+    if "anvil" in connected.web3.client_version:  # its clock goes back, too
+        rpc(connected, "evm_setTime", int(time.time()))
 
 
 @pytest.fixture
