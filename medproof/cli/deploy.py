@@ -281,9 +281,13 @@ def _tell_plan(output: Output, chain: Chain, planned: Plan, manifest: Path) -> N
     for name in planned.adopted:
         output.say(f"{name} stands at {planned.addresses[name]} already, and is taken as it is.")
     if planned.calls:
-        output.say(f"Roles: {'; '.join(call.what for call in planned.calls)}.")
+        output.say("The roles, in one transaction:")
+        for call in planned.calls:
+            output.say(f"  {call.what}")
     if planned.left:
-        output.say(f"Left to {planned.admin}, the admin: {'; '.join(call.what for call in planned.left)}.")
+        output.say(f"Left to {planned.admin}, the admin:")
+        for call in planned.left:
+            output.say(f"  {call.what}")
     many = f"{planned.transactions} transaction{'s' if planned.transactions != 1 else ''}"
     price = f"at up to {planned.price / _GWEI:.9g} gwei"
     cost = f"at most {planned.gas:,} gas, which is {_ether(planned.cost)} ether {price}"

@@ -288,7 +288,7 @@ def test_what_is_left_to_the_admin(
     by = ("--keystore", stranger.address)
     said = run("deploy", "run", *NEW, *by, "--safe-file", "left.json")
     assert (said.code, chain.block_number()) == (0, blocks)
-    assert f"Left to {complete.admin}, the admin: label role NEWER" in said.out
+    assert f"Left to {complete.admin}, the admin:\n  label role NEWER" in said.out
     left = run("deploy", "plan", *NEW, *by, "--json").document["left"]
     built = json.loads((here / "left.json").read_text())
     assert [(one["to"], one["data"]) for one in built["transactions"]] == [(one["to"], one["data"]) for one in left]
