@@ -13,8 +13,8 @@ from medproof.client import MedProof
 from medproof.errors import MigrationError
 from medproof.hashing import Json, JsonObject
 from medproof.json_reader import JsonReader
+from medproof.migration.calls import call_of
 from medproof.migration.comparison import Comparison
-from medproof.migration.events import client_named
 from medproof.migration.state import State
 from medproof.migration.step import Actor, Step
 
@@ -145,8 +145,7 @@ def _with_call(new: MedProof, step: Step) -> JsonObject:
     """A step, with the transaction that it is where it is not signed, for the tool of a multisig."""
     call: Json = None
     if step.by is not Actor.SUBJECT and not step.waits:
-        client = client_named(new, step.contract)
-        call = {"to": client.address, "data": new.chain.call_data(client.contract, step.function, step.arguments)}
+        call = dict(call_of(new, step))
     return {**step.to_json(), "call": call}
 
 
@@ -160,6 +159,7 @@ def _step(said: JsonReader) -> JsonObject:
         "contract": said.line("contract", 32),
         "function": said.line("function", 32),
         "arguments": arguments,
+        "then": list(said.texts("then", 2)),
         "says": said.line("says", _LONGEST_TEXT),
         "waits": None if said.take("waits") is None else said.line("waits", _LONGEST_TEXT),
         "call": None,

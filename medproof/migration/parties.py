@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -81,14 +82,16 @@ class AuthoritySteps:
         yield from self._standing(was, stands)
 
     def _accreditation(self, was: Member) -> Iterator[Step]:
-        """A new party; one whose account changed is suspended before its former key can act."""
+        """A new party; one whose account changed is suspended in the same transaction: its former key never acts."""
         identity, until = was.party.id, was.party.valid_until
         kind = [*PartyKind].index(was.party.kind) + 1
         says = f"{identity} is of the kind {kind_code(was)}, until {until}."
-        yield self._step("parties", "accredit", (identity, kind, was.credential, day_number(until)), says)
-        waits = "its accreditation"
+        arguments = (identity, kind, was.credential, day_number(until))
+        step = self._step("parties", "accredit", arguments, says)
         if was.party.suspended or was.account != identity:
-            yield self._step("parties", "suspend", (identity,), f"{identity} is suspended.", waits=waits)
+            step = replace(step, says=f"{says} It is suspended at once.", then=("suspend",))
+        yield step
+        waits = "its accreditation"
         if was.account != identity:
             yield from self._recovery(was, waits=waits)
         yield from self._joining(was, (), waits=waits)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
 from medproof.errors import ContractError, MessageError, MessageGasError, UnknownRevertError
+from medproof.migration.calls import call_of
 from medproof.migration.comparison import Comparison
-from medproof.migration.events import client_named
 from medproof.migration.signing import compare_subject
 from medproof.migration.step import Step
 from medproof.relayer import Relayer
@@ -61,7 +61,7 @@ def take_steps(
         ready = [step for step in compare().steps(actor=actor) if not step.waits and _name(step) not in taken]
         if not ready:
             return [*taken.values()]
-        keys = manager.submit_many([_request(new, step) for step in ready], account=manager.accounts[0])
+        keys = manager.submit_many([call_of(new, step) for step in ready], account=manager.accounts[0])
         while left := manager.run_once():
             progress(len(ready) - left, len(ready))
             time.sleep(new.chain.poll)
@@ -74,11 +74,6 @@ def take_steps(
 
 def _name(step: Step) -> tuple[object, ...]:
     return step.contract, step.function, step.arguments
-
-
-def _request(new: MedProof, step: Step) -> dict[str, str]:
-    client = client_named(new, step.contract)
-    return {"to": client.address, "data": new.chain.call_data(client.contract, step.function, step.arguments)}
 
 
 @dataclass(frozen=True)

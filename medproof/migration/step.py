@@ -34,6 +34,7 @@ class Step:
     arguments: tuple[Any, ...]  # without deadline and signature, where it is signed
     says: str  # the same in a sentence
     waits: str = ""  # for what; empty where it can be taken now
+    then: tuple[str, ...] = ()  # functions called with the first argument in the same transaction, all or nothing
 
     def to_json(self) -> JsonObject:
         """The step as it is exported."""
@@ -43,6 +44,7 @@ class Step:
             "contract": self.contract,
             "function": self.function,
             "arguments": written(self.arguments),
+            "then": list(self.then),
             "says": printable(self.says),
             "waits": printable(self.waits) or None,
         }

@@ -177,6 +177,7 @@ LAYERS = (
     {"migration"},
     {"migration.running"},
     {"migration.export", "migration.signing"},
+    {"migration.calls"},
     {"migration.comparison"},
     {"migration.parties", "migration.subjects"},
     {"migration.rules"},

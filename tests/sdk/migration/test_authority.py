@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+from eth_utils.crypto import keccak
+
 from medproof.client import MedProof
 from medproof.client.break_glass import Limits
-from medproof.migration import AUTHORITY, Actor, Kind, take_steps
+from medproof.deployments.roles import Authority
+from medproof.migration import AUTHORITY, Actor, Export, Kind, take_steps
 from medproof.policy.codes import PartyKind
 from medproof.sending import State, TransactionManager
 from medproof.signing import LocalSigner
@@ -61,7 +64,11 @@ def test_an_account_that_changed_acts_again_and_the_former_one_never(
 
     authorize(old, new, admin)
 
-    assert new.registrar.standing(clinic.address) is None  # suspended before its former key could act
+    [accredited] = (one for one in new.registrar.events("PartyAccredited") if one.arguments["party"] == clinic.address)
+    [suspended] = new.registrar.events("PartySuspended")
+    assert suspended.arguments["party"] == clinic.address
+    assert suspended.transaction == accredited.transaction  # its former key never acted
+    assert new.registrar.standing(clinic.address) is None
     assert [one.function for one in compare().steps()] == ["reinstate", "takeAccount"]
     assert [one.waits for one in compare().steps(actor=AUTHORITY)] == [f"{fresh_account.address} to take its place"]
     [early] = act(old, new, fresh_account, clinic.address)
@@ -74,6 +81,45 @@ def test_an_account_that_changed_acts_again_and_the_former_one_never(
     assert standing is not None
     assert standing.id == clinic.address
     assert new.registrar.standing(clinic.address) is None
+
+
+def test_who_is_not_let_to_suspend_accredits_nobody_that_was_suspended(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner
+) -> None:
+    old.registrar.suspend(clinic.address, sender=admin)
+    authority = Authority(new.chain, new.deployment)
+    suspend = keccak(text="suspend(address)")[:4]
+    call = authority.call("", "setTargetFunctionRole", new.registrar.address, [suspend], 99)
+    new.chain.wait(new.chain.send({"to": call.authority, "data": call.data}, sender=admin))
+
+    taken = authorize(old, new, admin)
+
+    [refused] = (one for one in taken if one.refused)
+    assert (refused.step.function, refused.step.arguments[0], refused.step.then) == (
+        "accredit",
+        clinic.address,
+        ("suspend",),
+    )
+    assert "AccessManagerUnauthorizedCall" in str(refused.refused)
+    assert new.registrar.party(clinic.address) is None
+
+
+def test_a_multisig_is_given_both_as_one_call(
+    old: MedProof, new: MedProof, admin: LocalSigner, payer: LocalSigner, compare: Compare
+) -> None:
+    old.registrar.suspend(payer.address, sender=admin)
+    found = compare()
+    exported = Export.of(old, new, found, found.steps(actor=AUTHORITY))
+    assert Export.from_json(exported.to_json()) == exported
+    [step] = (one for one in exported.steps if one["then"] == ["suspend"])
+    call = step["call"]
+    assert isinstance(call, dict)
+
+    new.chain.wait(new.chain.send({"to": call["to"], "data": call["data"]}, sender=admin))
+
+    party = new.registrar.party(payer.address)
+    assert party is not None
+    assert party.suspended
 
 
 def test_what_changed_in_the_old_deployment_since_is_done_as_well(
