@@ -23,7 +23,7 @@ from typing import Any
 if __package__ in (None, ""):  # started as a file
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.indexing import anvil, fill, indexed
+from bench.indexing import anvil, fill, indexed, treatment
 from bench.serving import observation
 from medproof.access import Access
 from medproof.access.entry_log import EntryLog
@@ -34,15 +34,10 @@ from medproof.deployments import Deployment
 from medproof.hashing import new_salt, seal
 from medproof.policy.codes import (
     Action,
-    CareSetting,
-    Condition,
     DataClass,
-    PartyKind,
     Purpose,
     ResearchUse,
-    Sensitivity,
 )
-from medproof.policy.word import Rule
 from medproof.relayer import Relayer
 from medproof.signing import LocalSigner, NodeSigner
 from medproof.store import KeyRing, MasterKey, SqlStore
@@ -131,25 +126,11 @@ def queue_size(chain: Chain, deployment: Deployment, folder: Path, many: int) ->
     with closing(Relayer(suite, path, sender, age=0.0)) as relayer:
         for number in range(many):
             relayer.submit(
-                suite.consent_registry.sign_grant(account(10_000 + number), account(2).address, _rule(chain))
+                suite.consent_registry.sign_grant(account(10_000 + number), account(2).address, treatment(chain))
             )
         while relayer.run_once(flush=True):
             chain.ask([("evm_mine", [])])
     return {"messages": many, "bytes_a_message": round(size_of(path, empty) / many)}
-
-
-def _rule(chain: Chain) -> Rule:
-    return Rule(
-        purposes=Purpose.TREAT,
-        classes=DataClass.LABORATORY,
-        conditions=Condition.ALL,
-        sensitivities=Sensitivity.NONE_LABELLED,
-        settings=CareSetting.ALL,
-        actions=Action.ACCESS | Action.USE,
-        party_kinds=PartyKind.ALL,
-        valid_from=datetime.fromtimestamp(chain.timestamp() // 60 * 60, UTC),
-        valid_until=None,
-    )
 
 
 def memory() -> Iterator[tuple[str, int]]:

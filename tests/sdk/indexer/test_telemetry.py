@@ -22,19 +22,9 @@ from medproof.indexer.telemetry import FollowingMetrics
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
-from tests.support.metrics import samples
+from tests.support.metrics import Clock, samples
 
 NONE: frozenset[tuple[str, str]] = frozenset()
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

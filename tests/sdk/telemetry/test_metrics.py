@@ -17,19 +17,9 @@ from medproof.cli.operating import shown
 from medproof.cli.options import ServiceOptions
 from medproof.errors import MissingExtraError, NodeError, OptionError
 from medproof.metrics import CONTENT_TYPE, Metrics, MetricsServer, Pulse
-from tests.support.metrics import samples
+from tests.support.metrics import Clock, samples
 
 NONE: frozenset[tuple[str, str]] = frozenset()
-
-
-class Clock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
