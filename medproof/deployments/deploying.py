@@ -14,7 +14,7 @@ from medproof.chain import Chain, Receipt, Sender
 from medproof.deployments.factory import CREATION, stands
 from medproof.deployments.manifest import Deployed, Deployment
 from medproof.deployments.planning import Creation, creations, outstanding, prepare
-from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, deployer_calls, role_calls
+from medproof.deployments.roles import ADMIN_ROLE, Authority, Call, deployer_calls, others_calls, role_calls
 from medproof.deployments.verifying import check_contract
 from medproof.errors import ContractError, DeploymentError, NodeError, TransactionFailedError, UnknownRevertError
 from medproof.standard_input import input_hash
@@ -98,7 +98,8 @@ def deploy(
 
 
 def accept(chain: Chain, sender: Sender, *, manifest: Path | str, report: _Report = lambda step: None) -> Deployment:
-    """Take a deployment over as the account that is to administer it: the deployer's rights end.
+    """Take a deployment over as the account that is to administer it: the deployer's rights end, and those of
+    whoever else got some since the hand-over began.
 
     That the transaction is sent proves that the account can act. Where its acts have a delay, the first call announces
     it, and a later one, once the delay is over, does it.
@@ -135,6 +136,8 @@ def accept(chain: Chain, sender: Sender, *, manifest: Path | str, report: _Repor
             f"{state.deployer}, who deploys, makes it so: deploy again from there."
         )
     calls = list(role_calls(authority, state))
+    if not state.handed_over:
+        calls += others_calls(authority, state)
     if sender.address != state.deployer and authority.has(ADMIN_ROLE, state.deployer):
         calls += deployer_calls(authority, state)
         calls.append(authority.call("take the deployer's rights", "revokeRole", ADMIN_ROLE, state.deployer))

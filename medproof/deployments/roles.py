@@ -20,6 +20,7 @@ __all__ = [
     "Role",
     "deployer_calls",
     "hand_over_calls",
+    "others_calls",
     "role_calls",
     "safe_transactions",
 ]
@@ -221,12 +222,7 @@ def role_calls(authority: Authority, deployment: Deployment) -> list[Call]:
 def hand_over_calls(authority: Authority, deployment: Deployment, *, at_once: bool) -> list[Call]:
     """What is missing for the admin to have its role and, where it gets it at once, for the deployer to have none."""
     admin, deployer = deployment.admin, deployment.deployer
-    calls = [
-        _taken(authority, number, one)  # from an admin that was named before, and from whom it granted roles to
-        for number, holders in authority.holders(deployment.offered).items()
-        for one in holders
-        if one not in (admin, deployer)
-    ]
+    calls = others_calls(authority, deployment)
     if authority.access(ADMIN_ROLE, admin) != (True, deployment.delay):
         said = f", with a delay of {deployment.delay} s" if deployment.delay else ""
         calls.append(authority.call(f"make {admin} the admin{said}", "grantRole", ADMIN_ROLE, admin, deployment.delay))
@@ -234,6 +230,18 @@ def hand_over_calls(authority: Authority, deployment: Deployment, *, at_once: bo
         calls += deployer_calls(authority, deployment)
         calls.append(authority.call("give up the deployer's rights", "renounceRole", ADMIN_ROLE, deployer))
     return calls
+
+
+def others_calls(authority: Authority, deployment: Deployment) -> list[Call]:
+    """What takes the roles from others than deployer and admin: all that were granted since the hand-over began.
+
+    They are those of an admin that was named before, and of whoever had them from it, or from a deployer that hides an
+    account of its own. Whoever else is the admin, since whenever, is it no more: a manifest may say what it likes.
+    """
+    admins, since = authority.holders().get(ADMIN_ROLE, ()), authority.holders(deployment.offered)
+    held = {number: one for number, one in since.items() if number != ADMIN_ROLE} | {ADMIN_ROLE: admins}
+    kept = (deployment.admin, deployment.deployer)
+    return [_taken(authority, number, one) for number, holders in held.items() for one in holders if one not in kept]
 
 
 def deployer_calls(authority: Authority, deployment: Deployment) -> list[Call]:

@@ -194,6 +194,38 @@ def test_an_account_accepts(waiting: Counting, manifest: Path) -> None:
     assert waiting.sent == 1
 
 
+def test_a_deployer_hides_no_account_of_its_own(waiting: Counting, manifest: Path) -> None:
+    """Nor by an altered manifest: whoever accepts is the only admin, and has taken what was granted meanwhile."""
+    deployer, admin, hidden, later_admin = funded(8), funded(10), funded(12), funded(11)
+    authority = authority_of(waiting, Deployment.load(manifest))
+    waiting.transact(authority, "grantRole", (1, hidden.address, 0), sender=deployer)
+    waiting.transact(authority, "grantRole", (ADMIN_ROLE, later_admin.address, 0), sender=deployer)
+    said: list[str] = []
+
+    taken = accept(waiting, admin, manifest=manifest, report=said.append)
+
+    assert said == [
+        f"take role ACCREDITATION from {hidden.address}",
+        f"take role ADMIN from {later_admin.address}",
+        "take the deployer's rights",
+    ]
+    for one in (deployer, hidden, later_admin):
+        assert roles_of(waiting, taken, one.address) == set()
+    assert findings(waiting, manifest)["role ADMIN"].said == admin.address
+    waiting.transact(authority, "grantRole", (ADMIN_ROLE, later_admin.address, 0), sender=admin)
+    assert accept(waiting, admin, manifest=manifest) == taken  # whom it makes an admin itself stays one
+    assert roles_of(waiting, taken, later_admin.address) == {ADMIN_ROLE}
+
+
+def test_an_altered_manifest_hides_no_admin(waiting: Counting, manifest: Path) -> None:
+    deployer, admin, hidden = funded(8), funded(10), funded(12)
+    state = Deployment.load(manifest)
+    waiting.transact(authority_of(waiting, state), "grantRole", (ADMIN_ROLE, hidden.address, 0), sender=deployer)
+    dataclasses.replace(state, offered=waiting.block_number()).save(manifest)
+    taken = accept(waiting, admin, manifest=manifest)
+    assert roles_of(waiting, taken, hidden.address) == set()
+
+
 def test_killed_while_accepting(waiting: Counting, manifest: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     met: set[str] = set()
 
