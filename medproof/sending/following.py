@@ -51,19 +51,19 @@ def follow(work: Work, look: Look, fees: Mapping[str, int]) -> tuple[list[Transa
     if gone or found or deep:
         _note(work, look, gone, found, deep)
     blocked = {one.number for one, *_ in found}
-    rest = [replace(one, state=State.SENT) for one in (*sent, *gone) if one.number not in blocked]
+    rest = [replace(one, state=State.SENT, **_nowhere(one)) for one in gone if one.number not in blocked]
+    rest += [one for one in sent if one.number not in blocked]
     return _press(work, look, fees, sorted(rest, key=lambda one: one.where))
 
 
 def _reopen(work: Work, look: Look) -> None:
     """Take up again what was final and has left its block: a reorganisation was deeper than was waited for."""
     gone = [one for address, account in look.accounts.items() for one in work.store.final_from(address, account.mined)]
-    nowhere = dict.fromkeys(("mined_by", "block", "block_hash", "gas_used"))
     if gone:
         _LOG.warning("%d transactions: a block that was deep enough is gone", len(gone))
         with work.store.writing() as database:
             for one in gone:
-                if work.store.move(database, one, State.SENT, **nowhere) and (watcher := _watcher(work, one)):
+                if work.store.move(database, one, State.SENT, **_nowhere(one)) and (watcher := _watcher(work, one)):
                     watcher.unmined(database, one)
         work.tell(gone)
 
@@ -128,11 +128,10 @@ def _is_deep(work: Work, look: Look, block: int) -> bool:
 
 def _note(work: Work, look: Look, gone: list[Transaction], found: list[_Found], deep: list[Transaction]) -> None:
     """All that was seen, in one change."""
-    nowhere = {"mined_by": None, "block": None, "block_hash": None, "gas_used": None, "reason": None}
     changed = []
     with work.store.writing() as database:
         for one in gone:
-            if work.store.move(database, one, State.SENT, **nowhere):
+            if work.store.move(database, one, State.SENT, **_nowhere(one)):
                 _LOG.warning("transaction %d: its block is gone", one.number)
                 changed.append(one)
                 if watcher := _watcher(work, one):
@@ -166,6 +165,13 @@ def _note(work: Work, look: Look, gone: list[Transaction], found: list[_Found], 
                 if watcher := _watcher(work, one):
                     watcher.settled(database, one, end)
     work.tell(changed)
+
+
+def _nowhere(one: Transaction) -> dict[str, Any]:
+    """What holds of one whose block is gone: why it failed there is over, why the node does not take it is not."""
+    cancelled = any(attempt.cancels for attempt in one.attempts if attempt.hash == one.mined_by)
+    forgotten = dict.fromkeys(("mined_by", "block", "block_hash", "gas_used"))
+    return {**forgotten, "reason": one.reason if cancelled else None}
 
 
 def _watcher(work: Work, one: Transaction) -> Watcher | None:

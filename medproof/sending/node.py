@@ -25,7 +25,7 @@ _POOR = re.compile("insufficient (funds|balance|sender ?balance)|enough funds|up
 # What stays so however often it is sent: geth, Besu, Erigon, Nethermind, Anvil, Ganache.
 _HOPELESS = re.compile(
     "block.{0,3}gas.{0,3}limit|intrinsic gas|intrinsicgas|oversized|init.?code|exceeds allowance|gas limit too high"
-    "|invalid sender|invalid chain|chain.?id|transaction type not supported|gas.{0,20}cap",
+    r"|invalid sender|invalid chain|chain.?id|transaction type not supported|gas limit.{0,30}\bcap\b",
     re.IGNORECASE,
 )
 

@@ -292,6 +292,47 @@ def test_reorganisation_deeper_than_was_asked_for(chain: Chain, open_manager: Op
     ]
 
 
+@pytest.mark.parametrize("confirmations", [1, 3], ids=["final", "not final"])
+def test_what_failed_in_a_block_that_is_gone_is_tried_again(
+    chain: Chain, node: LocalChain, open_manager: Open, confirmations: int
+) -> None:
+    """Why it failed there is no reason to do nothing in its place."""
+    manager = open_manager(chain=through(node.url, confirmations=confirmations))
+    key = manager.submit({"data": "0xfe", "gas": 100_000})
+    snapshot = rpc(chain, "evm_snapshot")
+    manager.run_once()
+    manager.run_once()
+    assert manager.status(key).reason
+    rpc(chain, "evm_revert", snapshot)
+    manager.submit(GIFT)  # a round has something to do
+    manager.run_once()
+    for _ in range(confirmations):
+        rpc(chain, "evm_mine")
+        manager.run_once()
+    (attempt,) = manager.store.transaction(key).attempts
+    assert not attempt.cancels
+    assert manager.status(key).state is State.FAILED
+
+
+def test_why_it_was_cancelled_stays_known_through_a_reorganisation(
+    chain: Chain, node: LocalChain, open_manager: Open
+) -> None:
+    manager = open_manager(chain=through(node.url, confirmations=3))
+    key = manager.submit({**GIFT, "gas": chain.gas_limit() + 1})
+    snapshot = rpc(chain, "evm_snapshot")
+    for _ in range(3):
+        manager.run_once()
+    assert manager.status(key).state is State.MINED  # what does nothing in its place
+    rpc(chain, "evm_revert", snapshot)
+    for _ in range(4):
+        manager.run_once()
+        rpc(chain, "evm_mine")
+    work_off(manager)
+    fate = manager.status(key)
+    assert fate.state is State.REFUSED
+    assert "exceeds block gas limit" in str(fate.reason)
+
+
 # -- an account that others use ---------------------------------------------------------------------------------
 
 
@@ -390,11 +431,21 @@ def test_what_the_node_will_never_take_is_cancelled(chain: Chain, open_manager: 
     assert chain.balance(SOMEBODY) == 1
 
 
-def test_what_the_node_may_take_later_is_not_cancelled(chain: Chain, node: LocalChain, open_manager: Open) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "txpool is full",
+        "transaction gas price below minimum: gas tip cap 1, minimum needed 25000000",  # geth's
+        "max fee per gas less than block base fee: address 0x42, maxFeePerGas: 1, baseFee: 7",
+    ],
+)
+def test_what_the_node_may_take_later_is_not_cancelled(
+    chain: Chain, node: LocalChain, open_manager: Open, said: str
+) -> None:
     full = True
 
     def decide(method: str, parameters: list[Any]) -> Any:
-        return refusing("txpool is full") if full and method == "eth_sendRawTransaction" else ...
+        return refusing(said) if full and method == "eth_sendRawTransaction" else ...
 
     with odd_node(deciding(decide), upstream=node.url) as server:
         manager = open_manager(chain=through(server.url))
