@@ -292,8 +292,14 @@ def _opened(path: Path, name: str, *, immutable: bool = False) -> Iterator[sqlit
 
 
 def _copy_sqlite(source: Path, target: Path) -> None:
+    def in_time(status: int, *pages: int) -> None:
+        """Called once another's change was waited for: tried again, it could be for ever."""
+        if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            step = "See who holds it, and try again"
+            raise BackupError(source.name, f"is being changed by another for over {_PATIENCE:.0f} s", step)
+
     with _opened(source, source.name) as database, closing(sqlite3.connect(target)) as copy:
-        database.backup(copy)  # in one step: as of one moment, whoever writes meanwhile
+        database.backup(copy, progress=in_time)  # in one step: as of one moment, whoever writes meanwhile
         copy.execute("PRAGMA journal_mode = DELETE")  # so that the copy is one file
         _require_whole(copy, source.name)
 
@@ -319,7 +325,8 @@ def _apart(url: str) -> tuple[str, str | None]:
     """A URL as PostgreSQL's tools take it, without its password; and that."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
-    password = query.pop("password", None) if parts.password is None else unquote(parts.password)
+    asked = query.pop("password", None)
+    password = asked if parts.password is None else unquote(parts.password)
     user, at, place = parts.netloc.rpartition("@")
     where = f"postgresql://{user.partition(':')[0]}{at}{place}{parts.path}"
     return f"{where}?{urlencode(query)}" if query else where, password

@@ -340,6 +340,7 @@ def test_the_password_stands_on_no_command_line(tmp_path: Path, monkeypatch: pyt
         (
             "postgresql+psycopg://me:p%40ss@host/records?sslmode=require",
             "postgresql://me@host/records?sslmode=require&password=p%40ss",
+            "postgresql://me:p%40ss@host/records?sslmode=require&password=p%40ss",
         )
     ):
         Backup.create(tmp_path / f"backup-{number}", [url])
@@ -352,3 +353,16 @@ def test_without_the_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackupError, match="pg_dump, which is not on the PATH"):
         Backup.create(tmp_path / "backup", ["postgresql://localhost/records"])
+
+
+def test_a_database_that_somebody_never_lets_go_of(
+    database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that waited for ever would be a backup that nobody misses."""
+    monkeypatch.setattr("medproof.backup._PATIENCE", 0.1)
+    with closing(sqlite3.connect(database, isolation_level=None)) as held:
+        held.executescript("PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE")
+        held.execute("INSERT INTO pairs VALUES (1, 1)")
+        with pytest.raises(BackupError, match=r"records\.db is being changed by another"):
+            Backup.create(tmp_path / "backup", [str(database)])
+    assert not (tmp_path / "backup").exists()
