@@ -114,7 +114,8 @@ class Dispatch:
         said = str(error)
         if isinstance(error, NodeError) and poor(said):
             self._stop(address, one.value)
-        elif (isinstance(error, NodeError) and not hopeless(said)) or self._has_earlier(one):
+            return  # where it names no account, another's turn comes in this round
+        if (isinstance(error, NodeError) and not hopeless(said)) or self._has_earlier(one):
             with self._work.store.writing() as database:
                 self._work.store.note(database, {one.number: said})
         else:

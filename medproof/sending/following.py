@@ -244,10 +244,16 @@ def _hasten(
 
 def _fill(work: Work, look: Look, fees: Mapping[str, int], account: str, gap: range) -> list[Transaction]:
     """Sign what does nothing for nonces that nobody uses: a transaction was forgotten that waited with one of them."""
+    if price(fees) > work.highest_fee:
+        return []
     held = work.store.nonces(account, gap.start)
     keys = []
     for nonce in islice((one for one in gap if one not in held), work.in_flight):
-        attempt = work.sign(_nothing(account), account, nonce, _FILLING_GAS, fees, look.newest)
+        try:
+            attempt = work.sign(_nothing(account), account, nonce, _FILLING_GAS, fees, look.newest)
+        except MedProofError as error:  # others are not to wait for this account's signer
+            _LOG.warning("nonce %d of %s: not filled (%s)", nonce, account, type(error).__name__)
+            break
         key = f"gap {uuid.uuid4().hex}"
         with work.store.writing() as database:
             if work.store.fill(database, key, account, nonce, _FILLING_GAS, attempt):

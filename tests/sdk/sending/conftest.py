@@ -9,10 +9,22 @@ from typing import Any
 import pytest
 
 from medproof.chain import Chain
+from medproof.errors import ExternalSignerError
 from medproof.sending import TransactionManager
 from medproof.signing import LocalSigner
 
 Open = Callable[..., TransactionManager]
+
+
+class Unwilling(LocalSigner):
+    """A signer whose user says no."""
+
+    willing = False
+
+    def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
+        if not self.willing:
+            raise ExternalSignerError("The signer", "said no", "Ask again")
+        return super().sign_transaction(transaction)
 
 
 @pytest.fixture

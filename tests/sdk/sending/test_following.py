@@ -13,8 +13,8 @@ from medproof.sending import State, Transaction, TransactionManager, Watcher
 from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
-from tests.sdk.conftest import rpc
-from tests.sdk.sending.conftest import Open
+from tests.sdk.conftest import funded, rpc
+from tests.sdk.sending.conftest import Open, Unwilling
 from tests.sdk.sending.nodes import Swallowing, deciding, refusing, through
 
 SOMEBODY = "0x" + "42" * 20
@@ -410,6 +410,29 @@ def test_gap_that_nothing_fills_is_filled_by_nothing(
     assert [fate.state for fate in manager.fates()] == [State.CONFIRMED] * 4
     assert chain.transaction_count(relayer.address) == first + 4
     assert chain.balance(SOMEBODY) == 1
+
+
+@pytest.mark.parametrize("why", ["too dear", "not signed"])
+def test_gap_that_cannot_be_filled_holds_up_no_other_account(
+    chain: Chain, node: LocalChain, open_manager: Open, why: str
+) -> None:
+    user, other = Unwilling(funded(10)._account), funded(11)
+    user.willing = True
+    absent = Absent(chain.transaction_count(user.address) + 2)
+    with odd_node(deciding(absent), upstream=node.url) as server:
+        late = open_manager(chain=through(server.url), senders=[user], patience=0.0).submit(GIFT, account=user.address)
+        open_manager(chain=through(server.url), senders=[user]).run_once()
+    rpc(chain, "evm_mine")
+    user.willing = why != "not signed"
+    highest = chain.fees()["maxFeePerGas"] // (2 if why == "too dear" else 1)
+    manager = open_manager(senders=[user, other], patience=0.0, highest_fee=highest)
+    if why == "not signed":
+        gift = manager.submit(GIFT, account=other.address)
+        manager.wait([gift])
+        assert chain.balance(SOMEBODY) == 1
+    else:
+        manager.run_once()
+    assert [fate.key for fate in manager.fates(State.SENT)] == [late]  # and nothing fills the gap
 
 
 # -- what the node will never take ------------------------------------------------------------------------------

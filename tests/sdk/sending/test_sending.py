@@ -27,7 +27,7 @@ from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import odd_node
 from tests.sdk.conftest import funded, rpc
-from tests.sdk.sending.conftest import Open
+from tests.sdk.sending.conftest import Open, Unwilling
 from tests.sdk.sending.nodes import deciding, refusing, through
 
 SOMEBODY = "0x" + "42" * 20
@@ -228,15 +228,24 @@ def test_estimate_that_the_account_cannot_pay(chain: Chain, open_manager: Open, 
     manager.wait([key])
 
 
-class Unwilling(LocalSigner):
-    """A signer whose user says no."""
+def test_what_one_account_cannot_pay_another_sends(
+    chain: Chain, node: LocalChain, open_manager: Open, relayer: LocalSigner
+) -> None:
+    """Also where the node says it when it estimates, as geth does."""
+    poor = LocalSigner.from_key(b"\x54" * 32)
 
-    willing = False
+    def decide(method: str, parameters: list[Any]) -> Any:
+        asked = method == "eth_estimateGas" and parameters[0]["from"] == poor.address
+        return refusing("insufficient funds for transfer") if asked else ...
 
-    def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
-        if not self.willing:
-            raise ExternalSignerError("The signer", "said no", "Ask again")
-        return super().sign_transaction(transaction)
+    with odd_node(deciding(decide), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url), senders=[poor, relayer])
+        key = manager.submit({"to": SOMEBODY, "value": 1})
+        with pytest.raises(SenderFundsError):
+            manager.run_once()
+        assert manager.status(key).account == relayer.address
+    open_manager(senders=[relayer]).wait([key])
+    assert chain.balance(SOMEBODY) == 1
 
 
 def test_signer_that_does_not_sign_holds_up_no_other(chain: Chain, open_manager: Open) -> None:
