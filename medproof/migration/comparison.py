@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 
+from medproof.errors import MigrationError
 from medproof.migration.carrying import Carrying
 from medproof.migration.parties import AuthoritySteps, PartySteps
 from medproof.migration.state import State
@@ -29,7 +30,13 @@ class Comparison:
             old: the deployment that is left.
             new: the one that takes its place.
             keeper: a party of the new deployment, by its identity, that holds the nullifiers of what was billed.
+
+        Raises:
+            MigrationError: the keeper was a party of the old deployment, so that it cannot stay suspended.
         """
+        if keeper in old.members or keeper in old.removed:
+            step = "Accredit an account that does nothing else, and name that"
+            raise MigrationError("keeper", f"{keeper} is a party of the old deployment", step)
         self.old, self.new = old, new
         self._keeper = keeper
         self._carrying = Carrying(old, new)

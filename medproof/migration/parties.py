@@ -110,7 +110,10 @@ class AuthoritySteps:
             yield self._step("parties", "suspend", (identity,), f"{identity} is suspended.")
         if moving and stands.offered != was.account:
             yield from self._recovery(was)
-        if stands.party.suspended and not was.party.suspended:
+        own = was.account != identity or identity in self._old.suspended_before  # carried from there, now or once
+        if stands.party.suspended and not was.party.suspended and not own:
+            self._find(Kind.NEWER, "parties", identity, "It is suspended.")
+        elif stands.party.suspended and not was.party.suspended:
             waits = f"{was.account} to take its place" if moving else ""
             says = f"{identity} is suspended no more."
             yield self._step("parties", "reinstate", (identity,), says, waits=waits)

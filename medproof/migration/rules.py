@@ -17,7 +17,7 @@ from medproof.migration.step import Actor, Finding, Kind, Step
 from medproof.policy.sentence import describe
 from medproof.policy.word import FIELDS, FLAG_FIELDS, LAST_SEQUENCE, decode
 
-__all__ = ["RuleSteps"]
+__all__ = ["RuleSteps", "refuses"]
 
 PART = "rules"
 _SEQUENCE, _INDEX, _UNTIL = FIELDS["sequence"], FIELDS["index"], FIELDS["validUntil"]
@@ -25,6 +25,11 @@ _REVOKED, _DENY = FLAG_FIELDS["revoked"].mask, FLAG_FIELDS["deny"].mask
 _REFUSED = FLAG_FIELDS["breakGlassRefused"].mask
 _FOR_GOOD = LAST_SEQUENCE + 1  # of a withdrawal, and of an index that was closed
 _EMPTY = _REVOKED | _INDEX.mask  # all that a revocation of nothing says
+
+
+def refuses(step: Step) -> bool:
+    """Whether a step makes the new deployment permit less, so that no permit goes before it."""
+    return step.part == PART and not (step.function == "setRuleFor" and not step.arguments[2] & _DENY)
 
 
 class RuleSteps:

@@ -7,14 +7,15 @@ goes on, and nothing is done twice; and what the old deployment says no more is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from medproof.client import MedProof
 from medproof.client.contract import SignedMessage
-from medproof.errors import ContractError, MessageError, MessageGasError, UnknownRevertError
+from medproof.errors import ContractError, MessageError, MessageGasError, QueueError, UnknownRevertError
 from medproof.migration.calls import call_of
 from medproof.migration.comparison import Comparison
+from medproof.migration.rules import refuses
 from medproof.migration.signing import compare_subject
 from medproof.migration.step import Step
 from medproof.relayer import Relayer
@@ -51,9 +52,13 @@ def take_steps(
         progress: called with how many steps of a round are taken, and of how many.
 
     Raises:
+        QueueError: another account has begun something in the queue, which would never end.
         SenderFundsError: the account cannot pay. What was taken before stands: running it again goes on.
         NodeError: nobody answers; likewise.
     """
+    if others := manager.store.others(manager.accounts):
+        rule = f"has what {others[0]} began and has not ended"
+        raise QueueError(str(manager.store.path), rule, "Run it again as that account, or name another file (--queue)")
     taken: dict[tuple[object, ...], Taken] = {}
     while True:
         while manager.run_once():
@@ -87,6 +92,7 @@ class Handed:
 
 NOT_A_STEP = "It is no step of this migration now: it was taken, or the old deployment says it no more."
 _AFTER = "What its subject signed before it was not taken."
+REFUSALS_FIRST = "What its subject refuses comes before it, and was not given, or later."
 
 
 def hand_over(
@@ -114,27 +120,40 @@ def hand_over(
         QueueError: the relayer's queue cannot be used.
     """
     handed: list[Handed] = []
-    steps: dict[str, set[tuple[object, ...]]] = {}
-    halted: set[str] = set()
+    subjects: dict[str, _Order] = {}
     last: Comparison | None = None
     for message in messages:
         new.client_for(message.contract).call_data(message)  # for this deployment, signed, and whole
         subject = message.subject
-        if subject not in steps:
+        if subject not in subjects:
             last = compare_subject(old, new, subject, shared=last)
-            steps[subject] = {_name(step) for step in last.subject_steps(subject) if not step.waits}
-        handed.append(_hand(relayer, message, steps[subject], halted))
+            subjects[subject] = _Order([step for step in last.subject_steps(subject) if not step.waits])
+        handed.append(subjects[subject].hand(relayer, message))
         progress(len(handed))
     return handed
 
 
-def _hand(relayer: Relayer, message: SignedMessage, steps: set[tuple[object, ...]], halted: set[str]) -> Handed:
-    if (message.contract, message.function, message.arguments[:-2]) not in steps:
-        return Handed(message, None, NOT_A_STEP)
-    if message.subject in halted:
-        return Handed(message, None, _AFTER)
-    try:
-        return Handed(message, relayer.submit(message), None)
-    except (ContractError, UnknownRevertError, MessageError, MessageGasError) as error:
-        halted.add(message.subject)
-        return Handed(message, None, str(error))
+class _Order:
+    """The steps of one subject that can be taken now, handed over in no order that permits more than the old one."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._steps = {_name(step): place for place, step in enumerate(steps)}
+        self._refusals = {_name(step): place for place, step in enumerate(steps) if refuses(step)}  # not handed over
+        self._halted = False
+
+    def hand(self, relayer: Relayer, message: SignedMessage) -> Handed:
+        name = (message.contract, message.function, message.arguments[:-2])
+        place = self._steps.get(name)
+        if place is None:
+            return Handed(message, None, NOT_A_STEP)
+        if self._halted:
+            return Handed(message, None, _AFTER)
+        if name not in self._refusals and any(before < place for before in self._refusals.values()):
+            return Handed(message, None, REFUSALS_FIRST)
+        try:
+            handed = Handed(message, relayer.submit(message), None)
+        except (ContractError, UnknownRevertError, MessageError, MessageGasError) as error:
+            self._halted = True
+            return Handed(message, None, str(error))
+        self._refusals.pop(name, None)
+        return handed

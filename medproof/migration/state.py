@@ -36,7 +36,7 @@ __all__ = [
 
 RuleKey = tuple[str, str, int]  # subject, grantee, index
 _UNMEANT = FIELDS["sequence"].mask | FLAG_FIELDS["follows"].mask  # how often a rule changed, and whether one follows
-_COMMON = ("groups", "terms", "limits", "members", "removed", "studies", "standing_studies")
+_COMMON = ("groups", "terms", "limits", "members", "removed", "suspended_before", "studies", "standing_studies")
 _ENDS = ("StudyClosed", "ApprovalWithdrawn")
 
 
@@ -75,6 +75,7 @@ class State:
     limits: tuple[int, int]  # openings a day, longest in minutes
     members: Mapping[str, Member]  # by identity
     removed: frozenset[str]  # identities that were parties once
+    suspended_before: frozenset[str]  # identities that were ever suspended
     rules: Mapping[RuleKey, int]  # words, tombstones included
     rules_before: Mapping[RuleKey, frozenset[int]]  # what each ever said, by `meaning`
     delegations: Mapping[tuple[str, str], int]  # words by subject and delegate
@@ -197,6 +198,7 @@ class _Reader:
             "limits": (limits[0], limits[1]),
             "members": members,
             "removed": removed,
+            "suspended_before": frozenset(address_of(one["party"]) for one in self._all("Registrar", "PartySuspended")),
             "studies": studies,
             "standing_studies": frozenset(studies) - ended,
         }

@@ -177,6 +177,14 @@ class TransactionStore:
         where = f"state IN ('sent', 'mined') AND account {_AMONG} ORDER BY account, nonce"
         return self._transactions(where, json.dumps(list(accounts)))
 
+    def others(self, accounts: Sequence[str]) -> list[str]:
+        """Who else has something here that is not final, so that none of these accounts can end it."""
+        query = (
+            "SELECT DISTINCT coalesce(account, pinned) AS whose FROM transactions "
+            f"WHERE state IN ('queued', 'sent', 'mined') AND whose IS NOT NULL AND whose NOT {_AMONG} ORDER BY whose"
+        )
+        return [str(row["whose"]) for row in self.rows(query, json.dumps(list(accounts)))]
+
     def final_from(self, account: str, nonce: int) -> list[Transaction]:
         """All of an account that are final, from this nonce on."""
         where = "state IN ('confirmed', 'failed', 'refused') AND account = ? AND nonce >= ? ORDER BY nonce"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from eth_utils.crypto import keccak
 
 from medproof.client import MedProof
 from medproof.client.break_glass import Limits
 from medproof.deployments.roles import Authority
+from medproof.errors import QueueError
 from medproof.migration import AUTHORITY, Actor, Export, Kind, take_steps
+from medproof.migration.calls import call_of
 from medproof.policy.codes import PartyKind
 from medproof.sending import State, TransactionManager
 from medproof.signing import LocalSigner
@@ -213,6 +216,45 @@ def test_a_kill_in_the_middle_is_gone_on_with(
     assert [(one.step.function, one.refused) for one in taken] == [("accredit", None)] * 2
     assert {fate.state for fate in manager.fates()} == {State.CONFIRMED}
     manager.close()
+    assert compare().whole
+
+
+def test_what_another_account_began_in_the_queue_is_told_and_not_waited_for(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, compare: Compare, queue: Path
+) -> None:
+    [first, *_] = compare().steps(actor=AUTHORITY)
+    killed = TransactionManager(new.chain, queue, [admin])
+    killed.submit(call_of(new, first), account=admin.address)
+    killed.close()
+
+    manager = TransactionManager(new.chain, queue, [clinic])
+    with pytest.raises(QueueError, match=f"has what {admin.address} began and has not ended"):
+        take_steps(new, compare, clinic.address, manager)
+    manager.close()
+
+    manager = TransactionManager(new.chain, queue, [admin])
+    taken = take_steps(new, compare, AUTHORITY, manager)
+    assert len(taken) == 4
+    manager.close()
+    manager = TransactionManager(new.chain, queue, [clinic])
+    assert take_steps(new, compare, clinic.address, manager) == []
+    manager.close()
+
+
+def test_who_is_suspended_in_the_new_deployment_alone_stays_so(
+    old: MedProof, new: MedProof, admin: LocalSigner, clinic: LocalSigner, payer: LocalSigner, compare: Compare
+) -> None:
+    old.registrar.suspend(payer.address, sender=admin)
+    authorize(old, new, admin)
+    new.registrar.suspend(clinic.address, sender=admin)
+    old.registrar.reinstate(payer.address, sender=admin)
+
+    [taken] = authorize(old, new, admin)
+
+    assert (taken.step.function, taken.step.arguments) == ("reinstate", (payer.address,))
+    [newer] = compare().findings(Kind.NEWER)
+    assert (newer.about, newer.says) == (clinic.address, "It is suspended.")
+    assert new.registrar.standing(clinic.address) is None
     assert compare().whole
 
 

@@ -11,6 +11,7 @@ from medproof.client.claim_anchor import AnchoredClaim, Rules
 from medproof.client.record_pointers import Status
 from medproof.client.studies import Study
 from medproof.contract_errors import AlreadyBilled, NullifierNotWaiting, StepNotYours
+from medproof.errors import MigrationError
 from medproof.migration import Kind
 from medproof.policy.codes import PartyKind
 from medproof.policy.study import StudyDocument
@@ -200,6 +201,11 @@ def test_what_was_billed_is_billed_once_across_both(
     with pytest.raises(NullifierNotWaiting):
         new.claim_anchor.release(clinic.address, bytes([1]) * 32, bytes([11]) * 32, sender=clinic)
     submit(new, second_clinic, 6, 12)
+
+
+def test_a_keeper_that_has_other_work_is_refused(both: tuple[MedProof, MedProof], clinic: LocalSigner) -> None:
+    with pytest.raises(MigrationError, match=f"keeper {clinic.address} is a party of the old deployment"):
+        comparison(*both, keeper=clinic.address)
 
 
 def test_what_was_billed_again_before_it_was_kept_is_found(

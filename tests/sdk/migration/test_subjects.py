@@ -11,7 +11,7 @@ from medproof.client import MedProof
 from medproof.client.registrar import EVERYONE, group_grantee
 from medproof.errors import ContractError, MessageError, MigrationError
 from medproof.migration import Kind, hand_over
-from medproof.migration.running import NOT_A_STEP
+from medproof.migration.running import NOT_A_STEP, REFUSALS_FIRST
 from medproof.policy.delegation import DelegateKind, Scope
 from medproof.policy.word import Request, Rule
 from medproof.relayer import Relayer
@@ -310,6 +310,27 @@ def test_of_one_subject_a_refused_message_holds_back_those_after_it(
     assert [one.id for one in handed] == [None, None]
     assert f"SignatureInvalid(signer={patient.address})" in str(handed[0].why_not)
     assert handed[1].why_not == "What its subject signed before it was not taken."
+
+
+def test_no_permit_is_handed_over_before_what_the_subject_refuses(
+    old: MedProof,
+    new: MedProof,
+    patient: LocalSigner,
+    clinic: LocalSigner,
+    payer: LocalSigner,
+    rule: Rule,
+    relaying: Relayer,
+    compare: Compare,
+) -> None:
+    old.consent_registry.grant(clinic.address, dataclasses.replace(rule, deny=True), sender=patient)
+    old.consent_registry.grant(payer.address, rule, sender=patient)
+    refusal, permit = signed_by(old, new, patient)
+
+    assert [one.why_not for one in hand_over(old, new, [permit], relaying)] == [REFUSALS_FIRST]
+    assert [one.why_not for one in hand_over(old, new, [permit, refusal], relaying)] == [REFUSALS_FIRST, None]
+    assert [one.why_not for one in hand_over(old, new, [refusal, permit], relaying)] == [None, None]
+    work_off(relaying)
+    assert [*compare().steps(actor=patient.address)] == []
 
 
 def test_a_message_counts_in_no_third_deployment_and_not_in_the_old_one(
