@@ -38,6 +38,7 @@ __all__ = [
 SOURCIFY = "https://sourcify.dev/server"
 ETHERSCAN = "https://api.etherscan.io/v2/api"
 _TIMEOUT = 60.0  # seconds for an answer
+_SHOWN = 200  # characters of what an explorer says
 _SPDX_APACHE_2 = "12"  # Etherscan's number for the Apache licence 2.0
 
 
@@ -192,7 +193,7 @@ class Etherscan:
         if not good and _has(said, "already verified"):
             return None
         if not good:
-            raise PublicationError(source.identifier, f"is refused: {said}", "Mend that, and publish again.")
+            raise PublicationError(source.identifier, f"is refused: {said[:_SHOWN]}", "Mend that, and publish again.")
         return said
 
     def result(self, ticket: str, source: Source) -> Match | None:
@@ -205,7 +206,7 @@ class Etherscan:
         if _has(said, "already verified"):
             return Match.ALREADY
         raise PublicationError(
-            source.identifier, f"does not match: {said}", "Deploy this build, or use the one deployed."
+            source.identifier, f"does not match: {said[:_SHOWN]}", "Deploy this build, or use the one deployed."
         )
 
     def _call(self, method: str, action: str, source: Source, content: Mapping[str, str]) -> tuple[bool, str]:
@@ -213,6 +214,8 @@ class Etherscan:
         sent = {"data": {**about, **content}} if method == "POST" else {"params": {**about, **content}}
         sent.setdefault("params", {})["chainid"] = str(source.chain_id)
         status, said = _ask(method, self._url, source, **sent)
+        if self._key:  # some quote it
+            said = {name: one.replace(self._key, "…") if isinstance(one, str) else one for name, one in said.items()}
         return said.get("status") == "1", _text(said, "result", status, source)
 
 
@@ -239,7 +242,7 @@ def _text(said: Mapping[str, Any], name: str, status: int, source: Source) -> st
 
 def _refused(source: Source, status: int, said: Mapping[str, Any]) -> PublicationError:
     told = " ".join(str(said[name]) for name in ("customCode", "message") if name in said)
-    what = f"is refused ({status}{': ' + told if told else ''})"
+    what = f"is refused ({status}{': ' + told[:_SHOWN] if told else ''})"
     return PublicationError(source.identifier, what, "Mend that, and publish again: what was taken stays.")
 
 

@@ -131,7 +131,7 @@ def etherscan(explorer: Explorer, method: str, path: str, query: dict[str, str],
     assert form["module"] == "contract"
     assert query["chainid"] == str(explorer.chain.chain_id)
     if form["apikey"] != KEY:
-        return 200, {"status": "0", "message": "NOTOK", "result": "Invalid API Key"}
+        return 200, {"status": "0", "message": "NOTOK", "result": f"Invalid API Key (#err2)|{form['apikey']}"}
     if form["action"] == "checkverifystatus":
         assert method == "GET"
         good = explorer.decide(form["guid"])
