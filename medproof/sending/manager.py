@@ -8,15 +8,19 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from medproof.chain import Chain, Receipt, Sender
 from medproof.errors import (
     ArgumentError,
     ConfirmationTimeoutError,
+    ExternalSignerError,
+    FeesTooHighError,
     MedProofError,
     NodeError,
+    SenderFundsError,
     SigningNeededError,
     TransactionFailedError,
     TransactionRefusedError,
@@ -35,6 +39,7 @@ __all__ = ["TransactionManager", "open_store"]
 
 _LONGEST_KEY = 500  # characters
 _LOG = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
 
 def open_store(chain: Chain, path: Path | str, *, tables: Sequence[str] = ()) -> TransactionStore:
@@ -286,8 +291,10 @@ class TransactionManager:
             ContractError: the contract refused one, as the exception of its error's name.
             TransactionRefusedError, TransactionFailedError: it is refused, or failed, for another reason.
             ConfirmationTimeoutError: one is not final in time; it stays queued.
-            SenderFundsError, FeesTooHighError: it cannot be sent now; it stays queued.
+            SenderFundsError, FeesTooHighError, ExternalSignerError: one that is not sent yet cannot be now; it stays
+                queued. What keeps others back is waited through.
             UnknownTransactionError: it was never submitted here.
+            NodeError: they are final, and the node says no more of them in time.
         """
         while True:
             self._until(keys, lambda: not self.store.unsettled(keys), timeout)
@@ -295,12 +302,12 @@ class TransactionManager:
             for key in keys:
                 self._require(fates.get(key) or self.store.fate(key))
             hashes = {key: str(fates[key].transaction) for key in keys}
-            found = self._work.node.receipts(list(hashes.values()))
+            found = self._insist(lambda hashes=hashes: self._work.node.receipts(list(hashes.values())), timeout)  # type: ignore[misc]
             gone = [key for key in keys if hashes[key] not in found]
             if not gone:
                 return [receipt_of(found[hashes[key]]) for key in keys]
             for key in gone:
-                self.renew(key)
+                self._insist(lambda key=key: self.renew(key), timeout)  # type: ignore[misc]
             time.sleep(self.chain.poll)
 
     def sent(self, key: str, *, timeout: float | None = None) -> str:
@@ -317,28 +324,54 @@ class TransactionManager:
 
     def _until(self, keys: Sequence[str], done: Callable[[], bool], timeout: float | None) -> None:
         limit = time.monotonic() + (self.chain.timeout if timeout is None else timeout)
-        silence: NodeError | None = None
+        silence: MedProofError | None = None
         while not done():
             try:
                 self.run_once()
             except NodeError as error:
                 silence = error
+            except (SenderFundsError, FeesTooHighError, ExternalSignerError) as error:
+                if self._is_kept_back(keys, error):
+                    raise
+                silence = error
             if done():
                 return
             if time.monotonic() > limit:
-                late = next(fate for fate in self.store.fates(keys) if not fate.final)
-                raise ConfirmationTimeoutError(late.transaction or late.key, self.chain.confirmations) from silence
+                late = [fate for fate in self.store.fates(keys) if not fate.final]
+                if not late:
+                    return  # another thread or process has ended them just now
+                of = late[0].transaction or late[0].key
+                raise ConfirmationTimeoutError(of, self.chain.confirmations) from silence
+            time.sleep(self.chain.poll)
+
+    def _is_kept_back(self, keys: Sequence[str], error: MedProofError) -> bool:
+        """Whether this may keep one of them from being sent. What is sent already is not to be taken for unsent."""
+        poor = error.address if isinstance(error, SenderFundsError) else None
+        queued = [fate.account for fate in self.store.fates(keys) if fate.state is State.QUEUED]
+        return any(poor is None or account in (None, poor) for account in queued)
+
+    def _insist(self, question: Callable[[], _T], timeout: float | None) -> _T:
+        """Ask again while the node does not answer: what is final is not to be taken for unsent."""
+        limit = time.monotonic() + (self.chain.timeout if timeout is None else timeout)
+        while True:
+            try:
+                return question()
+            except NodeError:
+                if time.monotonic() > limit:
+                    raise
             time.sleep(self.chain.poll)
 
     def _require(self, fate: Fate) -> None:
         """Raise what kept a transaction from taking effect."""
         if fate.state is State.FAILED:
-            self.chain.receipt(str(fate.transaction))
+            with suppress(NodeError):
+                self.chain.receipt(str(fate.transaction))
             raise TransactionFailedError(str(fate.transaction), fate.block or 0)
         if fate.state in (State.REFUSED, State.LOST):
             one = self.store.transaction(fate.key)
             if not one.attempts:
-                self.chain.gas({"from": one.pinned or self.accounts[0], **one.call()})
+                with suppress(NodeError):
+                    self.chain.gas({"from": one.pinned or self.accounts[0], **one.call()})
             raise TransactionRefusedError(fate.key, fate.reason or "")
 
     def _is_open(self) -> int:
