@@ -54,7 +54,7 @@ _HOLDING = "(m.state = 'taken' AND (t.state <> 'mined' OR m.reason IS NOT NULL))
 _AMONG = "IN (SELECT value FROM json_each(?))"
 _FATES = f"""
 SELECT m.*, {_STATE} AS far, t.block AS mined_in, COALESCE(t.mined_by, (
-    SELECT hash FROM attempts a WHERE a.number = t.number ORDER BY a.signed DESC LIMIT 1
+    SELECT hash FROM attempts a WHERE a.number = t.number ORDER BY a.rowid DESC LIMIT 1
 )) AS hash FROM {_ALL}
 """
 _COUNTS = f"SELECT {_STATE} AS state, COUNT(*) AS many FROM {_ALL} GROUP BY 1"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import random
+import sqlite3
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -299,14 +300,24 @@ def insist(give: Callable[[], object]) -> None:
 
 def work_off(world: World, work: Work, *, mine: bool = False) -> None:
     """Work until nothing is open; what goes wrong meanwhile is asked again."""
-    limit = time.monotonic() + PATIENCE
+    limit, troubles = time.monotonic() + PATIENCE, Counter[str]()
     while time.monotonic() < limit:
-        with suppress(MedProofError):
+        try:
             if work.round() == 0:
                 return
+            troubles["none"] += 1
+        except MedProofError as error:
+            troubles[repr(error)] += 1
         if mine or time.monotonic() > limit - PATIENCE / 2:  # what is late is replaced after a new block
             world.ask("evm_mine")
-    raise AssertionError("something is open still")
+    raise AssertionError(f"something is open still: {troubles}, {kept(work)}, {world.ask('txpool_content')}")
+
+
+def kept(work: Work) -> list[tuple[Any, ...]]:
+    """What its file has, for whoever wants to know what stands still."""
+    query = "SELECT number, state, nonce, block, reason, (SELECT COUNT(*) FROM attempts a WHERE a.number = t.number)"
+    with closing(sqlite3.connect(work.file)) as database:
+        return database.execute(f"{query} FROM transactions t").fetchall()
 
 
 def prove_each_once(world: World, work: Work, *, on: MedProof | None = None, idle: int = 0) -> None:
@@ -476,4 +487,5 @@ def test_two_processes_on_one_file(world: World, make: Make) -> None:
         with suppress(MedProofError):
             if first.round() + second.round() == 0:
                 break
+    assert world.struck > 0
     prove_each_once(world, first)
