@@ -19,6 +19,7 @@ class ManagedSender:
     def __init__(self, manager: TransactionManager, address: str, key: str | None) -> None:
         """See `TransactionManager.sender`."""
         self._manager, self.address, self._key = manager, address, key
+        self._keys: dict[str, str] = {}  # of what was sent and not waited for, by hash
 
     def under(self, key: str) -> ManagedSender:
         """The same account, for what is done once and has this idempotency key: sent again where it took no effect."""
@@ -33,7 +34,9 @@ class ManagedSender:
         key = self._manager.submit(transaction, key=self._key, account=self.address)
         if self._key is not None:
             self._manager.renew(key)
-        return self._manager.sent(key)
+        sent = self._manager.sent(key)
+        self._keys[sent] = key
+        return sent
 
     def wait(self, transaction: str) -> Receipt:
         """Wait until a transaction of this hash, or what replaced it, counts.
@@ -41,4 +44,8 @@ class ManagedSender:
         Raises:
             As `TransactionManager.wait`.
         """
-        return self._manager.wait([self._manager.store.key_of(transaction)])[0]
+        # One that lost its nonce meanwhile is queued again, and has this hash no more.
+        key = self._keys.get(transaction) or self._manager.store.key_of(transaction)
+        (receipt,) = self._manager.wait([key])
+        self._keys.pop(transaction, None)
+        return receipt

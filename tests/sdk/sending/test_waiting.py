@@ -15,7 +15,7 @@ from scripts.local_chain import LocalChain
 from tests.sdk.chain.odd_node import Call, odd_node
 from tests.sdk.conftest import funded
 from tests.sdk.sending.conftest import Open, Unwilling
-from tests.sdk.sending.nodes import deciding, refusing, through
+from tests.sdk.sending.nodes import Swallowing, deciding, refusing, through
 
 SOMEBODY = "0x" + "42" * 20
 GIFT = {"to": SOMEBODY, "value": 1, "gas": 21_000}
@@ -35,6 +35,21 @@ def test_trouble_of_another_account_is_waited_through(
     if why == "funds":
         with pytest.raises(SenderFundsError):
             manager.wait([theirs])
+    assert chain.balance(SOMEBODY) == 1
+
+
+def test_hash_of_what_lost_its_nonce_meanwhile(
+    chain: Chain, node: LocalChain, open_manager: Open, relayer: LocalSigner
+) -> None:
+    with odd_node(deciding(Swallowing(1)), upstream=node.url) as server:
+        manager = open_manager(chain=through(server.url))
+        sender = manager.sender()
+        sent = sender.send(GIFT)
+        chain.wait(chain.send({"to": relayer.address}, sender=relayer))  # takes the nonce
+        while not manager.counts()["lost"]:
+            manager.run_once()
+        receipt = sender.wait(sent)
+    assert receipt.transaction != sent
     assert chain.balance(SOMEBODY) == 1
 
 
