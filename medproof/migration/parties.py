@@ -102,7 +102,12 @@ class AuthoritySteps:
         if (was.credential, was.party.valid_until) != (stands.credential, stands.party.valid_until):
             until = was.party.valid_until
             says = f"{identity} is accredited until {until}."
-            yield self._step("parties", "renew", (identity, was.credential, day_number(until)), says)
+            there = stands.party.valid_until
+            if (identity, stands.credential, day_number(there)) in self._old.accredited_before:
+                yield self._step("parties", "renew", (identity, was.credential, day_number(until)), says)
+            else:  # the new deployment's own
+                kind = Kind.WIDER if there > until else Kind.NEWER
+                self._find(kind, "parties", identity, f"It is accredited until {there}, and was until {until}.")
         if moved and newer:
             self._find(Kind.WIDER, "parties", identity, f"{stands.account} acts for it, and {was.account} did.")
         moving = moved and not newer

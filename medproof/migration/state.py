@@ -36,7 +36,17 @@ __all__ = [
 
 RuleKey = tuple[str, str, int]  # subject, grantee, index
 _UNMEANT = FIELDS["sequence"].mask | FLAG_FIELDS["follows"].mask  # how often a rule changed, and whether one follows
-_COMMON = ("groups", "terms", "limits", "members", "removed", "suspended_before", "studies", "standing_studies")
+_COMMON = (
+    "groups",
+    "terms",
+    "limits",
+    "members",
+    "removed",
+    "suspended_before",
+    "accredited_before",
+    "studies",
+    "standing_studies",
+)
 _ENDS = ("StudyClosed", "ApprovalWithdrawn")
 
 
@@ -76,6 +86,7 @@ class State:
     members: Mapping[str, Member]  # by identity
     removed: frozenset[str]  # identities that were parties once
     suspended_before: frozenset[str]  # identities that were ever suspended
+    accredited_before: frozenset[tuple[str, bytes, int]]  # identities with each credential and last day that they had
     rules: Mapping[RuleKey, int]  # words, tombstones included
     rules_before: Mapping[RuleKey, frozenset[int]]  # what each ever said, by `meaning`
     delegations: Mapping[tuple[str, str], int]  # words by subject and delegate
@@ -189,6 +200,7 @@ class _Reader:
         members, removed = self._members()
         limits = self._each(self._suite.consent_registry, "breakGlassLimits()", [()], words=2)[0]
         terms = self._all("ConsentRegistry", "TermsPublished")
+        accredited = [one for name in ("PartyAccredited", "PartyRenewed") for one in self._all("Registrar", name)]
         self._progress("studies")
         studies = {one.id: one for one in map(_study, self._all("Studies", "StudyRegistered"))}
         ended = {bytes_of(one["study"]) for name in _ENDS for one in self._all("Studies", name)}
@@ -199,6 +211,7 @@ class _Reader:
             "members": members,
             "removed": removed,
             "suspended_before": frozenset(address_of(one["party"]) for one in self._all("Registrar", "PartySuspended")),
+            "accredited_before": frozenset(map(_accreditation, accredited)),
             "studies": studies,
             "standing_studies": frozenset(studies) - ended,
         }
@@ -428,6 +441,10 @@ def _claim_batch(said: Mapping[str, Any]) -> tuple[Key, int]:
 
 def _pointer_key(said: Mapping[str, Any]) -> PointerKey:
     return PointerKey(address_of(said["subject"]), address_of(said["custodian"]), bytes_of(said["commitment"]))
+
+
+def _accreditation(said: Mapping[str, Any]) -> tuple[str, bytes, int]:
+    return address_of(said["party"]), bytes_of(said["credential"]), number_of(said["validUntil"])
 
 
 def _study(said: Mapping[str, Any]) -> Study:

@@ -258,6 +258,27 @@ def test_who_is_suspended_in_the_new_deployment_alone_stays_so(
     assert compare().whole
 
 
+def test_an_accreditation_of_the_new_deployment_is_not_taken_back(
+    old: MedProof,
+    new: MedProof,
+    admin: LocalSigner,
+    clinic: LocalSigner,
+    payer: LocalSigner,
+    far_day: date,
+    compare: Compare,
+) -> None:
+    authorize(old, new, admin)
+    for party, days in ((clinic, -1), (payer, 1)):
+        day = far_day + timedelta(days=days)
+        new.registrar.renew(party.address, credential=b"\x78" * 32, valid_until=day, sender=admin)
+
+    assert [*compare().steps()] == []
+
+    [newer], [wider] = compare().findings(Kind.NEWER), compare().findings(Kind.WIDER)
+    assert (newer.about, wider.about) == (clinic.address, payer.address)
+    assert newer.says == f"It is accredited until {far_day - timedelta(days=1)}, and was until {far_day}."
+
+
 def test_an_account_that_never_acted_for_a_party_is_found(
     old: MedProof,
     new: MedProof,
