@@ -182,6 +182,8 @@ class TransactionManager:
             nowhere = dict.fromkeys(("mined_by", "block", "block_hash", "gas_used"))
             with self.store.writing() as database:
                 moved = self.store.move(database, one, State.SENT, **nowhere)
+                if moved and self._work.watcher is not None and not one.filler:
+                    self._work.watcher.unmined(database, one)
         elif one.state in (State.FAILED, State.REFUSED, State.LOST):
             with self.store.writing() as database:
                 moved = self.store.requeue(database, one, came=one.state)

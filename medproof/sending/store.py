@@ -234,11 +234,6 @@ class TransactionStore:
         }
         return {state: found.get(state, 0) for state in State}
 
-    def replacements(self) -> int:
-        """How many attempts took the place of an earlier one."""
-        query = "SELECT COUNT(*) - COUNT(DISTINCT number) FROM attempts"
-        return int(self.rows(query)[0][0])
-
     def oldest_open(self) -> float | None:
         """When the oldest was submitted that is not final, in seconds since 1970."""
         query = "SELECT MIN(received) FROM transactions WHERE state IN ('queued', 'sent', 'mined')"

@@ -292,6 +292,18 @@ def test_reorganisation_deeper_than_was_asked_for(chain: Chain, open_manager: Op
     ]
 
 
+def test_watcher_is_told_of_what_is_renewed(chain: Chain, open_manager: Open) -> None:
+    manager = open_manager(watcher=Diary())
+    manager.store.rows(Diary.TABLE)
+    snapshot = rpc(chain, "evm_snapshot")
+    key = manager.submit(GIFT)
+    manager.wait([key])
+    rpc(chain, "evm_revert", snapshot)
+    assert manager.renew(key)
+    manager.wait([key])
+    assert diary(manager) == ["mined 1", "settled confirmed", "unmined", "mined 1", "settled confirmed"]
+
+
 @pytest.mark.parametrize("confirmations", [1, 3], ids=["final", "not final"])
 def test_what_failed_in_a_block_that_is_gone_is_tried_again(
     chain: Chain, node: LocalChain, open_manager: Open, confirmations: int
