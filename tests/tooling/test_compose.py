@@ -372,10 +372,8 @@ def test_deployed_accepted_accredited_and_opened(
         "/tmp": str(tmp_path),
     }
 
-    def here(text: str) -> str:
-        for inside, outside in places.items():
-            text = re.sub(rf"(?<![\w.-]){inside}/", f"{outside}/", text)
-        return text
+    def here(text: str) -> str:  # in one pass: what stands for one may contain another
+        return re.sub(rf"(?<![\w.-])({'|'.join(places)})/", lambda found: f"{places[found[1]]}/", text)
 
     environment = {
         **os.environ,

@@ -271,7 +271,7 @@ def test_brownie_fails_with_the_story(brownie: Any) -> None:
 def test_brownie_deploys_once(brownie: Any, brownie_chain: LocalChain, brownie_project: Path) -> None:
     first = brownie("deploy")
     assert first.returncode == 0, first.stdout + first.stderr
-    assert "deploy ClaimAnchor" in first.stdout
+    assert "deploy ClaimAnchor" in first.stderr
     blocks = Chain.connect(brownie_chain.url).block_number()
     record = brownie_project / "deployments" / "local" / "1337.json"
     written = record.read_bytes()
