@@ -378,6 +378,7 @@ def test_a_receipt_of_another_chain_or_registry(suite: MedProof, receipt: Consen
         assert (caught.value.field, caught.value.given) == (f"evidence.{field}", value)
 
 
+@pytest.mark.ganache  # the same transaction is in a block as soon as it is sent
 def test_a_receipt_from_a_dropped_branch(
     suite: MedProof, chain: Chain, patient: LocalSigner, clinic: LocalSigner, rule: Rule
 ) -> None:

@@ -32,6 +32,8 @@ from tests.sdk.conftest import rpc
 from tests.sdk.gateway.conftest import KEYS, observation
 from tests.sdk.records.conftest import Post, put
 
+pytestmark = pytest.mark.ganache  # rounds are counted: Anvil answers before a transaction is in a block
+
 SUBJECTS = ["0x" + f"{number:02x}" * 20 for number in range(0xA1, 0xA9)]
 
 
