@@ -6,12 +6,19 @@ import pytest
 
 from medproof.chain import Chain
 from medproof.sending import State
+from medproof.signing import LocalSigner
 from scripts.local_chain import LocalChain
-from tests.sdk.conftest import rpc
+from tests.sdk.conftest import funded, rpc
 from tests.sdk.sending.conftest import Open
 from tests.sdk.sending.diary import Diary, diary
 from tests.sdk.sending.nodes import through
 from tests.sdk.sending.test_following import GIFT, SOMEBODY, work_off
+
+
+@pytest.fixture(scope="session")
+def relayer() -> LocalSigner:
+    """Whoever no other test sends from: what waits in Ganache's pool outlives a state that is put back."""
+    return funded(17)
 
 
 def test_reorganisation_below_it(chain: Chain, node: LocalChain, open_manager: Open) -> None:
