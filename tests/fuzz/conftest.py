@@ -36,6 +36,7 @@ from medproof.policy.evaluation import Reason
 from medproof.policy.word import Rule
 from medproof.signing import LocalSigner
 from medproof.store import SqlStore
+from medproof.telemetry import JsonLines
 from tests.sdk.conftest import (
     admin,
     clinic,
@@ -85,9 +86,10 @@ class Log(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
+        self.setFormatter(JsonLines())
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        self.lines.append(self.format(record))
 
     def take(self) -> list[str]:
         lines, self.lines = self.lines, []
